@@ -1,0 +1,40 @@
+# The README's commands. Everything is set up by the first one that needs it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lab check bench docs clean
+
+$(VENV)/run.stamp: requirements/run.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "routerd needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	touch $@
+
+demo: $(VENV)/run.stamp
+	$(BIN)/routerd demo
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests
+
+lab: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/lab tests/host -m lab
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8 --select ASYNC --extend-ignore ASYNC109 routerd routerctl tests
+	$(BIN)/mypy
+	$(BIN)/python tests/conformance.py --check
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check dpkt scapy
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Who runs under whom: root, driver, supervisor, fleet, signals."""
