@@ -38,7 +38,8 @@ class MessageType(IntEnum):
 @attrs.frozen
 class Message:
     """One message. `options` maps a code to the option's whole value, repeats already joined (RFC 3396),
-    overloaded file and sname already read (RFC 2132 §9.3); codes 0, 52 and 255 never appear in it.
+    overloaded file and sname already read (RFC 2132 §9.3); codes 0, 52, 53 (that is `type`) and 255 never
+    appear in it.
 
     `opaque` is what the wire carried, byte for byte (empty for one that we build): authenticators and the
     lease file need it; it does not take part in comparison.
