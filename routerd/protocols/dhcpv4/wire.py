@@ -1,0 +1,177 @@
+"""DHCPv4 messages as octets (RFC 2131 §2, RFC 2132 §9.3, RFC 3396) and back. Values inside options are not
+understood here, but for 52 (overload), 53 (type) and the length of 54 (server)."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address
+
+from routerd.protocols.dhcpv4.message import ANY, Message, MessageType, Op
+from routerd.protocols.dhcpv4.options import FIXED_LENGTH, Option
+from routerd.protocols.malformed import Malformed
+
+MAGIC_COOKIE = 0x63825363
+MAX_LENGTH = 65535
+MIN_SENT = 300
+"""RFC 1542 §2.1: relays and servers may drop what is shorter."""
+ETHERNET_PAYLOAD = 1500 - 20 - 8
+
+_ETHERNET = 1
+_BROADCAST_FLAG = 0x8000
+_HEADER = struct.Struct("!3BxI2H4I6s10x192xI")
+_SNAME = slice(44, 108)
+_FILE = slice(108, 236)
+_OURS = frozenset((Option.PAD, Option.OVERLOAD, Option.MESSAGE_TYPE, Option.END))
+_OPS = {int(op): op for op in Op}
+_TYPES = {bytes((kind,)): kind for kind in MessageType}
+_OVERLOADED = {b"\1": (_FILE,), b"\2": (_SNAME,), b"\3": (_FILE, _SNAME)}
+
+# Plain integers: an IntEnum member costs a lookup in every turn of the loop below.
+_PAD, _END = 0, 255
+
+
+def decode(data: bytes) -> Message | Malformed:
+    """One UDP payload as a message. Total and linear; whether the message concerns us is the machine's question."""
+    if len(data) < _HEADER.size:
+        return Malformed("short")
+    if len(data) > MAX_LENGTH:
+        return Malformed("long")
+    op, htype, hlen, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, cookie = _HEADER.unpack_from(data)
+    if op not in _OPS:
+        return Malformed("bad-op")
+    if htype != _ETHERNET:
+        return Malformed("bad-htype")
+    if hlen != 6:
+        return Malformed("bad-hlen")
+    if cookie != MAGIC_COOKIE:
+        return Malformed("bad-cookie")
+    options = _options(data, op == Op.BOOTREPLY)
+    if isinstance(options, Malformed):
+        return options
+    return Message(
+        _OPS[op],
+        _TYPES[options.pop(Option.MESSAGE_TYPE)],
+        xid,
+        chaddr,
+        secs,
+        flags >= _BROADCAST_FLAG,
+        IPv4Address(ciaddr) if ciaddr else ANY,
+        IPv4Address(yiaddr) if yiaddr else ANY,
+        IPv4Address(siaddr) if siaddr else ANY,
+        IPv4Address(giaddr) if giaddr else ANY,
+        options,
+        data,
+    )
+
+
+def encode(message: Message, *, limit: int = ETHERNET_PAYLOAD) -> bytes:
+    """The message as octets: option 53 first, the others by ascending code, END, zeros up to 300 octets (V4-7).
+
+    Raises ValueError if it is longer than `limit` octets, or holds what no message can: those are our own faults.
+    """
+    if len(message.chaddr) != 6:
+        raise ValueError("chaddr of Ethernet has six octets")
+    try:
+        out = bytearray(
+            _HEADER.pack(
+                message.op,
+                _ETHERNET,
+                6,
+                message.xid,
+                message.secs,
+                _BROADCAST_FLAG if message.broadcast else 0,
+                int(message.ciaddr),
+                int(message.yiaddr),
+                int(message.siaddr),
+                int(message.giaddr),
+                message.chaddr,
+                MAGIC_COOKIE,
+            )
+        )
+    except struct.error as error:
+        raise ValueError(f"a header field is out of range: {error}") from error
+    out += bytes((Option.MESSAGE_TYPE, 1, message.type))
+    for code, value in sorted(message.options.items()):
+        if code in _OURS:
+            raise ValueError(f"option {code} is written by the codec alone")
+        _append(out, code, value)
+    out.append(_END)
+    if len(out) > limit:
+        raise ValueError(f"a message of {len(out)} octets does not fit into {limit}")
+    return bytes(out).ljust(MIN_SENT, b"\0")
+
+
+def _append(out: bytearray, code: int, value: bytes) -> None:
+    while len(value) > 255:  # RFC 3396 §6
+        out += bytes((code, 255)) + value[:255]
+        value = value[255:]
+    out += bytes((code, len(value))) + value
+
+
+def _options(data: bytes, reply: bool) -> dict[int, bytes] | Malformed:
+    """All options of a message, overload followed, repeats joined; 53 is there and known, 54 has four octets."""
+    found: dict[int, bytes] = {}
+    repeated: dict[int, list[bytes]] = {}
+    whole = _scan(data, _HEADER.size, found, repeated)
+    if Option.OVERLOAD in found:
+        fields = _OVERLOADED.get(_join(Option.OVERLOAD, repeated.pop(Option.OVERLOAD, [found.pop(Option.OVERLOAD)])))
+        if fields is None:
+            return Malformed("bad-overload")
+        for field in fields:  # file before sname: RFC 3396 §5
+            whole = _scan(data[field], 0, found, repeated) and whole
+        found.pop(Option.OVERLOAD, None)  # one inside file or sname means nothing
+        repeated.pop(Option.OVERLOAD, None)
+    for code, pieces in repeated.items():
+        found[code] = _join(code, pieces)
+    return _checked(found, reply, whole)
+
+
+def _scan(area: bytes, at: int, found: dict[int, bytes], repeated: dict[int, list[bytes]]) -> bool:
+    """Collect the options of one field from octet `at` on; False if the last one runs past the field's end."""
+    end = len(area)
+    while at < end:
+        code = area[at]
+        if code == _PAD:
+            at += 1
+            continue
+        if code == _END:
+            return True
+        start = at + 2
+        if start > end:
+            return False
+        at = start + area[at + 1]
+        if at > end:
+            return False
+        if code in found:
+            repeated.setdefault(code, [found[code]]).append(area[start:at])
+        else:
+            found[code] = area[start:at]
+    return True
+
+
+def _join(code: int, pieces: list[bytes]) -> bytes:
+    """RFC 3396 §7, but a fixed-length option that is only said twice is said once (V4-16). Contradictory copies
+    of one are joined too: their length is wrong then, and nobody takes them for a value."""
+    first = pieces[0]
+    if FIXED_LENGTH.get(code) == len(first) and pieces.count(first) == len(pieces):
+        return first
+    return b"".join(pieces)
+
+
+def _checked(found: dict[int, bytes], reply: bool, whole: bool) -> dict[int, bytes] | Malformed:
+    if Option.MESSAGE_TYPE not in found:
+        return Malformed("no-message-type" if whole else "overrun")  # BOOTP (V4-26)
+    kind = _TYPES.get(found[Option.MESSAGE_TYPE])
+    if kind is None:
+        return Malformed("bad-message-type")
+    if len(found.get(Option.SERVER_ID, b"four")) != 4:
+        return Malformed("bad-server-id")
+    if not whole and reply and not _sufficient(kind, found):
+        return Malformed("overrun")
+    return found
+
+
+def _sufficient(kind: MessageType, found: dict[int, bytes]) -> bool:
+    """Whether a reply that lost its tail still says enough (V4-28)."""
+    granting = kind in (MessageType.OFFER, MessageType.ACK)
+    return Option.SERVER_ID in found and (not granting or Option.LEASE_TIME in found)
