@@ -37,8 +37,9 @@ class Violation:
 
 
 def request_state(message: Message, destination: IPv4Address) -> RequestState:
-    """The state of the client that sent this DHCPREQUEST, as a server tells it (RFC 2131 §4.3.2, table 4)."""
-    if SERVER_ID in message.options:
+    """The state of the client that sent this DHCPREQUEST, as a server tells it (RFC 2131 §4.3.2, table 4).
+    One that has an address and does not ask for one is extending its lease, even if it names a server."""
+    if SERVER_ID in message.options and (message.ciaddr == ANY or REQUESTED_ADDRESS in message.options):
         return "SELECTING"
     if message.ciaddr == ANY:
         return "INIT-REBOOT"
@@ -134,7 +135,7 @@ def _request(message: Message, source: IPv4Address, destination: IPv4Address) ->
             yield from _must(message, REQUESTED_ADDRESS)
             yield from _without_address(message, source, destination)
         case "RENEWING" | "REBINDING" as state:
-            yield from _must_not(message, REQUESTED_ADDRESS)
+            yield from _must_not(message, REQUESTED_ADDRESS, SERVER_ID)
             if state == "RENEWING" and source != message.ciaddr:
                 yield "a unicast renewal comes from another address than ciaddr (§4.4.5)"
 
