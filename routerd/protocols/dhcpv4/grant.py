@@ -126,12 +126,14 @@ def _times(
     more than half of what lies between them and their neighbours, so that their order stays in any lease."""
     if duration == values.INFINITE:
         return None, None, None
-    given = reading.value(Option.RENEWAL_TIME, values.u32), reading.value(Option.REBINDING_TIME, values.u32)
-    t1, t2 = 0.5 * duration, 0.875 * duration
-    if given[0] is not None and given[1] is not None and 0 < given[0] < given[1] < duration:
-        t1, t2 = given
-    elif given != (None, None):
-        reading.note("options 58 and 59 are ignored: not 0 < T1 < T2 < lease time")
+    given = [reading.value(option, values.u32) for option in (Option.RENEWAL_TIME, Option.REBINDING_TIME)]
+    match given:
+        case [int(first), int(second)] if 0 < first < second < duration:
+            t1, t2 = float(first), float(second)
+        case _:
+            t1, t2 = 0.5 * duration, 0.875 * duration
+            if given != [None, None]:
+                reading.note("options 58 and 59 are ignored: not 0 < T1 < T2 < lease time")
     fuzz = min(MAX_FUZZ, t1 / 2, (t2 - t1) / 2, (duration - t2) / 2)
     t1, t2 = t1 + rng.uniform(-fuzz, fuzz), t2 + rng.uniform(-fuzz, fuzz)
     return sent_at + t1, sent_at + t2, sent_at + duration
