@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import attrs
 import trio
+
+LIFETIME_GRACE: Final = 10.0
+"""Seconds after `Address.valid_until` at which the system removes the address by itself, where it can: our own
+orderly removal comes first, and yet no address outlives its lease by more than this when routerd is dead."""
 
 
 @attrs.frozen
