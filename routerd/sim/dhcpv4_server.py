@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import attrs
 
-from routerd.protocols.dhcpv4.message import ANY, BROADCAST, Message, MessageType, Op
+from routerd.protocols.dhcpv4.message import ANY, BROADCAST, SERVER_PORT, Message, MessageType, Op
 from routerd.sim.dhcpv4_rules import (
     CLIENT_ID,
     LEASE_TIME,
@@ -25,6 +25,7 @@ from routerd.sim.dhcpv4_rules import (
     broken_rules,
     request_state,
 )
+from routerd.sim.ethernet import BROADCAST_MAC
 
 RAPID_COMMIT = 80
 INFINITE = 0xFFFFFFFF
@@ -103,11 +104,15 @@ class Binding:
 
 @attrs.frozen
 class Reply:
-    """An answer, and where it goes: IP destination and Ethernet destination (RFC 2131 §4.1)."""
+    """An answer, and where it goes: IP destination and Ethernet destination (RFC 2131 §4.1). `octets`, if there are
+    any, are sent in place of the message: for those who do not say what a message can hold."""
 
     message: Message
     to: IPv4Address
     mac: bytes
+    source: IPv4Address
+    source_port: int = SERVER_PORT
+    octets: bytes = b""
 
 
 class Server:
@@ -313,10 +318,12 @@ class Server:
             options=options,
         )
         if kind is not MessageType.NAK and request.ciaddr != ANY:
-            return Reply(message, request.ciaddr, request.chaddr)
-        if kind is MessageType.NAK or request.broadcast:
-            return Reply(message, BROADCAST, b"\xff" * 6)
-        return Reply(message, yiaddr, request.chaddr)
+            to, mac = request.ciaddr, request.chaddr
+        elif kind is MessageType.NAK or request.broadcast:
+            to, mac = BROADCAST, BROADCAST_MAC
+        else:
+            to, mac = yiaddr, request.chaddr
+        return Reply(message, to, mac, source=self.settings.server_id)
 
 
 def _client(message: Message) -> bytes:
