@@ -1,1 +1,2 @@
-"""The Linux host: netlink for links, addresses and routes; CLOCK_BOOTTIME. Nothing outside this folder and `endpoints` knows Linux."""
+"""The Linux host: netlink for links, addresses and routes; CLOCK_BOOTTIME. Nothing outside this folder and
+`endpoints` knows Linux."""
