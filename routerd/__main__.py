@@ -1,0 +1,179 @@
+"""The command `routerd`: flags, configuration, the choice of system, and then `trio.run`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from routerd import __version__
+
+if TYPE_CHECKING:
+    from routerd.config import Router
+    from routerd.nurseries.root import Options, System
+
+HOSTS = ("linux", "freebsd", "simulated")
+LONGEST_SOCKET_PATH = 103 if sys.platform.startswith("freebsd") else 107
+"""Octets that fit in sun_path beside its NUL (unix(4): 104, unix(7): 108)."""
+
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 ended in order, 1 failed, 2 used wrongly."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="routerd", description="The router daemon. `routerctl` talks to it.")
+    parser.add_argument("--version", action="version", version=f"routerd {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = verbs.add_parser("serve", help="run the router")
+    freebsd = sys.platform.startswith("freebsd")
+    serve.add_argument("--config", type=Path, default=Path("/usr/local/etc/routerd/router.yaml"))
+    serve.add_argument("--run-dir", type=Path, default=Path("/var/run/routerd" if freebsd else "/run/routerd"))
+    serve.add_argument("--state-dir", type=Path, default=Path("/var/db/routerd" if freebsd else "/var/lib/routerd"))
+    serve.add_argument("--host", choices=HOSTS, default="freebsd" if freebsd else "linux", help="default: this system")
+    serve.add_argument("--check", action="store_true", help="validate the configuration and exit")
+    _logging_flags(serve)
+    serve.set_defaults(run=_serve)
+
+    demo = verbs.add_parser("demo", help="run the router on a simulated host and line, here and without root")
+    demo.add_argument("--dir", type=Path, default=Path("demo"), help="where its sockets and state go (default: ./demo)")
+    _logging_flags(demo, level="warning")
+    demo.set_defaults(run=_demo)
+
+    schema = verbs.add_parser("schema", help="print the JSON Schema of the configuration")
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _logging_flags(parser: argparse.ArgumentParser, level: str = "info") -> None:
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=level)
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    router = _load(arguments.config, arguments.run_dir, arguments.log_format)
+    if router is None:
+        return FAILED
+    if arguments.check:
+        print(f"{arguments.config}: {len(router.resources)} resources, no errors")
+        return 0
+    if arguments.host == "freebsd":
+        return _fail(
+            "this version of routerd cannot drive a FreeBSD host",
+            "--host simulated runs on every system; Linux hosts are driven by --host linux",
+            USAGE,
+        )
+    if arguments.host == "linux" and not sys.platform.startswith("linux"):
+        return _fail(f"this is {sys.platform}, not Linux", "try --host simulated", USAGE)
+    return _run(arguments, router, narrate=False)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from routerd.sim.demo import CONFIGURATION
+
+    arguments.dir.mkdir(parents=True, exist_ok=True)
+    arguments.config = arguments.dir / "router.yaml"
+    arguments.run_dir, arguments.state_dir = arguments.dir / "run", arguments.dir / "state"
+    arguments.host = "simulated"
+    if not arguments.config.exists():
+        arguments.config.write_text(CONFIGURATION)
+    router = _load(arguments.config, arguments.run_dir, arguments.log_format)
+    return FAILED if router is None else _run(arguments, router, narrate=True)
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    from routerd.config.schema import document_schema
+
+    json.dump(document_schema(), sys.stdout, indent=2)
+    print()
+    return 0
+
+
+def _load(path: Path, run_dir: Path, form: str) -> Router | None:
+    """The configuration, or None after every error of it was told on stderr."""
+    from routerd.config import ConfigErrors, as_json, load, render
+
+    try:
+        router = load(path.read_bytes(), str(path))
+    except OSError as error:
+        hint = "name another with --config; `make demo` needs none" if not path.exists() else "is it readable for you?"
+        _fail(f"cannot read {path}: {error.strerror}", hint, FAILED)
+        return None
+    except ConfigErrors as errors:
+        print(json.dumps(as_json(errors)) if form == "json" else render(errors), file=sys.stderr)
+        return None
+    for client in router.of("DHCPv4Client"):
+        socket = run_dir / "dhcpv4-client" / f"{client.name}.sock"
+        if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
+            limit = f"a Unix socket's path has at most {LONGEST_SOCKET_PATH} octets on this system"
+            _fail(f"{socket} is too long: {limit}", "choose a shorter --run-dir or resource name", FAILED)
+            return None
+    return router
+
+
+def _run(arguments: argparse.Namespace, router: Router, *, narrate: bool) -> int:
+    import trio
+
+    from routerd.nurseries.lock import AlreadyRunning, state_lock
+    from routerd.nurseries.logbook import open_logbook
+    from routerd.nurseries.root import Options
+
+    open_logbook(arguments.log_level, arguments.log_format)
+    options = Options(arguments.config.absolute(), arguments.run_dir.absolute(), arguments.state_dir.absolute())
+    try:
+        for directory in (options.run_dir, options.state_dir):
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with state_lock(options.state_dir):
+            trio.run(_route, options, router, arguments.host, narrate)
+    except AlreadyRunning as error:
+        return _fail(str(error), "stop it first, or give this one its own --state-dir and --run-dir", FAILED)
+    except* OSError as group:
+        return _fail("; ".join(_leaves(group)), "", FAILED)
+    return 0
+
+
+async def _route(options: Options, router: Router, host: str, narrate: bool) -> None:
+    from routerd.events.log import open_log
+    from routerd.nurseries.root import run_router
+
+    system = _simulated(router, options, narrate) if host == "simulated" else _linux()
+    journal = options.state_dir / "dhcpv4-client"
+    async with open_log(options.state_dir / "routerd.db", clock_ns=system.host.clock.wall) as log:
+        await run_router(options, router, system, log)
+
+
+def _linux() -> System:
+    from routerd.endpoints.linux import LinuxEndpoints
+    from routerd.host.linux.host import LinuxHost
+    from routerd.nurseries.root import System
+
+    return System(LinuxHost(), LinuxEndpoints())
+
+
+def _fail(message: str, hint: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"help: {hint}", file=sys.stderr)
+    return code
+
+
+def _leaves(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [str(error)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

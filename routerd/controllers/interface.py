@@ -1,0 +1,161 @@
+"""Interfaces: administrative state and MTU as declared, and what each one is and has, for people and `*From`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Interface
+
+from routerd.controllers.lease import ref_of
+from routerd.controllers.reconcile import Judgement, Step, View, condition
+from routerd.events.types import Event, Ref, Severity, Status
+from routerd.host import Address, Link, LinkChanged, Notice, Route, SetLink
+from routerd.resources.net import Interface
+
+
+class InterfaceController:
+    """See the module."""
+
+    name = "interface"
+    kinds: tuple[str, ...] = ("Interface",)
+
+    def plan(self, view: View) -> Sequence[Step]:
+        """Bring up what we manage; set the MTU where one is declared."""
+        steps = []
+        for resource in view.router.of("Interface"):
+            spec = resource.spec
+            assert isinstance(spec, Interface)
+            link = view.picture.link_named(spec.ifname)
+            if link is None or not managed(spec):
+                continue
+            up = spec.admin_up is not False
+            admin_up = up if link.admin_up is not up else None
+            mtu = spec.mtu if spec.mtu is not None and spec.mtu != link.mtu else None
+            if admin_up is None and mtu is None:
+                continue
+            wishes = [f"mtu {mtu}"] if mtu is not None else []
+            wishes += [f"administratively {'up' if admin_up else 'down'}"] if admin_up is not None else []
+            steps.append(
+                Step(
+                    SetLink(link.index, admin_up, mtu),
+                    ref_of(resource),
+                    "routerd.interface.link.applied",
+                    "LinkSet",
+                    f"set {link.name} {', '.join(wishes)}",
+                    {"ifname": link.name},
+                )
+            )
+        return steps
+
+    def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
+        """The status of each Interface."""
+        statuses = {
+            ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
+            for resource in view.router.of("Interface")
+        }
+        return Judgement(statuses, [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses])
+
+
+def managed(spec: Interface) -> bool:
+    """May we change the link itself?"""
+    return spec.managed is not False and spec.owner != "external"
+
+
+def _status(view: View, spec: object, refused: str | None) -> Status:
+    assert isinstance(spec, Interface)
+    generation = view.generation
+    link = view.picture.link_named(spec.ifname)
+    if link is None:
+        return {
+            "phase": "Pending",
+            "reason": "LinkAbsent",
+            "message": f"there is no interface {spec.ifname} on this host now",
+            "ifname": spec.ifname,
+            "observedGeneration": generation,
+            "conditions": [condition("LinkUp", False, "LinkAbsent", generation)],
+        }
+    phase, reason = _phase(link)
+    status: dict[str, object] = {
+        "phase": "Error" if refused else phase,
+        "reason": "HostRefused" if refused else reason,
+        "ifname": link.name,
+        "macAddress": link.mac.hex(":"),
+        "mtu": link.mtu,
+        "adminUp": link.admin_up,
+        "carrier": link.carrier,
+        **_addresses(view, link),
+        "observedGeneration": generation,
+        "conditions": [condition("LinkUp", link.carrier, reason, generation)],
+    }
+    return {**status, "message": refused} if refused else status
+
+
+def _phase(link: Link) -> tuple[str, str]:
+    if not link.admin_up:
+        return "Down", "AdminDown"
+    return ("Up", "CarrierUp") if link.carrier else ("Down", "NoCarrier")
+
+
+def _addresses(view: View, link: Link) -> dict[str, object]:
+    on_link = sorted(
+        (a.address for a in view.picture.addresses.values() if a.link == link.index),
+        key=lambda address: (address.version, int(address.ip)),
+    )
+    v4 = [str(a) for a in on_link if isinstance(a, IPv4Interface)]
+    v6 = [str(a) for a in on_link if not isinstance(a, IPv4Interface)]
+    primary = {"primaryIPv4": v4[0].split("/")[0]} if v4 else {}
+    primary |= {"primaryIPv6": v6[0].split("/")[0]} if v6 else {}
+    return {"addresses": v4 + v6, "ipv4Addresses": v4, "ipv6Addresses": v6, **primary}
+
+
+def events_of(view: View, notice: Notice) -> list[Event]:
+    """What a notice of the host means, before the picture has taken it in: link events of declared interfaces,
+    and what of ours somebody else took away."""
+    names = {resource.spec.ifname: ref_of(resource) for resource in view.router.of("Interface")}  # type: ignore[attr-defined]
+    if isinstance(notice, LinkChanged):
+        return _link_events(names, notice.before, notice.after)
+    match view.picture.taken(notice):
+        case Address(link, address):
+            name = _name(view, link)
+            message = f"{address} was removed from {name} by someone else"
+            facts = {"address": str(address), "ifname": name}
+            return [_taken("address", "warning", message, names.get(name), facts)]
+        case Route(destination, link):
+            name = _name(view, link)
+            message = f"the route to {destination} by {name} is gone, and not by us"
+            return [
+                _taken("route", "info", message, names.get(name), {"destination": str(destination), "ifname": name})
+            ]
+    return []
+
+
+def _taken(what: str, severity: Severity, message: str, ref: Ref | None, facts: Mapping[str, str]) -> Event:
+    return Event(f"routerd.interface.{what}.taken", severity, "RemovedByOthers", message, ref, attributes=facts)
+
+
+def _link_events(names: Mapping[str, Ref], before: Link | None, after: Link | None) -> list[Event]:
+    def told(name: str, word: str, reason: str, message: str, severity: Severity = "info") -> list[Event]:
+        if name not in names:
+            return []
+        topic = f"routerd.interface.link.{word}"
+        return [Event(topic, severity, reason, message, names[name], attributes={"ifname": name})]
+
+    if before is not None and (after is None or after.name != before.name):
+        became = f", it is {after.name} now" if after is not None else ""
+        gone = told(before.name, "gone", "LinkGone", f"{before.name} is gone{became}", "warning")
+        return gone + (_link_events(names, None, after) if after is not None else [])
+    if after is None:
+        return []
+    if before is None:
+        return told(after.name, "appeared", "LinkAppeared", f"{after.name} is there, {after.mac.hex(':')}")
+    if before.mac != after.mac:
+        return told(after.name, "changed", "MacChanged", f"{after.name} has another MAC: {after.mac.hex(':')}")
+    if before.carrier != after.carrier:
+        word, reason = ("up", "CarrierUp") if after.carrier else ("down", "CarrierLost")
+        severity: Severity = "info" if after.carrier else "warning"
+        return told(after.name, word, reason, f"{after.name}: carrier {'up' if after.carrier else 'lost'}", severity)
+    return []
+
+
+def _name(view: View, index: int | None) -> str:
+    link = view.picture.links.get(index) if index is not None else None
+    return link.name if link is not None else "?"

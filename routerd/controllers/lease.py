@@ -1,0 +1,93 @@
+"""What the controllers read from the status of a DHCPv4Client: the lease in use, or that it is not known yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+import attrs
+
+from routerd.config import Router
+from routerd.controllers.reconcile import View
+from routerd.events.types import Ref
+from routerd.host import Link
+from routerd.resources.net import DHCPv4Client, Interface
+
+STARTING = "Starting"
+"""Reason of a client's status from the start of routerd until the client has looked at its lease file. Until
+then nothing of it is touched: its address stays on the interface over a restart (X-4)."""
+
+
+@attrs.frozen
+class LeaseInUse:
+    """A lease, as the client's status tells it. `valid_until` is on the host's clock; None: for ever."""
+
+    client: Ref
+    spec: DHCPv4Client
+    link: Link
+    address: IPv4Interface
+    valid_until: float | None
+    mtu: int
+    routes: tuple[tuple[IPv4Network, IPv4Address | None], ...]
+
+
+def clients(view: View) -> Iterator[tuple[Ref, DHCPv4Client, Link | None]]:
+    """Every declared client with its link, if that exists now."""
+    for resource in view.router.of("DHCPv4Client"):
+        spec = resource.spec
+        assert isinstance(spec, DHCPv4Client)
+        yield ref_of(resource), spec, link_of(view, spec.interface)
+
+
+def leases(view: View) -> Iterator[LeaseInUse]:
+    """Every lease that may be in use now."""
+    for ref, spec, link in clients(view):
+        status = view.objects.get(ref, {})
+        if link is None or "currentAddress" not in status or undecided(view, ref):
+            continue
+        yield LeaseInUse(
+            client=ref,
+            spec=spec,
+            link=link,
+            address=IPv4Interface(f"{status['currentAddress']}/{status['prefixLength']}"),
+            valid_until=status.get("expiresAtMonotonic"),
+            mtu=status.get("mtu", 0),
+            routes=tuple(_route(route) for route in status.get("routes", ())),
+        )
+
+
+def undecided(view: View, client: Ref) -> bool:
+    """Has this client not yet said in this life of routerd what it holds?"""
+    status = view.objects.get(client)
+    return status is None or (status.get("phase") == "Pending" and status.get("reason") == STARTING)
+
+
+def undecided_links(view: View) -> frozenset[int]:
+    """Links whose client has not spoken: nothing of ours is removed from them."""
+    return frozenset(link.index for ref, _, link in clients(view) if link is not None and undecided(view, ref))
+
+
+def link_of(view: View, interface: str) -> Link | None:
+    """The link of the Interface resource of this name, if it exists now."""
+    ifname = ifname_of(view.router, interface)
+    return None if ifname is None else view.picture.link_named(ifname)
+
+
+def ifname_of(router: Router, interface: str) -> str | None:
+    """The system's name for the Interface resource of this name."""
+    resource = router.get("Interface", interface)
+    if resource is None:
+        return None
+    assert isinstance(resource.spec, Interface)
+    return resource.spec.ifname
+
+
+def ref_of(resource: Any) -> Ref:
+    """The reference by which the log and the object store know a resource."""
+    return Ref(resource.kind, resource.name, resource.api_version)
+
+
+def _route(route: dict[str, str]) -> tuple[IPv4Network, IPv4Address | None]:
+    gateway = route.get("gateway")
+    return IPv4Network(route["destination"]), IPv4Address(gateway) if gateway else None

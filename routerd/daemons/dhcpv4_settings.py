@@ -1,0 +1,31 @@
+"""From the declared DHCPv4Client to the machine's settings and the marking of its packets."""
+
+from __future__ import annotations
+
+from routerd.endpoints import Marking
+from routerd.protocols.dhcpv4.settings import Settings
+from routerd.resources.net import DHCPv4Client
+
+
+def settings_of(spec: DHCPv4Client, client_id: bytes) -> Settings:
+    """What the operator declared, as the machine takes it."""
+    return Settings(
+        client_id=client_id,
+        hostname=spec.hostname,
+        vendor_class=spec.class_id.encode() if spec.class_id else None,
+        requested=spec.requested_address,
+        request=tuple(spec.request_options),
+        options={option.code: option.octets() for option in spec.send_options},
+        offer_window=spec.offer_window,
+        rapid_commit=spec.rapid_commit,
+        conflict_detection=spec.conflict_detection,
+        defend="release" if spec.defend == "release" else "defend",
+        v6_only_preferred=spec.ipv6_only_preferred,
+        forcerenew=spec.force_renew,
+        min_mtu=spec.minimum_mtu,
+    )
+
+
+def marking_of(spec: DHCPv4Client) -> Marking:
+    """DSCP and VLAN priority of every control packet (C12)."""
+    return Marking(dscp=spec.dscp, pcp=spec.vlan_priority)

@@ -1,0 +1,44 @@
+"""Who this router says it is: one DUID for the device, one IAID for each client name; neither changes by accident.
+
+The DUID is made once from the first client's MAC (DUID-LL) and kept in `<state>/duid`; IAIDs follow from the
+configured name, not from the interface's index (RFC 4361 §6.1, RFC 9915 §11, RFC 7844 does not apply to routers).
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from routerd.daemons import lease_file
+from routerd.protocols.dhcpv4 import identity
+from routerd.resources.net import DHCPv4Client
+
+
+def client_id(spec: DHCPv4Client, name: str, mac: bytes, duid: bytes) -> bytes:
+    """Option 61 for this client: what the operator wrote, else the chosen form (V4-6)."""
+    if spec.client_id is not None:
+        return spec.client_id_octets
+    if spec.client_id_type == "mac":
+        return identity.from_mac(mac)
+    return identity.from_duid(zlib.crc32(name.encode()), duid)
+
+
+def device_duid(state_dir: Path, mac: bytes) -> tuple[bytes, str | None]:
+    """The device's DUID, and a sentence when one that was kept could not be used. Blocks on the disk."""
+    path = state_dir / "duid"
+    trouble = None
+    try:
+        kept = lease_file.read(path)
+        if kept is not None:
+            duid = bytes.fromhex(kept.decode("ascii").strip().replace(":", ""))
+            if 3 <= len(duid) <= identity.MAX_DUID:
+                return duid, None
+            trouble = f"{path} holds no DUID"
+    except (OSError, ValueError) as error:
+        trouble = f"{path} cannot be read: {error}"
+    duid = identity.duid_ll(mac)
+    try:
+        lease_file.save(path, duid.hex(":").encode() + b"\n")
+    except OSError as error:
+        trouble = f"{path} cannot be written: {error.strerror}"
+    return duid, trouble

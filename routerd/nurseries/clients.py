@@ -1,0 +1,57 @@
+"""Which DHCPv4 clients run: one managed daemon for each declared DHCPv4Client, restarted when its declaration changes.
+
+This is the controller `dhcpv4client`: what it reconciles is the fleet, not the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from routerd.controllers.lease import ifname_of, ref_of
+from routerd.controllers.reconcile import View
+from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon, starting
+from routerd.events.log import Log
+from routerd.events.types import Ref
+from routerd.nurseries.fleet import Fleet
+from routerd.resources.net import DHCPv4Client
+
+
+class ClientFleet:
+    """See the module."""
+
+    name = "dhcpv4client"
+    kinds: tuple[str, ...] = ("DHCPv4Client",)
+
+    def __init__(self, fleet: Fleet[ClientSpec, DHCPv4Daemon], look: Callable[[], View], log: Log) -> None:
+        self._fleet = fleet
+        self._look = look
+        self._log = log
+
+    async def forget_the_past(self) -> None:
+        """Before anything else runs: what the store says of clients is from an earlier life. Until each has
+        looked at its lease file nobody may act on it, neither install nor remove (X-4)."""
+        view = self._look()
+        declared = self._desired(view)
+        stored = {ref for ref in view.objects if ref.kind == "DHCPv4Client"}
+        fresh = {Ref("DHCPv4Client", name): starting(spec, view.generation) for name, spec in declared.items()}
+        await self._log.append(status=fresh, gone=stored - fresh.keys())
+
+    async def __call__(self, why: str) -> Mapping[Ref, str]:
+        """Fit the fleet; nothing is ever refused here."""
+        view = self._look()
+        desired = self._desired(view)
+        await self._fleet.fit(desired)
+        gone = [ref for ref in view.objects if ref.kind == "DHCPv4Client" and ref.name not in desired]
+        if gone:
+            await self._log.append(gone=gone)
+        return {}
+
+    @staticmethod
+    def _desired(view: View) -> dict[str, ClientSpec]:
+        specs = {}
+        for resource in view.router.of("DHCPv4Client"):
+            assert isinstance(resource.spec, DHCPv4Client)
+            ifname = ifname_of(view.router, resource.spec.interface)
+            assert ifname is not None, "the configuration was checked for dangling references"
+            specs[ref_of(resource).name] = ClientSpec(resource.spec, ifname)
+        return specs

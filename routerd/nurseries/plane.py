@@ -1,0 +1,84 @@
+"""The running router as the API sees it (`routerd.api.plane.Plane`): figures and references, no acts of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import trio
+
+from routerd.api.plane import Check, ControllerReport, Daemon, Running
+from routerd.controllers.meter import Meter
+from routerd.events.log import Log
+from routerd.events.types import Status
+
+LAG_INTERVAL = 1.0
+LAG_LIMIT = 5.0
+"""Seconds by which the event loop may be late before /livez fails: systemd's watchdog would act on no less."""
+
+
+class RouterPlane:
+    """Root fills it in as the router comes up; the API reads it."""
+
+    def __init__(self, log: Log, running: Running, run_dir: Path, state_dir: Path, host_name: str) -> None:
+        self.log = log
+        self.running = running
+        self.run_dir = str(run_dir)
+        self.state_dir = str(state_dir)
+        self.host_name = host_name
+        self.started_at = time.time_ns()
+        self.meters: list[Meter] = []
+        self.fleets: list[Mapping[str, Daemon]] = []
+        self._lag = 0.0
+
+    @property
+    def controllers(self) -> Sequence[ControllerReport]:
+        """By name."""
+        return sorted((meter.report for meter in self.meters), key=lambda report: report.name)
+
+    @property
+    def daemons(self) -> Mapping[str, Daemon]:
+        """By `directory/instance`."""
+        return {f"{d.directory}/{d.source.instance}": d for fleet in self.fleets for d in fleet.values()}
+
+    def live(self) -> Sequence[Check]:
+        """See Plane."""
+        late = self._lag > LAG_LIMIT
+        return (
+            Check("event-loop", not late, f"late by {self._lag * 1000:.1f} ms"),
+            Check("event-log", self.log.degraded is None, self.log.degraded or "writing"),
+        )
+
+    def ready(self) -> Sequence[Check]:
+        """See Plane."""
+        error = self.running.pending_error
+        return (
+            *self.live(),
+            Check("configuration", error is None, error or f"generation {self.running.generation}"),
+            *(self._controller(report) for report in self.controllers),
+            *(
+                Check(f"daemon {key}", daemon.phase == "Running", daemon.unhealthy_reason or daemon.phase)
+                for key, daemon in sorted(self.daemons.items())
+            ),
+        )
+
+    @staticmethod
+    def _controller(report: ControllerReport) -> Check:
+        looked = report.reconciles > 0
+        return Check(f"controller {report.name}", looked, report.last_error or ("" if looked else "has not looked yet"))
+
+    def runtime(self) -> Status:
+        """See Plane."""
+        return {
+            "loopLagMillis": round(self._lag * 1000, 3),
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+            "sockets": 2 + len(self.daemons),
+        }
+
+    async def run_gauge(self) -> None:
+        """Measure the event loop's lateness, for ever."""
+        while True:
+            due = trio.current_time() + LAG_INTERVAL
+            await trio.sleep_until(due)
+            self._lag = trio.current_time() - due

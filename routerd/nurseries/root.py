@@ -1,0 +1,287 @@
+"""The root of the tree: who runs, and who outlives whom, which is indentation.
+
+Event log first in, last out; then the API sockets; then daemons and controllers. Nothing of the host is taken
+down when the tree ends: a restart of routerd is not a link loss (X-4).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from routerd.api.serve import serve_api, serve_daemon
+from routerd.config import ConfigErrors, Router, load, render
+from routerd.controllers.address import AddressController
+from routerd.controllers.interface import InterfaceController
+from routerd.controllers.meter import Meter
+from routerd.controllers.picture import Picture
+from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
+from routerd.controllers.route import RouteController
+from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon
+from routerd.endpoints import Endpoints
+from routerd.events.journal import run_journal
+from routerd.events.log import Log
+from routerd.events.types import Event, Source
+from routerd.host import Host
+from routerd.nurseries.clients import ClientFleet
+from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.generation import begin_generation
+from routerd.nurseries.logbook import run_logbook
+from routerd.nurseries.lookout import run_clock_watch, run_lookout
+from routerd.nurseries.notify import notify
+from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.signals import run_signals
+from routerd.nurseries.supervisor import supervise
+
+logger = logging.getLogger("routerd")
+
+ROUTERD = Source("routerd", "routerd", "routerd")
+"""Who says what the whole program says."""
+
+
+@attrs.frozen
+class Options:
+    """What the command line chose."""
+
+    config: Path
+    run_dir: Path
+    state_dir: Path
+    group: str = "routerd"
+
+
+@attrs.frozen
+class System:
+    """The system underneath, chosen once, in `__main__`. `companions` run beside it (the simulated world)."""
+
+    host: Host
+    endpoints: Endpoints
+    companions: Sequence[Callable[[], Awaitable[None]]] = ()
+
+
+async def run_router(
+    options: Options,
+    router: Router,
+    system: System,
+    log: Log,
+    *,
+    ready: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run the router until a signal ends it or the task is cancelled. `ready` is called once the API answers
+    and every controller runs."""
+    root = Root(options, router, system, log)
+    async with trio.open_nursery() as outer:
+        for companion in system.companions:
+            outer.start_soon(companion)
+        await root.begin()
+        await outer.start(run_signals, root.end, root.reload)
+        outer.start_soon(run_logbook, log)
+        outer.start_soon(root.plane.run_gauge)
+        async with trio.open_nursery() as sockets:
+            await sockets.start(root.serve)
+            async with trio.open_nursery() as inner:
+                await root.start_inner(inner)
+                notify("READY=1", f"STATUS=generation {root.plane.running.generation}")
+                if ready is not None:
+                    await ready()
+                await root.ending.wait()
+                notify("STOPPING=1")
+                inner.cancel_scope.cancel()
+            await root.goodbye()
+            sockets.cancel_scope.cancel()
+        outer.cancel_scope.cancel()
+
+
+class Root:
+    """What the root nursery's tasks share. Not "the router": it holds no protocol state and decides nothing."""
+
+    def __init__(self, options: Options, router: Router, system: System, log: Log) -> None:
+        self._options = options
+        self._router = router
+        self._host = system.host
+        self._endpoints = system.endpoints
+        self._log = log
+        self._picture = Picture()
+        self._bells: dict[str, Bell] = {}
+        self.ending = trio.Event()
+        self._why = "cancelled"
+        self.plane: RouterPlane
+
+    # Coming up
+
+    async def begin(self) -> None:
+        """Give the configuration its generation and tell that we are here."""
+        running = await begin_generation(self._log, self._router, str(self._options.config), ROUTERD)
+        self.plane = RouterPlane(self._log, running, self._options.run_dir, self._options.state_dir, self._host.name)
+        message = f"routerd started on {self._host.name}, configuration generation {running.generation}"
+        await self._log.append(
+            Event("routerd.daemon.lifecycle.started", message=message, reason="Started", source=ROUTERD)
+        )
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The main and the status socket."""
+        run_dir = self._options.run_dir
+        await serve_api(
+            self.plane,
+            main_path=str(run_dir / "routerd.sock"),
+            status_path=str(run_dir / "routerd-status.sock"),
+            group=self._options.group,
+            task_status=task_status,
+        )
+
+    async def start_inner(self, nursery: trio.Nursery) -> None:
+        """Lookout, daemons and controllers."""
+        await nursery.start(run_lookout, self._host, self._picture, self._look, self._log, self._ring)
+        nursery.start_soon(run_clock_watch, self._host, self._log)
+        fleet = Fleet(nursery, self._make_client, self._run_client)
+        clients = ClientFleet(fleet, self._look, self._log)
+        self.plane.fleets.append(_Members(fleet))
+        await clients.forget_the_past()
+        self._start_controller(nursery, clients.name, clients.kinds, clients)
+        planners: list[Planner] = [InterfaceController(), AddressController(), RouteController()]
+        for planner in planners:
+            reconcile = HostReconciler(planner, self._look, self._host, self._log)
+            self._start_controller(nursery, planner.name, planner.kinds, reconcile)
+        nursery.start_soon(self._run_object_watch)
+        self._ring("start")
+
+    def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
+        bell, meter = Bell(), Meter(name, kinds)
+        self._bells[name] = bell
+        self.plane.meters.append(meter)
+
+        async def report(error: str, crashes: int, delay: float) -> None:
+            meter.note(last_restart=self._host.clock.wall())
+            await self._tell_crash(f"controller {name}", error, crashes, delay)
+            bell.ring("restart")
+
+        nursery.start_soon(supervise, f"controller {name}", partial(run_controller, bell, meter, act), report)
+
+    # Daemons
+
+    def _make_client(self, name: str, spec: ClientSpec) -> DHCPv4Daemon:
+        return DHCPv4Daemon(
+            name,
+            spec,
+            host=self._host,
+            endpoints=self._endpoints,
+            log=self._log,
+            state_dir=self._options.state_dir / "dhcpv4-client" / name,
+            generation=lambda: self.plane.running.generation,
+            reload=self.reload,
+        )
+
+    async def _run_client(self, daemon: DHCPv4Daemon) -> None:
+        """A daemon with its journal and its socket."""
+        directory = self._options.state_dir / daemon.directory / daemon.source.instance
+        socket = self._options.run_dir / daemon.directory / f"{daemon.source.instance}.sock"
+
+        async def report(error: str, crashes: int, delay: float) -> None:
+            await daemon.crashed(error, crashes, delay)
+            await self._tell_crash(daemon.source.name, error, crashes, delay)
+
+        async with trio.open_nursery() as nursery:
+            # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
+            nursery.start_soon(run_journal, self._log, daemon.source.name, directory / "events.jsonl")
+            serve = partial(serve_daemon, self.plane, daemon, str(socket))
+            nursery.start_soon(supervise, f"socket {socket}", serve, partial(self._tell_crash, f"socket {socket}"))
+            await supervise(daemon.source.name, daemon.run, report)
+            nursery.cancel_scope.cancel()
+
+    async def _tell_crash(self, who: str, error: str, crashes: int, delay: float) -> None:
+        await self._log.append(
+            Event(
+                "routerd.daemon.lifecycle.crashed",
+                "error",
+                "CrashLoop",
+                f"{who} crashed ({error}); crash {crashes} in a row, again in {delay:.0f} s",
+                source=ROUTERD,
+                attributes={"component": who, "error": error, "crashes": str(crashes)},
+            )
+        )
+
+    # While it runs
+
+    def _look(self) -> View:
+        objects = {stored.ref: stored.status for stored in self._log.objects.all()}
+        running = self.plane.running
+        return View(running.router, running.generation, objects, self._picture, self._host.clock.now())
+
+    def _ring(self, why: str) -> None:
+        for bell in self._bells.values():
+            bell.ring(why)
+
+    async def _run_object_watch(self) -> None:
+        """Wake the controllers when the status of any object has changed."""
+        seen = self._log.objects.version
+        while True:
+            seen = await self._log.objects.changed(seen)
+            self._ring("objects")
+
+    async def reload(self) -> str | None:
+        """Read the configuration again (SIGHUP). A faulty one changes nothing but `pending_error`, and is told;
+        returns that error, or None."""
+        path = self._options.config
+        try:
+            router = load(await trio.to_thread.run_sync(path.read_bytes), str(path))
+        except ConfigErrors as errors:
+            text = render(errors)
+        except OSError as error:
+            text = f"cannot read {path}: {error.strerror}"
+        else:
+            await self._adopt(router)
+            return None
+        logger.error("the configuration is not in force, the old one stays:\n%s", text)
+        first = text.splitlines()[0]
+        self.plane.running = attrs.evolve(self.plane.running, pending_error=text)
+        await self._log.append(
+            Event(
+                "routerd.configuration.rejected",
+                "error",
+                "ConfigurationInvalid",
+                f"{path} is not in force, generation {self.plane.running.generation} stays: {first}",
+                source=ROUTERD,
+                attributes={"path": str(path), "errors": text},
+            )
+        )
+        return text
+
+    async def _adopt(self, router: Router) -> None:
+        self.plane.running = await begin_generation(self._log, router, str(self._options.config), ROUTERD)
+        for meter in self.plane.meters:
+            meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
+        self._ring("configuration")
+
+    # Going down
+
+    def end(self, why: str) -> None:
+        """End the router: `why` is for the log."""
+        self._why = why
+        self.ending.set()
+
+    async def goodbye(self) -> None:
+        """The last event of this life."""
+        message = f"routerd stops ({self._why}); addresses, routes and leases stay"
+        await self._log.append(
+            Event("routerd.daemon.lifecycle.stopped", reason="Stopped", message=message, source=ROUTERD)
+        )
+
+
+class _Members(Mapping[str, DHCPv4Daemon]):
+    """A fleet's members as they are at each look."""
+
+    def __init__(self, fleet: Fleet[ClientSpec, DHCPv4Daemon]) -> None:
+        self._fleet = fleet
+
+    def __getitem__(self, name: str) -> DHCPv4Daemon:
+        return self._fleet.members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fleet.members)
+
+    def __len__(self) -> int:
+        return len(self._fleet.members)
