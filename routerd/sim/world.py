@@ -130,7 +130,13 @@ class World:
         self._tell(LinkChanged(socket.link, None))
 
     def set_link(
-        self, which: int | str, *, admin_up: bool | None = None, mtu: int | None = None, mac: bytes | None = None
+        self,
+        which: int | str,
+        *,
+        admin_up: bool | None = None,
+        mtu: int | None = None,
+        mac: bytes | None = None,
+        name: str | None = None,
     ) -> None:
         """Change what is not None. Raises OSError(EINVAL) for an MTU that the device cannot do."""
         socket = self._find(which)
@@ -142,6 +148,7 @@ class World:
             admin_up=link.admin_up if admin_up is None else admin_up,
             mtu=link.mtu if mtu is None else mtu,
             mac=link.mac if mac is None else mac,
+            name=link.name if name is None else name,
         )
         self._change(socket, wanted)
 
