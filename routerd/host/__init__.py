@@ -117,7 +117,7 @@ class RemoveRoute:
 Change = SetLink | PutAddress | RemoveAddress | PutRoute | RemoveRoute
 
 
-class HostRefused(Exception):  # noqa: N818
+class HostRefused(Exception):
     """The system said no to a change: `reason` is its own words, `errno` its number (never compare numbers
     between systems; use the `errno` module)."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import attrs
 import trio
 
 from routerd.host import ClockStep
-from routerd.host.subscribers import Subscribers
+from routerd.host.steps import Steps
 
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 0x1, 0x2
 _FAR = min(1 << 33, (1 << 8 * ctypes.sizeof(ctypes.c_long) - 1) - 1)
@@ -57,8 +56,7 @@ class LinuxClock:
         self.boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._readings = readings
         self._last = readings()
-        self._steps: Subscribers[ClockStep] = Subscribers(_total, size=8)
-        self._sleepers = trio.lowlevel.ParkingLot()
+        self._steps = Steps(self.now)
 
     def now(self) -> float:
         """Seconds since boot, suspend included."""
@@ -69,11 +67,8 @@ class LinuxClock:
         return self._readings().wall
 
     async def sleep_until(self, deadline: float) -> None:
-        """See `Clock`. trio's clock stands still while the host sleeps: whoever waits looks again after each step."""
-        await trio.lowlevel.checkpoint()
-        while (left := deadline - self.now()) > 0:
-            with trio.move_on_after(left):
-                await self._sleepers.park()
+        """See `Clock`."""
+        await self._steps.sleep_until(deadline)
 
     def steps(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[ClockStep]]:
         """See `Clock`."""
@@ -90,14 +85,7 @@ class LinuxClock:
     def look(self) -> None:
         """Tell what happened to the clocks since the last look, if anything did."""
         last, self._last = self._last, self._readings()
-        step = self._last.since(last)
-        self._sleepers.unpark_all()
-        if step != ClockStep(0.0, 0.0):
-            self._steps.publish(step)
-
-
-def _total(steps: list[ClockStep]) -> ClockStep:
-    return ClockStep(math.fsum(step.wall for step in steps), math.fsum(step.suspended for step in steps))
+        self._steps.tell(self._last.since(last))
 
 
 class _ItimerSpec(ctypes.Structure):

@@ -49,7 +49,7 @@ class Message:
     body: bytes
 
 
-class KernelRefused(OSError):  # noqa: N818
+class KernelRefused(OSError):
     """The kernel understood a request and said no. `strerror` is its extended acknowledgement where it gave one."""
 
 
