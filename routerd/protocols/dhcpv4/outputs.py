@@ -13,9 +13,18 @@ from routerd.protocols.dhcpv4.message import BROADCAST, Message
 from routerd.protocols.machine import Dropped, Refused
 
 LossReason = Literal[
-    "expired", "nak", "released", "conflict", "moved", "link-changed", "unconfirmed", "v6-only", "stopped"
+    "expired",
+    "nak",
+    "released",
+    "stopped",
+    "conflict",
+    "moved",
+    "link-changed",
+    "link-gone",
+    "unconfirmed",
+    "v6-only",
 ]
-FailReason = Literal["no-answer", "nak", "declined", "conflict"]
+FailReason = Literal["no-answer", "nak", "conflict"]
 
 
 @attrs.frozen
@@ -128,7 +137,7 @@ class Conflict:
 
 @attrs.frozen
 class Entered:
-    """The machine went into the RFC 2131 state of this name (`Selecting`, `Bound`, …); `previous` is the one it left."""
+    """The machine went into the RFC 2131 state of this name (`Selecting`, `Bound`, …) and left `previous`."""
 
     state: str
     previous: str
