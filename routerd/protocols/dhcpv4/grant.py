@@ -203,19 +203,20 @@ def _search(reading: _Reading) -> tuple[str, ...]:
 
 
 def _broadcast(own: IPv4Interface, reading: _Reading) -> IPv4Address | None:
-    """Option 28, if it lies in the subnet: the kernel would take any other address for unreachable by unicast."""
+    """Option 28, if it is one of the subnet's (all ones, or of old all zeros): the kernel would not send unicast
+    to any other address in it."""
     found = reading.value(Option.BROADCAST_ADDRESS, values.address)
-    if found is not None and (found not in own.network or found == own.ip):
-        reading.note(
-            f"option {Option.BROADCAST_ADDRESS:d} is ignored: {found} is no broadcast address of {own.network}"
-        )
-        return None
-    return found
+    network = own.network
+    if found is None or (network.prefixlen < 31 and found in (network.network_address, network.broadcast_address)):
+        return found
+    reading.note(f"option {Option.BROADCAST_ADDRESS:d} is ignored: {found} is no broadcast address of {network}")
+    return None
 
 
 def _mtu(floor: int, ceiling: int | None, reading: _Reading) -> int | None:
     mtu = reading.value(Option.INTERFACE_MTU, values.u16)
-    if mtu is not None and (mtu < floor or (ceiling is not None and mtu > ceiling)):
-        reading.note(f"option {Option.INTERFACE_MTU:d} is ignored: {mtu} is outside {floor}..{ceiling or ''}")
+    highest = 0xFFFF if ceiling is None else ceiling
+    if mtu is not None and not floor <= mtu <= highest:
+        reading.note(f"option {Option.INTERFACE_MTU:d} is ignored: {mtu} is not within {floor}..{highest}")
         return None
     return mtu

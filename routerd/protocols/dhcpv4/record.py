@@ -151,7 +151,7 @@ def load(data: bytes) -> LeaseRecord | Malformed:
         if msgspec.json.decode(data, type=_Version).version != VERSION:
             return Malformed("other-version")
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Malformed("garbage")
     if file.checksum != _checksum(file):
         return Malformed("bad-checksum")

@@ -21,13 +21,15 @@ _BROADCAST_FLAG = 0x8000
 _HEADER = struct.Struct("!3BxI2H4I6s10x192xI")
 _SNAME = slice(44, 108)
 _FILE = slice(108, 236)
-_OURS = frozenset((Option.PAD, Option.OVERLOAD, Option.MESSAGE_TYPE, Option.END))
 _OPS = {int(op): op for op in Op}
 _TYPES = {bytes((kind,)): kind for kind in MessageType}
 _OVERLOADED = {b"\1": (_FILE,), b"\2": (_SNAME,), b"\3": (_FILE, _SNAME)}
 
-# Plain integers: an IntEnum member costs a lookup in every turn of the loop below.
-_PAD, _END = 0, 255
+# Plain integers: to look up an IntEnum member costs more than to use it.
+_PAD, _LEASE_TIME, _OVERLOAD, _MESSAGE_TYPE, _SERVER_ID, _END = map(
+    int, (Option.PAD, Option.LEASE_TIME, Option.OVERLOAD, Option.MESSAGE_TYPE, Option.SERVER_ID, Option.END)
+)
+_OURS = frozenset((_PAD, _OVERLOAD, _MESSAGE_TYPE, _END))
 
 
 def decode(data: bytes) -> Message | Malformed:
@@ -50,7 +52,7 @@ def decode(data: bytes) -> Message | Malformed:
         return options
     return Message(
         _OPS[op],
-        _TYPES[options.pop(Option.MESSAGE_TYPE)],
+        _TYPES[options.pop(_MESSAGE_TYPE)],
         xid,
         chaddr,
         secs,
@@ -90,22 +92,26 @@ def encode(message: Message, *, limit: int = ETHERNET_PAYLOAD) -> bytes:
         )
     except struct.error as error:
         raise ValueError(f"a header field is out of range: {error}") from error
-    out += bytes((Option.MESSAGE_TYPE, 1, message.type))
+    out += bytes((_MESSAGE_TYPE, 1, message.type))
     for code, value in sorted(message.options.items()):
         if code in _OURS:
             raise ValueError(f"option {code} is written by the codec alone")
-        _append(out, code, value)
+        if len(value) > 255:
+            out += _split(code, value)
+        else:
+            out.append(code)
+            out.append(len(value))
+            out += value
     out.append(_END)
     if len(out) > limit:
         raise ValueError(f"a message of {len(out)} octets does not fit into {limit}")
     return bytes(out).ljust(MIN_SENT, b"\0")
 
 
-def _append(out: bytearray, code: int, value: bytes) -> None:
-    while len(value) > 255:  # RFC 3396 §6
-        out += bytes((code, 255)) + value[:255]
-        value = value[255:]
-    out += bytes((code, len(value))) + value
+def _split(code: int, value: bytes) -> bytes:
+    """RFC 3396 §6: a long value as several options of one code."""
+    pieces = (value[at : at + 255] for at in range(0, len(value), 255))
+    return b"".join(bytes((code, len(piece))) + piece for piece in pieces)
 
 
 def _options(data: bytes, reply: bool) -> dict[int, bytes] | Malformed:
@@ -113,14 +119,14 @@ def _options(data: bytes, reply: bool) -> dict[int, bytes] | Malformed:
     found: dict[int, bytes] = {}
     repeated: dict[int, list[bytes]] = {}
     whole = _scan(data, _HEADER.size, found, repeated)
-    if Option.OVERLOAD in found:
-        fields = _OVERLOADED.get(_join(Option.OVERLOAD, repeated.pop(Option.OVERLOAD, [found.pop(Option.OVERLOAD)])))
+    if _OVERLOAD in found:
+        fields = _OVERLOADED.get(_join(_OVERLOAD, repeated.pop(_OVERLOAD, [found.pop(_OVERLOAD)])))
         if fields is None:
             return Malformed("bad-overload")
         for field in fields:  # file before sname: RFC 3396 §5
             whole = _scan(data[field], 0, found, repeated) and whole
-        found.pop(Option.OVERLOAD, None)  # one inside file or sname means nothing
-        repeated.pop(Option.OVERLOAD, None)
+        found.pop(_OVERLOAD, None)  # one inside file or sname means nothing
+        repeated.pop(_OVERLOAD, None)
     for code, pieces in repeated.items():
         found[code] = _join(code, pieces)
     return _checked(found, reply, whole)
@@ -159,12 +165,12 @@ def _join(code: int, pieces: list[bytes]) -> bytes:
 
 
 def _checked(found: dict[int, bytes], reply: bool, whole: bool) -> dict[int, bytes] | Malformed:
-    if Option.MESSAGE_TYPE not in found:
+    if _MESSAGE_TYPE not in found:
         return Malformed("no-message-type" if whole else "overrun")  # BOOTP (V4-26)
-    kind = _TYPES.get(found[Option.MESSAGE_TYPE])
+    kind = _TYPES.get(found[_MESSAGE_TYPE])
     if kind is None:
         return Malformed("bad-message-type")
-    if len(found.get(Option.SERVER_ID, b"four")) != 4:
+    if len(found.get(_SERVER_ID, b"four")) != 4:
         return Malformed("bad-server-id")
     if not whole and reply and not _sufficient(kind, found):
         return Malformed("overrun")
@@ -174,4 +180,4 @@ def _checked(found: dict[int, bytes], reply: bool, whole: bool) -> dict[int, byt
 def _sufficient(kind: MessageType, found: dict[int, bytes]) -> bool:
     """Whether a reply that lost its tail still says enough (V4-28)."""
     granting = kind in (MessageType.OFFER, MessageType.ACK)
-    return Option.SERVER_ID in found and (not granting or Option.LEASE_TIME in found)
+    return _SERVER_ID in found and (not granting or _LEASE_TIME in found)
