@@ -1,0 +1,106 @@
+"""How routerctl fails: its exit codes, and how an error reads. Nothing here asks or prints anything."""
+
+from __future__ import annotations
+
+import enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Exit(enum.IntEnum):
+    """The exit codes, for every verb (docs/routerctl.md is checked against MEANING)."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    DENIED = 5
+    UNREACHABLE = 6
+    TIMEOUT = 7
+    CONDITION = 8
+    ROLLED_BACK = 9
+    DEGRADED = 10
+    INTERRUPTED = 130
+
+
+MEANING = {
+    Exit.OK: "done",
+    Exit.FAILED: "it was tried and failed",
+    Exit.USAGE: "the command line makes no sense",
+    Exit.NOT_FOUND: "no such resource, kind or path",
+    Exit.CONFLICT: "refused by the present state, or a precondition no longer holds",
+    Exit.DENIED: "this user may not",
+    Exit.UNREACHABLE: "routerd cannot be reached, or what answers is not routerd",
+    Exit.TIMEOUT: "the time given was over first",
+    Exit.CONDITION: "a condition failed (`wait --or-fail`)",
+    Exit.ROLLED_BACK: "the change was rolled back",
+    Exit.DEGRADED: "applied, but the router is degraded",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C)",
+}
+
+BY_STATUS = {
+    403: Exit.DENIED,
+    404: Exit.NOT_FOUND,
+    409: Exit.CONFLICT,
+    410: Exit.CONFLICT,
+    412: Exit.CONFLICT,
+    503: Exit.UNREACHABLE,
+}
+"""What an HTTP status means to a script; anything else that is not 2xx is FAILED."""
+
+
+class Failure(Exception):
+    """The verb ends here: `code` is the exit code. `where` is `file:line:column`, `word` the API's error code,
+    `request` the id under which routerd's log knows the request, `status` the HTTP status if there was one, `oldest`
+    with 410 the cursor from which events can still be read."""
+
+    def __init__(
+        self,
+        code: Exit,
+        message: str,
+        hint: str = "",
+        *,
+        where: str = "",
+        word: str = "",
+        request: str = "",
+        status: int = 0,
+        oldest: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.where = where
+        self.word = word
+        self.request = request
+        self.status = status
+        self.oldest = oldest
+
+    def lines(self) -> list[str]:
+        """As the operator reads it: `error[word]: message`, `  --> where`, `help: hint`, `request id`."""
+        shown = [f"error[{self.word}]: {self.message}" if self.word else f"error: {self.message}"]
+        shown += [f"  --> {self.where}"] if self.where else []
+        shown += [f"help: {self.hint}"] if self.hint else []
+        return shown + ([f"request {self.request}"] if self.request else [])
+
+
+def refusal(status: int, body: Any) -> Failure:
+    """The Failure that an answer outside 2xx stands for. `body`: the decoded JSON, whatever it is (contract rule 2)."""
+    body = body if isinstance(body, dict) else {}
+    error = body.get("error")
+    error = error if isinstance(error, dict) else {"message": error or body.get("message")}
+    place = [str(error[key]) for key in ("line", "column") if error.get(key) is not None]
+    field, message = error.get("field"), error.get("message") or f"routerd answered HTTP {status}"
+    return Failure(
+        BY_STATUS.get(status, Exit.FAILED),
+        f"{field}: {message}" if field and str(field) not in str(message) else str(message),
+        str(error.get("hint") or ""),
+        where=":".join([str(error.get("file") or "line"), *place]) if place else "",
+        word=str(error.get("code") or ""),
+        request=str(body.get("requestId") or ""),
+        status=status,
+        oldest=str(error.get("oldest") or ""),
+    )

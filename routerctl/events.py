@@ -1,0 +1,132 @@
+"""`routerctl events`: what happened, oldest first, and what happens."""
+
+from __future__ import annotations
+
+import time
+
+from routerctl.client import entries
+from routerctl.errors import Exit
+from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, stored
+from routerctl.kinds import reference
+from routerctl.output import Table
+from routerctl.times import ago, clock, parse_instant, parse_moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+    from routerctl.client import Client, Object
+    from routerctl.output import Out
+
+EXAMPLES = {
+    "events": """
+  routerctl events                                   the last 50
+  routerctl events -f                                the last 10, then as they come
+  routerctl events --since 10m --severity warning    what went wrong in the last ten minutes
+  routerctl events --since 02:13 --until 02:20 --resource DHCPv4Client/wan
+  routerctl events -f --topic 'routerd.dhcpv4.**' -o jsonl
+"""
+}
+SEVERITIES = ("debug", "info", "warning", "error")
+
+
+def arguments(verb: str, parser: ArgumentParser) -> None:
+    """Its options."""
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("-f", "--follow", action="store_true", help="go on with new events, over restarts of routerd")
+    end.add_argument("--until", metavar="TIME", help="stop at this time")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--since", metavar="TIME", help="10m (ago), 02:13, RFC 3339, or the id of the event before")
+    begin.add_argument("--tail", metavar="N", type=int, help="begin with the last N")
+    parser.add_argument("--topic", metavar="GLOB", action="append", default=[], help="* one word, ** any; repeatable")
+    parser.add_argument("--resource", metavar="KIND/NAME", help="only what concerns this resource")
+    parser.add_argument("--severity", choices=SEVERITIES, help="at least this severe")
+    parser.add_argument("--limit", metavar="N", type=int, help="stop after N")
+
+
+def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
+    """Print them."""
+    feed = Feed(client, out.note, filters(args))
+    first = _first(args, client, feed)
+    if out.form in ("json", "yaml") and not args.follow:
+        out.value(first)
+        return Exit.OK
+    printer = Printer(out, args)
+    for events in _batches(args, feed, first):
+        printer.print(events)
+        if printer.done:
+            break
+    if not (printer.printed or args.follow):
+        out.note(_horizon(client, first))
+    return Exit.OK
+
+
+def filters(args: Namespace) -> list[tuple[str, str]]:
+    """What the options ask of `/events`."""
+    query = [("topic", topic) for topic in args.topic]
+    query += [("resource", reference(args.resource))] if args.resource else []
+    return query + ([("severity", args.severity)] if args.severity else [])
+
+
+class Printer:
+    """Prints batches of events until `--limit` or `--until`: then it is `done`."""
+
+    def __init__(self, out: Out, args: Namespace) -> None:
+        self.printed = 0
+        self.done = args.limit == 0
+        self._out = out
+        self._limit = args.limit
+        self._until = parse_moment(args.until, time.time()) if args.until else None
+        self._when = clock if args.follow else ago
+        self._table = Table(out, *EVENT_HEADER, painted="SEVERITY")
+
+    def print(self, events: list[Object]) -> None:
+        """Print what is wanted of them."""
+        wanted = list(self._wanted(events))
+        self.printed += len(wanted)
+        if self._out.form == "table":
+            self._table.rows(event_row(event, self._when(stored(event), time.time())) for event in wanted)
+        else:
+            self._out.items(wanted, lambda event: f"Event/{event.get('id')}")
+        self._out.flush()
+
+    def _wanted(self, events: list[Object]) -> Iterator[Object]:
+        for count, event in enumerate(events, self.printed + 1):
+            if self._until is not None and (parse_instant(stored(event)) or 0.0) > self._until:
+                self.done = True
+                return
+            yield event
+            if count == self._limit:
+                self.done = True
+                return
+
+
+def _first(args: Namespace, client: Client, feed: Feed) -> Object:
+    if args.since is None:
+        tail = args.tail if args.tail is not None else 10 if args.follow else args.limit or 50
+        return feed.last(min(tail, PAGE))
+    cursor = args.since
+    if not cursor.isdigit():
+        moment = parse_moment(cursor, time.time())
+        cursor = cursor_at(client, moment, lambda event: parse_instant(stored(event)))
+    return feed.after(cursor, min(args.limit or PAGE, PAGE))
+
+
+def _batches(args: Namespace, feed: Feed, first: Object) -> Iterator[list[Object]]:
+    yield entries(first, "events")
+    if args.since is not None:
+        yield from feed.rest()
+    while args.follow:
+        yield feed.wait()
+
+
+def _horizon(client: Client, first: Object) -> str:
+    """Where the log begins and ends, for an empty answer that means "none", not "gone"."""
+    oldest, newest = first.get("oldest"), first.get("newest")
+    if not newest:
+        return "no events: the log is empty"
+    before = str(max(0, int(oldest or 1) - 1))
+    found = entries(client.get("/events", [("since", before), ("limit", "1")]), "events")
+    since = f" of {clock(stored(found[0]), time.time())}" if found else ""
+    return f"no events match; the log reaches from event {oldest}{since} to event {newest}"

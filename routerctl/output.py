@@ -1,0 +1,262 @@
+"""What reaches the operator: formats, colours, glyphs, tables; and nothing unfiltered that came over a network.
+
+stdout is data, stderr notes and progress. Whatever is shown as text passes `clean`: a DHCP server chooses its
+domain name, and must not choose the colour of a terminal, nor move its cursor.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+
+from routerctl.errors import Exit, Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TextIO
+
+FORMATS = ("table", "json", "yaml", "jsonl", "name")
+
+_ROLES = {
+    "good": "active applied bound connected established healthy installed live observed ok passing ready running synced"
+    " true up",
+    "bad": "blocked crashloop deleted error expired failed failing false lost unhealthy",
+    "dim": "debug idle released skipped stopped unknown -",
+    "plain": "info",
+}
+ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
+"""How the first word of a phase, severity or condition looks; any other is a warning."""
+
+_SGR = {"good": "32", "warn": "33", "bad": "31;1", "dim": "2", "bold": "1"}
+
+
+class Out:
+    """Where and how to print. `width` is None off a terminal: nothing is cut there, ever."""
+
+    def __init__(self, form: str = "table", color: str = "auto", quiet: bool = False) -> None:
+        self.form = form
+        self.quiet = quiet
+        self.tty = sys.stdout.isatty()
+        self.width = _width(sys.stdout) if self.tty else None
+        self.glyphs = self.tty and not _dumb() and (sys.stdout.encoding or "").lower().startswith("utf")
+        self.progresses = not quiet and sys.stderr.isatty() and not _dumb()
+        """Whether there is a line for progress."""
+        self._color = _wants_color(color, sys.stdout)
+        self._progress = False
+
+    # Data
+
+    def line(self, text: str = "") -> None:
+        """One line on stdout."""
+        self.progress("")
+        sys.stdout.write(text + "\n")
+
+    def flush(self) -> None:
+        """Let readers of a pipe have what was printed."""
+        sys.stdout.flush()
+
+    def value(self, value: Any) -> None:
+        """A whole answer in the asked format: json, yaml, or jsonl as one line."""
+        if self.form == "yaml":
+            self.line(_yaml(value).removesuffix("\n"))
+        else:
+            self.line(_json(value, compact=self.form == "jsonl"))
+
+    def show(
+        self, answer: Any, items: Sequence[Any], name: Callable[[Any], str], table: Callable[[Sequence[Any]], None]
+    ) -> None:
+        """An answer: itself as json or yaml, its `items` one by one as jsonl or names, or as a table."""
+        if self.form in ("json", "yaml"):
+            self.value(answer)
+        elif self.form == "table":
+            table(items)
+        else:
+            self.items(items, name)
+
+    def items(self, items: Iterable[Any], name: Callable[[Any], str]) -> None:
+        """One line (jsonl, name) or one document (json, yaml) for each."""
+        for item in items:
+            if self.form == "name":
+                self.line(clean(name(item)))
+            else:
+                if self.form == "yaml":
+                    self.line("---")
+                self.value(item)
+
+    # Looks
+
+    def paint(self, role: str, text: str) -> str:
+        """The text in the colour of its role, if there are colours. The words say it all without."""
+        return f"\x1b[{_SGR[role]}m{text}\x1b[0m" if self._color and role in _SGR and text else text
+
+    def glyph(self, drawn: str, plain: str) -> str:
+        """`drawn` on a terminal that can, else `plain`."""
+        return drawn if self.glyphs else plain
+
+    def title(self, text: str) -> None:
+        """A heading, one empty line above."""
+        self.line()
+        self.line(self.paint("bold", text))
+
+    def fit(self, text: str, room: int | None) -> str:
+        """Cut to `room` columns on a terminal; whole elsewhere."""
+        if room is None or columns(text) <= room:
+            return text
+        mark = self.glyph("…", "...")
+        keep = text[: max(0, room - len(mark))]
+        while keep and columns(keep) + len(mark) > room:
+            keep = keep[:-1]
+        return keep + mark
+
+    # Notes
+
+    def note(self, text: str) -> None:
+        """A line on stderr, unless quiet."""
+        if not self.quiet:
+            self.progress("")
+            _stderr(clean(text) + "\n")
+
+    def progress(self, text: str) -> None:
+        """The one line of a terminal's stderr that says what is being waited for; the next one replaces it."""
+        if (text or self._progress) and self.progresses:
+            room = (_width(sys.stderr) or 80) - 1
+            _stderr("\r\x1b[K" + self.fit(clean(text), room))
+            self._progress = bool(text)
+
+
+class Table:
+    """Rows under a header that is printed once; later rows keep the columns where they are, or widen them.
+    `painted`: the column that is coloured by its first word. On a terminal the last column is cut, no other."""
+
+    def __init__(self, out: Out, *header: str, painted: str = "", indent: str = "") -> None:
+        self._out = out
+        self._header: tuple[str, ...] | None = header
+        self._widths = [len(title) for title in header]
+        self._painted = header.index(painted) if painted else -1
+        self._indent = indent
+
+    def rows(self, rows: Iterable[Sequence[object]]) -> None:
+        """Print them."""
+        texts = [[cell(value) for value in row] for row in rows]
+        for row in texts:
+            self._widths = [max(width, columns(text)) for width, text in zip(self._widths, row, strict=True)]
+        if self._header is not None and texts:
+            self._out.line(self._out.paint("bold", self._laid(self._header)))
+            self._header = None
+        for row in texts:
+            self._out.line(self._laid(row, self._painted))
+
+    def _laid(self, row: Sequence[str], painted: int = -1) -> str:
+        room = None if self._out.width is None else self._out.width - len(self._indent)
+        line = self._indent
+        for index, (text, width) in enumerate(zip(row, self._widths, strict=True)):
+            last = index == len(row) - 1
+            text = self._out.fit(text, max(8, room)) if last and room is not None else text
+            line += self._out.paint(role(text), text) if index == painted else text
+            if not last:
+                line += " " * (width - columns(text) + 2)
+                room = None if room is None else room - width - 2
+        return line.rstrip(" ")
+
+
+def role(text: str) -> str:
+    """How a phase, severity or condition looks: good, warn, bad, dim."""
+    return ROLE_OF.get(text.partition(" ")[0].lower(), "warn")
+
+
+def cell(value: object) -> str:
+    """Any JSON value as the text of a table: `-` for nothing, lists with commas, never a control character."""
+    if value is None or value == "" or value == [] or value == {}:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value)
+    return clean(json.dumps(value, ensure_ascii=False))
+
+
+def clean(text: str) -> str:
+    """The text with everything that a terminal might obey written out: `\\x1b`, `\\n`, `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text)
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal takes for it."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(0 if unicodedata.combining(ch) else 2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+
+
+def forgiving(stream: TextIO) -> None:
+    """Let what the stream's encoding cannot say be written out (`\\u25cf`) instead of failing."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def fail(failure: Failure) -> Exit:
+    """Say it on stderr; the exit code."""
+    for line in failure.lines():
+        _stderr("\n".join(clean(part) for part in line.splitlines()) + "\n")
+    return failure.code
+
+
+def _json(value: Any, *, compact: bool) -> str:
+    text = json.dumps(
+        value, ensure_ascii=False, indent=None if compact else 2, separators=(",", ":") if compact else None
+    )
+    if text.isascii() and "\x7f" not in text:
+        return text
+    # What JSON may hold raw and a terminal might obey can only stand inside strings, and may be escaped there.
+    return "".join(
+        ch if ch.isprintable() or ch == "\n" else json.dumps(ch)[1:-1].replace("\x7f", r"\u007f") for ch in text
+    )
+
+
+def _yaml(value: Any) -> str:
+    try:
+        from ruamel.yaml import YAML
+    except ImportError:
+        raise Failure(Exit.FAILED, "-o yaml needs the package ruamel.yaml", "use -o json") from None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 1 << 20
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
+
+
+def _stderr(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _wants_color(choice: str, stream: TextIO) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not _dumb()
+
+
+def _dumb() -> bool:
+    return os.environ.get("TERM", "dumb") in ("dumb", "")
+
+
+def _width(stream: TextIO) -> int | None:
+    if (asked := os.environ.get("COLUMNS", "")).isdigit() and int(asked) > 0:
+        return int(asked)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None

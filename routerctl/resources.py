@@ -1,0 +1,82 @@
+"""Resources as routerd answers them: asking for them, and their state in a few words."""
+
+from __future__ import annotations
+
+from routerctl.client import entries, part
+from routerctl.errors import Failure
+from routerctl.kinds import did_you_mean
+from routerctl.output import cell
+from routerctl.times import ago
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from routerctl.client import Client, Object
+
+_GATEWAYS = ("defaultGateway", "gateway")
+_FACTS = ("currentAddress", "currentPrefix", "addresses", "address", "destination", "ifname", "device")
+
+
+def listed(client: Client, subject: str, events: int = 0) -> list[Object]:
+    """The resources of a subject (`resources`, `Kind`, `Kind/name`), each with its newest `events`."""
+    return entries(client.get("/get", [("subject", subject), ("events-limit", str(events))]), "items")
+
+
+def described(client: Client, target: str, events: int = 10) -> Object:
+    """The DescribeResult of `Kind/name`."""
+    try:
+        return client.get("/describe", [("target", target), ("events-limit", str(events))])
+    except Failure as failure:
+        raise suggested(client, target, failure) from None
+
+
+def suggested(client: Client, target: str, failure: Failure) -> Failure:
+    """The failure, with the likeliest existing resource or kind as its hint when there was no such thing."""
+    if failure.status == 404 and not failure.hint:
+        known = [reference_of(item) for item in listed(client, "resources")]
+        kinds = dict.fromkeys(one.partition("/")[0] for one in known)
+        failure.hint = did_you_mean(target, known if "/" in target else kinds)
+    return failure
+
+
+def reference_of(resource: Object) -> str:
+    """`Kind/name`."""
+    return f"{resource.get('kind')}/{resource.get('name')}"
+
+
+def phase_of(resource: Object) -> str:
+    """Its phase; `Unknown` until it has one."""
+    return str(part(resource, "status").get("phase") or "Unknown")
+
+
+def address_of(status: Object) -> str:
+    """The address of a lease, with its prefix length."""
+    address, length = status.get("currentAddress"), status.get("prefixLength")
+    return f"{address}/{length}" if address and length and "/" not in str(address) else str(address or "")
+
+
+def summary(resource: Object) -> str:
+    """Its phase and what matters beside it: `Bound 192.0.2.10/24 via 192.0.2.1`, `Pending LinkAbsent`."""
+    status = part(resource, "status")
+    words = [phase_of(resource)]
+    if reason := status.get("reason"):
+        words += [str(reason)] if str(reason) != words[0] else []
+    fact = next((key for key in _FACTS if status.get(key)), "")
+    words += [address_of(status) if fact == "currentAddress" else cell(status[fact])] if fact else []
+    gateway = next((status[key] for key in _GATEWAYS if status.get(key)), None)
+    return " ".join([*words, f"via {cell(gateway)}"] if gateway else words)
+
+
+def brief_spec(resource: Object) -> str:
+    """The spec on one line: `interface=wan useDNS=yes`."""
+    return " ".join(f"{key}={cell(value)}" for key, value in part(resource, "spec").items())
+
+
+def newest_event(resource: Object) -> Object:
+    """The newest of the events that came with it; empty when none did."""
+    return max(entries(resource, "events"), key=lambda event: int(event.get("id") or 0), default={})
+
+
+def last_happened(resource: Object, now: float) -> str:
+    """The newest event in two words: `LeaseBound 3m12s`."""
+    event = newest_event(resource)
+    return f"{event.get('reason') or event.get('type') or ''} {ago(event.get('createdAt'), now)}" if event else ""

@@ -1,0 +1,131 @@
+"""What `get` can ask for besides resources, and how each subject's answer is taken apart and shown."""
+
+from __future__ import annotations
+
+import time
+
+from routerctl.client import entries, part
+from routerctl.feed import EVENT_HEADER, event_row, stored
+from routerctl.output import Table, cell, role
+from routerctl.resources import brief_spec, last_happened, reference_of, summary
+from routerctl.times import ago
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from routerctl.client import Object
+    from routerctl.output import Out
+
+WORDS = {
+    "resources": "resources all",
+    "status": "status",
+    "controllers": "controllers controller",
+    "runtime": "runtime rt",
+    "events": "events event",
+    "ledger": "ledger generations generation",
+}
+"""Each subject, and what people call it."""
+HEADERS = {
+    "resources": ("KIND", "NAME", "SPEC", "STATUS", "EVENTS"),
+    "status": (),
+    "controllers": ("NAME", "MODE", "KINDS", "RUNS", "LAST", "TOOK", "ERRORS", "ERROR"),
+    "runtime": ("FIGURE", "VALUE"),
+    "events": EVENT_HEADER,
+    "ledger": ("GENERATION", "PHASE", "STARTED", "HAS_YAML"),
+}
+PAINTED = {"resources": "STATUS", "controllers": "MODE", "events": "SEVERITY", "ledger": "PHASE"}
+ENVELOPE = ("apiVersion", "kind", "metadata")
+SUBJECT_OF = {word: subject for subject, words in WORDS.items() for word in words.split()}
+
+
+def items_of(subject: str, answer: Object) -> list[Object]:
+    """The rows of an answer, for jsonl, names and tables."""
+    if subject in ("status", "runtime"):
+        return [part(answer, "raw") or answer]
+    if subject == "controllers":
+        return entries(part(answer, "raw") or answer, "items")
+    if subject == "ledger":
+        return entries(part(answer, "ledger"), "generations")
+    return entries(answer, "events" if subject == "events" else "items")
+
+
+def name_of(subject: str, item: Object) -> str:
+    """`Kind/name` of a row: `DHCPv4Client/wan`, `Controller/address`, `Event/48211`."""
+    if subject == "resources":
+        return reference_of(item)
+    if subject in ("status", "runtime"):
+        return f"{item.get('kind') or subject.title()}/routerd"
+    kind, key = _NAMED[subject]
+    return f"{kind}/{item.get(key)}"
+
+
+_NAMED = {"controllers": ("Controller", "name"), "events": ("Event", "id"), "ledger": ("Generation", "generation")}
+
+
+class View:
+    """Shows the answers of one subject in the asked format; a table keeps its columns from one answer to the next."""
+
+    def __init__(self, out: Out, subject: str) -> None:
+        self._out = out
+        self._subject = subject
+        self._table = Table(out, *HEADERS[subject], painted=PAINTED.get(subject, ""))
+
+    def show(self, answer: Object) -> None:
+        """A whole answer."""
+        if self._out.form in ("json", "yaml"):
+            self._out.value(answer)
+            return
+        if self._out.form == "table" and self._subject == "ledger":
+            self._out.line(f"INTEGRITY {cell(part(answer, 'ledger').get('integrity') or 'unknown')}")
+        self.items(items_of(self._subject, answer))
+
+    def items(self, items: Sequence[Object]) -> None:
+        """Some of its rows."""
+        if self._out.form != "table":
+            self._out.items(items, lambda item: name_of(self._subject, item))
+        elif self._subject == "status":
+            for item in items:
+                self._out.line(status_line(self._out, item))
+        else:
+            self._table.rows(self._rows(items))
+        self._out.flush()
+
+    def _rows(self, items: Sequence[Object]) -> Iterator[Sequence[object]]:
+        now = time.time()
+        for item in items:
+            match self._subject:
+                case "resources":
+                    spec = self._out.fit(brief_spec(item), 32 if self._out.tty else None)
+                    yield item.get("kind"), item.get("name"), spec, summary(item), last_happened(item, now)
+                case "controllers":
+                    yield controller_row(item, now)
+                case "events":
+                    yield event_row(item, ago(stored(item), now))
+                case "runtime":
+                    yield from ((key, value) for key, value in item.items() if key not in ENVELOPE)
+                case "ledger":
+                    started = ago(item.get("startedAt"), now)
+                    yield item.get("generation"), item.get("phase"), started, bool(item.get("hasYaml"))
+
+
+def status_line(out: Out, status: Object) -> str:
+    """`STATUS Healthy generation=3 resources=5`."""
+    status = part(status, "status") or status
+    phase = cell(status.get("phase") or "Unknown")
+    counts = f"generation={cell(status.get('generation'))} resources={cell(status.get('resourceCount'))}"
+    return f"STATUS {out.paint(role(phase), phase)} {counts}"
+
+
+def controller_row(one: Object, now: float) -> tuple[object, ...]:
+    """A ControllerStatus under its header."""
+    return (
+        one.get("name"),
+        one.get("mode"),
+        one.get("resourceKinds"),
+        one.get("reconcileCount") or 0,
+        ago(one.get("lastReconcileTime"), now),
+        one.get("lastDuration"),
+        one.get("reconcileErrorCount") or 0,
+        one.get("lastError") if one.get("currentError") else None,
+    )

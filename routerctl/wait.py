@@ -1,0 +1,181 @@
+"""`routerctl wait`: until a resource is as one wants it. Driven by its events; says what it waits for."""
+
+from __future__ import annotations
+
+import time
+
+from routerctl.client import part
+from routerctl.errors import Exit, Failure
+from routerctl.feed import POLL, Feed
+from routerctl.health import readiness
+from routerctl.kinds import reference
+from routerctl.output import clean
+from routerctl.resources import address_of, described, reference_of
+from routerctl.times import parse_duration, span
+from routerctl.wanted import Wanted, blocker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from routerctl.client import Client, Object, Query
+    from routerctl.output import Out
+
+EXAMPLES = {
+    "wait": """
+  routerctl wait DHCPv4Client/wan --for phase=Bound --or-fail phase=Error --timeout 60s
+  routerctl wait DHCPv4Client/wan --for condition=LeaseReady --for jsonpath=.status.defaultGateway=192.0.2.1
+  routerctl wait Interface/guest --for deleted
+  routerctl wait routerd --for ready --timeout 30s
+"""
+}
+CONDITIONS = "phase=P, condition=T, deleted, jsonpath=PATH=VALUE, or ready (routerd); repeatable: all of them"
+TIMEOUT = "60s"
+RECHECK = 2.0
+"""Seconds after which readiness is asked again: not all of it is told by events."""
+KNOCK = 0.2
+"""Seconds between tries to find routerd at all."""
+
+
+def arguments(verb: str, parser: ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("target", metavar="KIND/NAME", help="the resource, or `routerd` itself")
+    parser.add_argument("--for", dest="wanted", metavar="CONDITION", action="append", required=True, help=CONDITIONS)
+    parser.add_argument("--or-fail", metavar="CONDITION", action="append", default=[], help="give up when this holds")
+
+
+def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
+    """Look, say what keeps it, sleep until something happens to it, look again."""
+    started = time.monotonic()
+    deadline = started + parse_duration(args.timeout or TIMEOUT)
+    client.deadline, client.patient = deadline, False
+    watched = _Routerd(client, args) if args.target == "routerd" else _Resource(client, args)
+    said = ""
+    while True:
+        state = watched.look()
+        left, elapsed = deadline - time.monotonic(), span(time.monotonic() - started)
+        if state.met:
+            _met(out, state, elapsed)
+            return Exit.OK
+        if state.failed:
+            raise Failure(Exit.CONDITION, f"{args.target} is {state.blocker}: {state.failed} holds", f"after {elapsed}")
+        if left <= 0:
+            wish = ", ".join(args.wanted)
+            raise Failure(Exit.TIMEOUT, f"{args.target} is {state.blocker} after {elapsed}; wanted {wish}")
+        if state.blocker != said:
+            said = state.blocker
+            out.note(f"waiting: {said:<60} {elapsed}")
+        watched.sleep(left)
+
+
+def _met(out: Out, state: Look, elapsed: str) -> None:
+    if out.form == "table":
+        out.line(f"{clean('met: ' + state.met):<69} {elapsed}")
+    elif state.seen is not None:
+        out.items([state.seen], reference_of)
+
+
+class Look:
+    """What was seen: `met` says how, `failed` by which condition, else `blocker` why not yet."""
+
+    __slots__ = ("blocker", "failed", "met", "seen")
+
+    def __init__(self, seen: Object | None = None, *, met: str = "", failed: str = "", blocker: str = "") -> None:
+        self.seen = seen
+        self.met = met
+        self.failed = failed
+        self.blocker = blocker
+
+
+class _Resource:
+    """A resource, until the conditions hold."""
+
+    def __init__(self, client: Client, args: Namespace) -> None:
+        self._client = client
+        self._target = reference(args.target)
+        self._wanted = [Wanted(text) for text in args.wanted]
+        self._or_fail = [Wanted(text) for text in args.or_fail]
+        self._pulse = _Pulse(client, [("resource", self._target)])
+
+    def look(self) -> Look:
+        try:
+            self._pulse.take()
+            resource = self._read()
+        except Failure as failure:
+            if failure.code is not Exit.UNREACHABLE:
+                raise
+            return Look(blocker=failure.message)
+        return self._judged(resource)
+
+    def sleep(self, left: float) -> None:
+        self._pulse.sleep(left, POLL)
+
+    def _read(self) -> Object | None:
+        try:
+            return part(described(self._client, self._target, 1), "resource")
+        except Failure as failure:
+            if failure.status == 404 and any(one.text == "deleted" for one in (*self._wanted, *self._or_fail)):
+                return None
+            raise
+
+    def _judged(self, resource: Object | None) -> Look:
+        unmet = [one for one in self._wanted if not one.holds(resource)]
+        failed = next((one.text for one in self._or_fail if one.holds(resource)), "")
+        if not unmet:
+            met = [one.text for one in self._wanted]
+            return Look(resource, met=" ".join(met + _facts(resource)))
+        why = "gone" if resource is None else blocker(resource, unmet)
+        return Look(resource, failed=failed, blocker=why)
+
+
+class _Routerd:
+    """routerd itself, until /readyz says so."""
+
+    def __init__(self, client: Client, args: Namespace) -> None:
+        if args.wanted != ["ready"] or args.or_fail:
+            raise Failure(Exit.USAGE, "routerd itself can be waited for only with `--for ready`")
+        self._client = client
+        self._pulse = _Pulse(client, [])
+
+    def look(self) -> Look:
+        try:
+            self._pulse.take()
+            health = readiness(self._client)
+        except Failure as failure:
+            if failure.code is not Exit.UNREACHABLE:
+                raise
+            return Look(blocker=failure.message)
+        if health.ready:
+            return Look({"kind": "Router", "name": "routerd"}, met="ready")
+        why = "; ".join(f"{check.get('name')}: {check.get('detail')}" for check in health.failing)
+        return Look(blocker=f"not ready ({why or 'it does not say why'})")
+
+    def sleep(self, left: float) -> None:
+        self._pulse.sleep(left, RECHECK)
+
+
+class _Pulse:
+    """Sleeps until an event tells of a change, from before the first look on; or shortly, when routerd is not there."""
+
+    def __init__(self, client: Client, query: Query) -> None:
+        self._feed = Feed(client, lambda _: None, query)
+        self._taken = False
+
+    def take(self) -> None:
+        """Know where the log ends now. Raises Failure."""
+        if not self._taken:
+            self._feed.last(0)
+            self._taken = True
+
+    def sleep(self, left: float, most: float) -> None:
+        """Until the next event, at most so many seconds."""
+        if self._taken:
+            self._feed.wait(min(left, most))
+        else:
+            time.sleep(min(left, KNOCK))
+
+
+def _facts(resource: Object | None) -> list[str]:
+    status = part(resource or {}, "status")
+    address, prefix = address_of(status), status.get("currentPrefix")
+    return ([f"address={address}"] if address else []) + ([f"prefix={prefix}"] if prefix else [])
