@@ -23,7 +23,8 @@ _SNAME = slice(44, 108)
 _FILE = slice(108, 236)
 _OPS = {int(op): op for op in Op}
 _TYPES = {bytes((kind,)): kind for kind in MessageType}
-_OVERLOADED = {b"\1": (_FILE,), b"\2": (_SNAME,), b"\3": (_FILE, _SNAME)}
+_OVERLOADED = {b"\1": (_FILE,), b"\2": (_SNAME,), b"\3": (_FILE, _SNAME)}  # in this order: RFC 3396 §5
+_FOUR_OCTETS = bytes(4)
 
 # Plain integers: to look up an IntEnum member costs more than to use it.
 _PAD, _LEASE_TIME, _OVERLOAD, _MESSAGE_TYPE, _SERVER_ID, _END = map(
@@ -47,12 +48,27 @@ def decode(data: bytes) -> Message | Malformed:
         return Malformed("bad-hlen")
     if cookie != MAGIC_COOKIE:
         return Malformed("bad-cookie")
-    options = _options(data, op == Op.BOOTREPLY)
-    if isinstance(options, Malformed):
-        return options
+    options: dict[int, bytes] = {}
+    repeated: dict[int, list[bytes]] = {}
+    whole = _scan(data, _HEADER.size, options, repeated)
+    if repeated or _OVERLOAD in options:
+        unfolded = _unfold(data, options, repeated)
+        if isinstance(unfolded, Malformed):
+            return unfolded
+        whole = whole and unfolded
+    said = options.pop(_MESSAGE_TYPE, None)
+    if said is None:
+        return Malformed("no-message-type" if whole else "overrun")  # BOOTP (V4-26)
+    kind = _TYPES.get(said)
+    if kind is None:
+        return Malformed("bad-message-type")
+    if len(options.get(_SERVER_ID, _FOUR_OCTETS)) != 4:
+        return Malformed("bad-server-id")
+    if not whole and op == Op.BOOTREPLY and not _sufficient(kind, options):
+        return Malformed("overrun")
     return Message(
         _OPS[op],
-        _TYPES[options.pop(_MESSAGE_TYPE)],
+        kind,
         xid,
         chaddr,
         secs,
@@ -114,45 +130,41 @@ def _split(code: int, value: bytes) -> bytes:
     return b"".join(bytes((code, len(piece))) + piece for piece in pieces)
 
 
-def _options(data: bytes, reply: bool) -> dict[int, bytes] | Malformed:
-    """All options of a message, overload followed, repeats joined; 53 is there and known, 54 has four octets."""
-    found: dict[int, bytes] = {}
-    repeated: dict[int, list[bytes]] = {}
-    whole = _scan(data, _HEADER.size, found, repeated)
-    if _OVERLOAD in found:
-        fields = _OVERLOADED.get(_join(_OVERLOAD, repeated.pop(_OVERLOAD, [found.pop(_OVERLOAD)])))
-        if fields is None:
-            return Malformed("bad-overload")
-        for field in fields:  # file before sname: RFC 3396 §5
-            whole = _scan(data[field], 0, found, repeated) and whole
-        found.pop(_OVERLOAD, None)  # one inside file or sname means nothing
-        repeated.pop(_OVERLOAD, None)
-    for code, pieces in repeated.items():
-        found[code] = _join(code, pieces)
-    return _checked(found, reply, whole)
-
-
 def _scan(area: bytes, at: int, found: dict[int, bytes], repeated: dict[int, list[bytes]]) -> bool:
     """Collect the options of one field from octet `at` on; False if the last one runs past the field's end."""
     end = len(area)
-    while at < end:
-        code = area[at]
-        if code == _PAD:
-            at += 1
-            continue
-        if code == _END:
-            return True
-        start = at + 2
-        if start > end:
-            return False
-        at = start + area[at + 1]
-        if at > end:
-            return False
-        if code in found:
-            repeated.setdefault(code, [found[code]]).append(area[start:at])
-        else:
-            found[code] = area[start:at]
+    try:
+        while (code := area[at]) != _END:
+            if code == _PAD:
+                at += 1
+                continue
+            start = at + 2
+            at = start + area[at + 1]
+            if at > end:
+                return False
+            if code in found:
+                repeated.setdefault(code, [found[code]]).append(area[start:at])
+            else:
+                found[code] = area[start:at]
+    except IndexError:  # neither END nor another option: that is allowed, but for half an option
+        return at == end
     return True
+
+
+def _unfold(data: bytes, found: dict[int, bytes], repeated: dict[int, list[bytes]]) -> bool | Malformed:
+    """Follow option 52 into file and sname, and join what was repeated; False if one of them is cut off."""
+    whole = True
+    if _OVERLOAD in found:
+        said = _join(_OVERLOAD, repeated.pop(_OVERLOAD, [found[_OVERLOAD]]))
+        if said not in _OVERLOADED:
+            return Malformed("bad-overload")
+        for field in _OVERLOADED[said]:
+            whole = _scan(data[field], 0, found, repeated) and whole
+        del found[_OVERLOAD]
+        repeated.pop(_OVERLOAD, None)  # one inside file or sname means nothing
+    for code, pieces in repeated.items():
+        found[code] = _join(code, pieces)
+    return whole
 
 
 def _join(code: int, pieces: list[bytes]) -> bytes:
@@ -162,19 +174,6 @@ def _join(code: int, pieces: list[bytes]) -> bytes:
     if FIXED_LENGTH.get(code) == len(first) and pieces.count(first) == len(pieces):
         return first
     return b"".join(pieces)
-
-
-def _checked(found: dict[int, bytes], reply: bool, whole: bool) -> dict[int, bytes] | Malformed:
-    if _MESSAGE_TYPE not in found:
-        return Malformed("no-message-type" if whole else "overrun")  # BOOTP (V4-26)
-    kind = _TYPES.get(found[_MESSAGE_TYPE])
-    if kind is None:
-        return Malformed("bad-message-type")
-    if len(found.get(_SERVER_ID, b"four")) != 4:
-        return Malformed("bad-server-id")
-    if not whole and reply and not _sufficient(kind, found):
-        return Malformed("overrun")
-    return found
 
 
 def _sufficient(kind: MessageType, found: dict[int, bytes]) -> bool:
