@@ -1,0 +1,119 @@
+"""The last status of every object: a map in memory, changed only together with the events that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+import trio
+
+from routerd.events.types import Event, Ref, Source, Status, StoredObject
+from routerd.shapes.instant import format_instant
+
+STORE = Source("routerd", "routerd", "store")
+
+_VOLATILE_NAMES = (
+    "updatedAt observedAt installedAt lastCheckedAt lastTransitionAt lastLeaseAt lastRenewAt lastAppliedAt renewAt "
+    "rebindAt expiresAt expiresAtMonotonic consecutivePassed consecutiveFailed createdHint packetRing conditions "
+    "mtuObservedAt observed ownerKey ownerRef ownerRefs lifecycleClass syncedAt resolvedAt nextRefreshAt"
+)
+_VOLATILE = frozenset(_VOLATILE_NAMES.split())
+_VOLATILE_OF_KIND = {"HealthCheck": frozenset({"lastSuccessTime"})}
+
+
+class Objects:
+    """What the objects are now. An object is seen here once the events that made it so are on disk (or as soon
+    as they happened, while the log is degraded)."""
+
+    def __init__(self, objects: Iterable[StoredObject] = ()) -> None:
+        self._objects = {stored.ref: stored for stored in objects}
+        self.version = 0
+        """How often anything has changed since the log was opened."""
+        self._moved = trio.Event()
+
+    def get(self, ref: Ref) -> StoredObject | None:
+        """The object, if it is there."""
+        return self._objects.get(ref)
+
+    def of_kind(self, kind: str) -> list[StoredObject]:
+        """All of one kind, by name."""
+        return sorted((o for o in self._objects.values() if o.ref.kind == kind), key=lambda o: o.ref.name)
+
+    def all(self) -> list[StoredObject]:
+        """All of them, by kind and name."""
+        return sorted(self._objects.values(), key=lambda o: (o.ref.kind, o.ref.name))
+
+    async def changed(self, seen: int) -> int:
+        """Return the version once it is not `seen` any more."""
+        await trio.lowlevel.checkpoint()
+        while self.version == seen:
+            await self._moved.wait()
+        return self.version
+
+    def apply(self, changes: Mapping[Ref, StoredObject | None]) -> None:
+        """For the log alone: what is new, what is different, and (None) what is gone."""
+        for ref, stored in changes.items():
+            if stored is None:
+                self._objects.pop(ref, None)
+            else:
+                self._objects[ref] = stored
+        if changes:
+            self.version += 1
+            self._moved.set()
+            self._moved = trio.Event()
+
+
+def settled(before: Status | None, status: Status, now: int) -> Status:
+    """`status` as it will be read again from disk (plain JSON values), each condition with the time at which its
+    `status` last changed. Raises TypeError for what JSON cannot say, a Secret among it."""
+    after: dict[str, Any] = orjson.loads(orjson.dumps(status))
+    if "conditions" in after:
+        known = {condition["type"]: condition for condition in (before or {}).get("conditions", ())}
+        after["conditions"] = [_dated(known.get(c["type"]), c, now) for c in after["conditions"]]
+    return after
+
+
+def _dated(before: Mapping[str, Any] | None, condition: Mapping[str, Any], now: int) -> dict[str, Any]:
+    steady = before is not None and before["status"] == condition["status"]
+    since = before["lastTransitionTime"] if before is not None and steady else format_instant(now)
+    return {**condition, "lastTransitionTime": since}
+
+
+def changed_fields(ref: Ref, before: Status, after: Status) -> list[str]:
+    """The names of the fields that differ, sorted, without those that change all the time (contract §3.5)."""
+    volatile = _VOLATILE | _VOLATILE_OF_KIND.get(ref.kind, frozenset())
+    missing = object()
+    return sorted(
+        field
+        for field in (before.keys() | after.keys()) - volatile
+        if before.get(field, missing) != after.get(field, missing)
+    )
+
+
+def status_changed(
+    ref: Ref,
+    before: Status | None,
+    after: Status,
+    fields: list[str],
+    causes: tuple[int, ...],
+    given: Event | None,
+    now: int,
+) -> Event:
+    """`routerd.resource.status.changed` (contract §3.5). `given` is the last of its causes: what it makes true was
+    wanted by the same actor at the same moment."""
+    phases = {"phase": after.get("phase"), "previousPhase": (before or {}).get("phase")}
+    attributes = {key: str(phase) for key, phase in phases.items() if phase is not None}
+    was, is_now = attributes.get("previousPhase", "new"), attributes.get("phase", "without a phase")
+    return Event(
+        topic="routerd.resource.status.changed",
+        reason="StatusChanged",
+        message=f"{was} → {is_now}" if was != is_now else f"{is_now}: {', '.join(fields)} changed",
+        resource=ref,
+        source=STORE,
+        attributes={**attributes, "changedFields": ",".join(fields)},
+        causes=causes,
+        actor=given.actor if given else "routerd",
+        generation=given.generation if given else None,
+        time=given.time if given else now,
+    )
