@@ -193,5 +193,5 @@ def _problems(error: Exception, path: Path) -> Iterator[Problem]:
 def _unknown(error: ForbiddenExtraKeysError, path: Path) -> Iterator[Problem]:
     known = fields_of(error.cl)
     for name in sorted(error.extra_fields):
-        hint = did_you_mean(name, known)
+        hint = did_you_mean(name, known) or f"it has {', '.join(known)}"
         yield Problem((*path, name), "schema.unknown-field", "is not a field here", "unknown field", hint, at="key")

@@ -18,7 +18,7 @@ class Between:
     low: int
     high: int
 
-    def __call__(self, _instance: object, _field: object, value: int | None) -> None:
+    def __call__(self, _instance: object, _field: object, value: Any) -> None:
         if value is not None and not self.low <= value <= self.high:
             near = self.low if value < self.low else self.high
             raise Invalid(
@@ -39,7 +39,7 @@ class AtMost:
 
     seconds: float
 
-    def __call__(self, _instance: object, _field: object, value: float | None) -> None:
+    def __call__(self, _instance: object, _field: object, value: Any) -> None:
         if value is not None and value > self.seconds:
             limit = format_duration(self.seconds)
             raise Invalid(
@@ -57,7 +57,7 @@ class Text:
     says: str
     quote: bool = True
 
-    def __call__(self, _instance: object, _field: object, value: str | None) -> None:
+    def __call__(self, _instance: object, _field: object, value: Any) -> None:
         if value is None:
             return
         what = described(value) if self.quote else "the value"
@@ -67,7 +67,7 @@ class Text:
                 f"{what} is longer than {self.longest} characters",
                 f"expected {self.longest} characters at most",
             )
-        if not re.fullmatch(self.pattern, value, re.ASCII):
+        if not re.fullmatch(self.pattern, value):
             raise Invalid("schema.pattern", f"{what} is not {self.says}", f"expected {self.says}")
 
     def schema(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Each:
     limit: Between | Text
     most: int
 
-    def __call__(self, instance: object, field: object, value: tuple[Any, ...]) -> None:
+    def __call__(self, instance: object, field: object, value: Any) -> None:
         if len(value) > self.most:
             raise Invalid("schema.length", f"{len(value)} items are too many", f"expected {self.most} at most")
         problems = []

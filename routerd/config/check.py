@@ -1,0 +1,220 @@
+"""What needs two resources to be seen: references, duplicates, overlaps, cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any
+
+import attrs
+
+from routerd.resources.kinds import KINDS
+from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.resource import Resource, ValueFrom
+from routerd.shapes.convert import fields_of
+from routerd.shapes.invalid import Path, Problem, described, did_you_mean
+
+DEFAULT = IPv4Network("0.0.0.0/0")
+
+
+@attrs.frozen
+class Declared:
+    """A resource in a file: where it stands, and what is known of it. `spec` may be a draft that lacks fields, or None;
+    `resource` is None unless all of it is right."""
+
+    path: Path
+    label: str
+    kind: str
+    name: str
+    line: int
+    spec: Any
+    resource: Resource[Any] | None
+
+
+Finding = tuple[Declared, Problem]
+
+
+def check(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Everything that is wrong between the resources of a file."""
+    yield from _same_name(declared)
+    yield from _names(declared)
+    yield from _values(declared)
+    yield from _cycles(declared)
+    yield from _same_ifname(declared)
+    yield from _same_client(declared)
+    yield from _addresses(declared)
+    yield from _routes(declared)
+    yield from _gateways(declared)
+
+
+def _of(declared: Sequence[Declared], spec: type) -> list[Declared]:
+    return [one for one in declared if isinstance(one.spec, spec)]
+
+
+def _twice(pairs: Iterable[tuple[Any, Declared]]) -> Iterator[tuple[Declared, Declared]]:
+    """Those whose key another one had before, each with that one."""
+    first: dict[Any, Declared] = {}
+    for key, one in pairs:
+        if first.setdefault(key, one) is not one:
+            yield one, first[key]
+
+
+def _same_name(declared: Sequence[Declared]) -> Iterator[Finding]:
+    named = (((one.kind, one.name), one) for one in declared if one.kind and one.name)
+    for one, other in _twice(named):
+        message = f"there is another {one.label}"
+        hint = f"the other one is on line {other.line}"
+        yield one, Problem(("metadata", "name"), "duplicate.resource", message, "expected another name", hint)
+
+
+def _fields(one: Declared) -> Iterator[tuple[str, Any, Mapping[Any, Any]]]:
+    """Wire name, value and metadata of each field of a spec that could be read."""
+    cls: Any = type(one.spec)
+    for wire, field in fields_of(cls).items() if one.spec is not None else ():
+        yield wire, getattr(one.spec, field.name), field.metadata
+
+
+def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Fields that name a resource of one kind."""
+    known: dict[str, dict[str, None]] = {}
+    for one in declared:
+        known.setdefault(one.kind, {})[one.name] = None
+    for one in declared:
+        for wire, name, metadata in _fields(one):
+            kind = metadata.get("refers")
+            if kind is None or name is None or name in known.get(kind, {}):
+                continue
+            names = [*known.get(kind, {})]
+            hint = _meant_ifname(declared, name) or did_you_mean(name, names) or _listed(kind, names)
+            message = f"there is no {kind} of the name {described(name)}"
+            yield one, Problem(("spec", wire), "reference.dangling", message, f"expected the name of an {kind}", hint)
+
+
+def _meant_ifname(declared: Sequence[Declared], name: str) -> str:
+    meant = next((one for one in _of(declared, Interface) if one.spec.ifname == name), None)
+    return f"did you mean {meant.name}? {meant.label} is {name}" if meant is not None else ""
+
+
+def _listed(kind: str, known: Sequence[str]) -> str:
+    return f"declared: {', '.join(known)}" if known else f"declare a resource of kind {kind}"
+
+
+def _references(one: Declared) -> Iterator[tuple[str, ValueFrom]]:
+    yield from ((wire, value) for wire, value, _ in _fields(one) if isinstance(value, ValueFrom))
+
+
+def _values(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """`*From`: the resource exists, and its kind provides the field."""
+    labels = dict.fromkeys(other.label for other in declared)
+    for one in declared:
+        for wire, value in _references(one):
+            kind = KINDS.get(value.kind)
+            if value.resource not in labels:
+                message = f"there is no {value.resource}"
+                hint = did_you_mean(value.resource, labels)
+                yield one, Problem(("spec", wire, "resource"), "reference.dangling", message, "not declared", hint)
+            if kind is not None and value.field not in kind.provides:
+                message = f"{value.kind} does not provide {described(value.field)}"
+                hint = did_you_mean(value.field, kind.provides) or f"it provides {', '.join(kind.provides)}"
+                yield one, Problem(("spec", wire, "field"), "reference.field", message, "not provided", hint)
+
+
+def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """`*From` that leads back to where it began: neither would ever have its value."""
+    leads: Mapping[str, list[str]] = {one.label: [value.resource for _, value in _references(one)] for one in declared}
+    told: set[str] = set()
+    for one in declared:
+        for wire, value in _references(one):
+            way = _way(leads, value.resource, one.label)
+            if way and not told & set(way):
+                told |= set(way)
+                message = f"it waits for itself: {' -> '.join((one.label, *way))}"
+                yield one, Problem(("spec", wire), "reference.cycle", message, "leads back here", "break the circle")
+
+
+def _way(leads: Mapping[str, list[str]], start: str, goal: str) -> list[str]:
+    """A way from one resource to another along references; empty when there is none."""
+    ways, seen = [[start]], {start}
+    while ways:
+        way = ways.pop()
+        if way[-1] == goal:
+            return way
+        fresh = [label for label in leads.get(way[-1], ()) if label not in seen]
+        seen.update(fresh)
+        ways += [[*way, label] for label in fresh]
+    return []
+
+
+def _same_ifname(declared: Sequence[Declared]) -> Iterator[Finding]:
+    for one, other in _twice((one.spec.ifname, one) for one in _of(declared, Interface)):
+        message = f"{other.label} is {one.spec.ifname} already"
+        yield one, Problem(("spec", "ifname"), "duplicate.ifname", message, "expected another interface", _at(other))
+
+
+def _same_client(declared: Sequence[Declared]) -> Iterator[Finding]:
+    clients = _of(declared, DHCPv4Client)
+    for one, other in _twice((one.spec.interface, one) for one in clients):
+        message = f"{other.label} runs on {one.spec.interface} already"
+        yield one, Problem(("spec", "interface"), "duplicate.client", message, "one client to an interface", _at(other))
+    routed = [one for one in clients if one.spec.use_routes and one.spec.route_metric is not None]
+    for one, other in _twice((one.spec.route_metric, one) for one in routed):
+        message = f"{other.label} has the metric {one.spec.route_metric} too"
+        hint = f"one default route would replace the other; {_at(other)}"
+        yield one, Problem(("spec", "routeMetric"), "duplicate.metric", message, "expected another metric", hint)
+
+
+def _at(other: Declared) -> str:
+    return f"{other.label} is on line {other.line}"
+
+
+def _addresses(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Networks of two interfaces that overlap: the kernel could not tell by which of them an address is reached."""
+    before: list[tuple[int, int, Declared]] = []
+    for one in _of(declared, IPv4StaticAddress):
+        network = one.spec.address.network
+        first, last = int(network.network_address), int(network.broadcast_address)
+        for begin, end, other in before:
+            if first <= end and begin <= last:
+                yield from _overlap(one, other)
+        before.append((first, last, one))
+
+
+def _overlap(one: Declared, other: Declared) -> Iterator[Finding]:
+    mine, theirs = one.spec, other.spec
+    if mine.interface == theirs.interface:
+        if mine.address.ip == theirs.address.ip:
+            message = f"{other.label} puts {mine.address.ip} there already"
+            yield (
+                one,
+                Problem(("spec", "address"), "duplicate.address", message, "expected another address", _at(other)),
+            )
+    elif not (mine.allow_overlap or theirs.allow_overlap):
+        message = f"{mine.address.network} overlaps {theirs.address.network} of {other.label}"
+        hint = "if it is wanted, set allowOverlap and say why in allowOverlapReason"
+        yield one, Problem(("spec", "address"), "overlap.address", message, _at(other), hint)
+
+
+def _routes(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Routes for the same place: the kernel keeps one for each destination and metric."""
+    clients = [one for one in _of(declared, DHCPv4Client) if one.spec.use_routes and one.spec.route_metric is not None]
+    taken: dict[Any, Declared] = {(DEFAULT, one.spec.route_metric): one for one in reversed(clients)}
+    for one in _of(declared, IPv4Route):
+        key = (one.spec.destination, one.spec.metric)
+        other = taken.setdefault(key, one)
+        if other is not one:
+            message = f"{other.label} has {key[0]} with metric {key[1]} too"
+            hint = f"give one of them another metric; {_at(other)}"
+            yield one, Problem(("spec", "destination"), "duplicate.route", message, "expected another metric", hint)
+
+
+def _gateways(declared: Sequence[Declared]) -> Iterator[Finding]:
+    own = {one.spec.address.ip: one for one in _of(declared, IPv4StaticAddress)}
+    for one in _of(declared, IPv4Route):
+        if one.spec.gateway in own:
+            message = f"{one.spec.gateway} is this router's own address"
+            yield (
+                one,
+                Problem(
+                    ("spec", "gateway"), "value.gateway", message, "expected another router", _at(own[one.spec.gateway])
+                ),
+            )

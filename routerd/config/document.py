@@ -1,0 +1,88 @@
+"""A document as nodes: each knows its place in the text, and the plain value that it stands for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from routerd.config.errors import ConfigError
+from routerd.config.text import Span, Text
+from routerd.shapes.invalid import Path
+
+
+@attrs.frozen(eq=False)
+class Scalar:
+    """A single value. `text` is what was written, `plain` that it was without quotes."""
+
+    span: Span
+    data: Any
+    text: str
+    plain: bool
+    height: int = 1
+    weight: int = 1
+
+
+@attrs.frozen(eq=False)
+class Sequence:
+    """A list. `height` and `weight` count the levels and values in it, itself included."""
+
+    span: Span
+    data: list[Any]
+    items: tuple[Node, ...]
+    height: int
+    weight: int
+
+
+@attrs.frozen(eq=False)
+class Mapping:
+    """Keys and values in their order."""
+
+    span: Span
+    data: dict[str, Any]
+    entries: dict[str, tuple[Scalar, Node]]
+    height: int
+    weight: int
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@attrs.frozen(eq=False)
+class Document:
+    """One document. `errors` are those that did not keep the rest from being read."""
+
+    text: Text
+    root: Node
+    errors: tuple[ConfigError, ...]
+
+    def find(self, path: Path, at: Literal["key", "value"] = "value") -> Span:
+        """Where a path leads: to its value or to its key; as far as it goes when something on it is missing."""
+        key, node, whole = self._walk(path)
+        if key is not None and (at == "key" or not whole or self._is_block(node)):
+            return key.span
+        if isinstance(node, Mapping) and self._is_block(node):
+            return next(iter(node.entries.values()))[0].span
+        return node.span
+
+    def written(self, path: Path) -> str | None:
+        """What stands there, if it is a value without quotes."""
+        _, node, whole = self._walk(path)
+        return node.text if whole and isinstance(node, Scalar) and node.plain else None
+
+    def _walk(self, path: Path) -> tuple[Scalar | None, Node, bool]:
+        key, node = None, self.root
+        for part in path:
+            if isinstance(node, Mapping) and part in node.entries:
+                key, node = node.entries[str(part)]
+            elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+                key, node = None, node.items[part]
+            else:
+                return key, node, False
+        return key, node, True
+
+    def _is_block(self, node: Node) -> bool:
+        """Whether a node has no place of its own in a line: it is empty, or its parts stand in lines of their own."""
+        if node.span.start >= node.span.end:
+            return True
+        return not isinstance(node, Scalar) and self.text.text[node.span.start] not in "[{&"

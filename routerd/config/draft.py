@@ -1,0 +1,63 @@
+"""A value that may be wrong in places, taken as far as it goes: so that one pass finds all there is to find."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+import attrs
+
+from routerd.shapes.convert import fields_of, from_wire
+from routerd.shapes.invalid import Problem, Problems
+
+T = TypeVar("T")
+
+
+def taken(cls: type[T], data: Any) -> tuple[T | None, list[Problem]]:
+    """`data` as `cls`, or None, and everything that is wrong with it.
+
+    Fields that are wrong are left away and the rest is looked at again, because what an object says as a whole is
+    heard only when each of its fields is right. What merely follows from leaving away is not told.
+    """
+    problems: list[Problem] = []
+    left_away: set[str | int] = set()
+    while True:
+        try:
+            return from_wire(cls, without(data, left_away)), problems
+        except Problems as error:
+            problems += [problem for problem in error.problems if not (left_away and _follows(problem, left_away))]
+            wrong = top_level(error.problems) - left_away
+            if not isinstance(data, dict) or not wrong & data.keys():
+                return None, problems
+            left_away |= wrong
+
+
+def draft(cls: type, data: Any, problems: list[Problem]) -> Any:
+    """What is right in `data`: an object with the fields of `cls`, None where there is nothing usable. None when
+    `data` is no mapping."""
+    if not isinstance(data, dict):
+        return None
+    return from_wire(_draft_of(cls), without(data, top_level(problems)))
+
+
+def without(data: Any, names: set[str | int]) -> Any:
+    """A mapping without some of its keys."""
+    return {name: value for name, value in data.items() if name not in names} if names else data
+
+
+def top_level(problems: list[Problem] | tuple[Problem, ...]) -> set[str | int]:
+    """The keys at the top under which something is wrong."""
+    return {problem.path[0] for problem in problems if problem.path}
+
+
+def _follows(problem: Problem, left_away: set[str | int]) -> bool:
+    return problem.code in ("schema.required", "value.required") or bool(left_away.intersection(problem.path[:1]))
+
+
+@cache
+def _draft_of(cls: type) -> type:
+    fields = {
+        field.name: attrs.field(default=None, type=field.type, metadata=field.metadata, validator=field.validator)
+        for field in fields_of(cls).values()
+    }
+    return attrs.make_class(f"{cls.__name__}Draft", fields, frozen=True)

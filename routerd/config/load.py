@@ -1,0 +1,138 @@
+"""A file's text to a Router, or to every error in it.
+
+Each resource is taken apart on its own, and one with errors as far as it goes: so that what it says of others is
+checked in the same go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from routerd.config.check import Declared, check
+from routerd.config.compose import compose
+from routerd.config.document import Document
+from routerd.config.draft import draft, taken
+from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
+from routerd.config.errors import ConfigError, ConfigErrors
+from routerd.config.router import Router
+from routerd.config.sensitive import SENSITIVE
+from routerd.config.text import decode
+from routerd.resources.kinds import KINDS, UNSUPPORTED, Kind, kind_named
+from routerd.resources.resource import Position, Resource
+from routerd.shapes.invalid import Path, Problem, described, did_you_mean, dotted
+
+NOT_HERE = "is not supported by this version of routerd"
+
+
+def load(text: str | bytes, source: str = "router.yaml") -> Router:
+    """The router that a file declares. Raises ConfigErrors with every error of the file."""
+    document = compose(decode(text, source))
+    errors = list(document.errors)
+    router, problems = taken(RouterDocument, document.root.data)
+    errors += [
+        _error(document, problem, (), "") for problem in _judged(problems, ("spec", "reconcile"), RECONCILE_LATER)
+    ]
+    declared = []
+    for place, data in enumerate(_resources(document.root.data)):
+        resource, problems = _resource(document, place, data)
+        declared.append(resource)
+        errors += [_error(document, problem, resource.path, resource.label) for problem in problems]
+    for resource, problem in check(declared):
+        errors.append(_error(document, problem, resource.path, resource.label))
+    if errors or router is None:
+        raise ConfigErrors(dict.fromkeys(errors))
+    return Router(
+        router.metadata.name,
+        tuple(resource.resource for resource in declared if resource.resource is not None),
+        source,
+        document.text.text,
+        _digest(document.root.data),
+    )
+
+
+def _resources(data: Any) -> list[Any]:
+    """The resources of a document that may be wrong anywhere."""
+    for name in ("spec", "resources"):
+        data = data.get(name) if isinstance(data, dict) else None
+    return data if isinstance(data, list) else []
+
+
+def _resource(document: Document, place: int, data: Any) -> tuple[Declared, list[Problem]]:
+    """One resource, as far as it goes, and what is wrong with it alone."""
+    path: Path = ("spec", "resources", place)
+    header, problems = taken(ResourceDocument, data)
+    given = data if isinstance(data, dict) else {}
+    word, name = _text(given.get("kind")), _text(given.get("metadata"), "name")
+    kind = KINDS.get(word)
+    if word and kind is None:
+        problems.append(_no_such_kind(word))
+    spec: Any = None
+    if kind is not None:
+        problems += _version(kind, given.get("apiVersion"))
+        if "spec" in given:
+            spec, wrong = taken(kind.spec, given["spec"])
+            problems += [attrs.evolve(one, path=("spec", *one.path)) for one in _judged(wrong, (), kind.later)]
+            spec = draft(kind.spec, given["spec"], wrong) if spec is None else spec
+    line, column = document.text.place(document.find(path).start)
+    resource = None
+    if kind is not None and isinstance(spec, kind.spec) and header is not None:
+        position = Position(document.text.source, line + 1, column + 1)
+        about = header.metadata
+        resource = Resource(kind.api_version, word, name, spec, about.owner_refs, about.annotations, position)
+    label = "/".join(part for part in (word, name) if part) or dotted(path)
+    return Declared(path, label, word, name, line + 1, spec, resource), problems
+
+
+def _text(data: Any, *names: str) -> str:
+    """The text at the end of some keys, or nothing."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data if isinstance(data, str) else ""
+
+
+def _no_such_kind(word: str) -> Problem:
+    if word in UNSUPPORTED:
+        message = f"kind {word} is known to the API but {NOT_HERE.removeprefix('is ')}"
+        return Problem(("kind",), "unsupported.kind", message, "not supported", f"this version has {', '.join(KINDS)}")
+    meant = kind_named(word)
+    hint = f"did you mean {meant}?" if meant else did_you_mean(word, KINDS) or did_you_mean(word, UNSUPPORTED)
+    return Problem(("kind",), "schema.kind", f"{described(word)} is not a kind", "unknown kind", hint)
+
+
+def _version(kind: Kind, given: Any) -> Iterator[Problem]:
+    expected = kind.api_version
+    if isinstance(given, str) and given != expected:
+        message = f"{described(given)} is not the version of this kind"
+        hint = f"did you mean {expected}?"
+        yield Problem(("apiVersion",), "schema.api-version", message, f"expected {expected}", hint)
+
+
+def _judged(problems: list[Problem], within: Path, later: tuple[str, ...]) -> Iterator[Problem]:
+    """Fields that are known but of a later version are told as such."""
+    for problem in problems:
+        if problem.code == "schema.unknown-field" and problem.path[:-1] == within and problem.path[-1] in later:
+            problem = attrs.evolve(
+                problem, code="unsupported.field", message=NOT_HERE, expected="not supported", hint="remove it for now"
+            )
+        yield problem
+
+
+def _error(document: Document, problem: Problem, within: Path, label: str) -> ConfigError:
+    path = within + problem.path
+    written = document.written(path)
+    if problem.code == "schema.type" and problem.expected == "expected text" and written:
+        problem = attrs.evolve(problem, hint=f'if text is meant, quote it: "{written}"')
+    hide = problem.at == "key" and bool(did_you_mean(str(path[-1]), SENSITIVE))
+    span = document.find(path, problem.at)
+    return document.text.error(problem, span, label, dotted(problem.path), hide=hide)
+
+
+def _digest(data: Any) -> str:
+    """The same for two files that say the same."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

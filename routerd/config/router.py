@@ -1,0 +1,39 @@
+"""A configuration that was read and found good."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+import attrs
+
+from routerd.resources.resource import Resource
+
+S = TypeVar("S")
+
+
+@attrs.frozen
+class Router:
+    """What one file declares. `text` is that file; `digest` stands for what it says, comments and layout apart."""
+
+    name: str
+    resources: tuple[Resource[Any], ...]
+    source: str = attrs.field(default="", eq=False)
+    text: str = attrs.field(default="", eq=False, repr=False)
+    digest: str = ""
+
+    @overload
+    def of(self, kind: type[S]) -> tuple[Resource[S], ...]: ...
+    @overload
+    def of(self, kind: str) -> tuple[Resource[Any], ...]: ...
+    def of(self, kind: type[Any] | str) -> tuple[Resource[Any], ...]:
+        """The resources of a kind, in the order of the file. The kind by name, or by the class of its spec."""
+        name = kind if isinstance(kind, str) else kind.__name__
+        return tuple(resource for resource in self.resources if resource.kind == name)
+
+    @overload
+    def get(self, kind: type[S], name: str) -> Resource[S] | None: ...
+    @overload
+    def get(self, kind: str, name: str) -> Resource[Any] | None: ...
+    def get(self, kind: type[Any] | str, name: str) -> Resource[Any] | None:
+        """The resource of a kind and name, if it is declared."""
+        return next((resource for resource in self.of(kind) if resource.name == name), None)

@@ -1,0 +1,91 @@
+"""The text of a configuration file: decoded, and able to say where in it something is."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+
+import attrs
+
+from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors, excerpt, printable
+from routerd.shapes.invalid import Problem
+
+LARGEST = 1 << 20
+"""Octets of a file."""
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""YAML 1.2 §5.1."""
+
+
+@attrs.frozen
+class Span:
+    """Offsets into the text, in characters."""
+
+    start: int
+    end: int
+
+
+class Text:
+    """The text, and its lines."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+        self.lines = _BREAK.split(text)
+        self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both from 0."""
+        line = bisect_right(self._starts, min(offset, len(self.text))) - 1
+        return line, min(offset - self._starts[line], len(self.lines[line]))
+
+    def error(
+        self, problem: Problem, span: Span, resource: str = "", path: str = "", hide: bool = False
+    ) -> ConfigError:
+        """The problem, at its place. `hide`: what stands behind the place is not shown."""
+        line, column = self.place(span.start)
+        shown, caret = excerpt(self.lines, line, column)
+        width = max(1, min(span.end - span.start, len(self.lines[line]) - column, len(shown) - caret))
+        return ConfigError(
+            code=problem.code,
+            message=printable(problem.message),
+            source=self.source,
+            line=line + 1,
+            column=column + 1,
+            resource=printable(resource),
+            path=printable(path),
+            expected=printable(problem.expected),
+            hint=printable(problem.hint),
+            text=f"{shown[: caret + width]}: {HIDDEN}" if hide else shown,
+            caret=caret,
+            width=width,
+        )
+
+    def refusal(self, code: str, message: str, offset: int, hint: str = "", width: int = 1) -> ConfigErrors:
+        """The one error that makes everything else unreadable."""
+        return ConfigErrors([self.error(Problem((), code, message, "", hint), Span(offset, offset + width))])
+
+
+def decode(given: str | bytes, source: str) -> Text:
+    """The text of a file: UTF-8, at most 1 MiB, of characters that YAML knows. Raises ConfigErrors."""
+    raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    if len(raw) > LARGEST:
+        raise Text("", source).refusal("yaml.size", f"the file has {len(raw)} octets", 0, f"{LARGEST} are the most")
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Text("", source).refusal("yaml.encoding", "the file is UTF-16", 0, "save it as UTF-8")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = Text(raw.decode("utf-8", "surrogatepass" if isinstance(given, str) else "strict"), source)
+    except UnicodeDecodeError as error:
+        before = len(raw[: error.start].decode("utf-8"))
+        message = f"the octet {raw[error.start]:#04x} is not UTF-8"
+        raise Text(raw.decode("utf-8", "replace"), source).refusal(
+            "yaml.encoding", message, before, "save the file as UTF-8"
+        ) from None
+    wrong = _NOT_YAML.search(text.text)
+    if wrong is not None:
+        message = f"the character U+{ord(wrong[0]):04X} may not stand in YAML"
+        raise text.refusal("yaml.character", message, wrong.start(), "in a quoted text, write it as an escape")
+    return text

@@ -1,0 +1,141 @@
+"""Which kinds there are: the ones this version has, with their names, short names, and what each provides to others
+(contract §4.2, §5); and the names of those that the API knows but this version does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+
+
+@attrs.frozen
+class Kind:
+    """A kind of resource. `provides` are the fields of its status that a `*From` may name; `later` are fields of its
+    spec that the API knows and this version does not have."""
+
+    spec: type[Any]
+    aliases: tuple[str, ...]
+    provides: tuple[str, ...]
+    later: tuple[str, ...]
+    group: str = "net"
+
+    @property
+    def name(self) -> str:
+        """`DHCPv4Client`: a kind is called as its class."""
+        return self.spec.__name__
+
+    @property
+    def api_version(self) -> str:
+        """`net.routerd.net/v1alpha1`."""
+        return f"{self.group}.routerd.net/v1alpha1"
+
+
+_KINDS = (
+    Kind(
+        Interface,
+        ("if", "iface", "interfaces"),
+        ("phase", "ifname", "addresses", "ipv4Addresses", "ipv6Addresses", "primaryIPv4", "primaryIPv6", "macAddress"),
+        ("when",),
+    ),
+    Kind(
+        DHCPv4Client,
+        ("dhcpv4",),
+        (
+            *(
+                "phase",
+                "interface",
+                "device",
+                "currentAddress",
+                "gateway",
+                "defaultGateway",
+                "dnsServers",
+                "ntpServers",
+            ),
+            *("domain", "leaseTime", "renewAt", "rebindAt", "expiresAt"),
+        ),
+        ("when",),
+    ),
+    Kind(IPv4StaticAddress, ("ipv4static",), ("phase", "interface", "ifname", "address", "dryRun"), ("when",)),
+    Kind(
+        IPv4Route,
+        (),
+        ("phase", "type", "destination", "device", "gateway", "preferredSource", "metric", "dryRun"),
+        ("dependsOn", "when"),
+    ),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+"""The kinds of this version by name."""
+
+_NOT_YET = (
+    "AddressMobilityDomain BGPDynamicPeer BGPPeer BGPRouter BFD Bridge ClientPolicy CloudProviderProfile "
+    "ClusterNetworkRoute ControlAPI DHCPv4Relay DHCPv4Reservation DHCPv4Server DHCPv4ServerLeaseSync "
+    "DHCPv6Address DHCPv6Information DHCPv6PrefixDelegation DHCPv6PrefixDelegationLeaseSync DHCPv6Server "
+    "DHCPv6ServerLeaseSync DNSForwarder DNSResolver DNSUpstream DNSZone DSLiteTunnel DerivedEvent "
+    "DynamicConfigSource DynamicOverridePolicy EgressRoutePolicy EventGroup EventPeer EventRule "
+    "EventSubscription FederationSLO FirewallEventLog FirewallFlowPinhole FirewallPolicy FirewallRule "
+    "FirewallZone HealthCheck Hostname HybridRoute IPAddressSet IPsecConnection IPv4StaticRoute "
+    "IPv6DelegatedAddress IPv6RAAddress IPv6RouterAdvertisement IPv6StaticRoute IngressService KernelModule "
+    "LocalServiceRedirect LogRetention LogSink ManagementAccess MobilityMemberSet MobilityPool NAT44Rule "
+    "NAT44SessionSync NTPClient NTPServer NetworkAdoption ObservabilityPipeline OverlayPeer PPPoESession "
+    "Package Plugin PortForward ProviderActionPolicy RemoteAddressClaim RogueRADetector RouterdCluster "
+    "SAMEnrollmentClaim SAMEnrollmentClient SAMEnrollmentPolicy SAMNodeSet SAMPeerGroup SAMRRSet "
+    "SAMSubnetPolicy SAMTransportProfile SelfAddressPolicy ServiceUnit Sysctl SysctlProfile TailscaleNode "
+    "Telemetry TrafficFlowLog TunnelInterface VRF VXLANSegment VXLANTunnel VirtualAddress WebConsole "
+    "WireGuardInterface WireGuardPeer"
+)
+UNSUPPORTED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_NOT_YET.split(), ()),
+    "BGPRouter": ("bgp",),
+    "BGPPeer": ("bgppeers",),
+    "Bridge": ("br", "bridges"),
+    "ClusterNetworkRoute": ("k8sroutes",),
+    "DHCPv4Relay": ("dhcprelay",),
+    "DHCPv6PrefixDelegation": ("pd", "dhcpv6pd", "prefixdelegation"),
+    "DNSResolver": ("dns", "resolver"),
+    "DSLiteTunnel": ("dslite",),
+    "EgressRoutePolicy": ("route", "ipv4policyrouteset"),
+    "FirewallEventLog": ("firewalllog",),
+    "FirewallFlowPinhole": ("flowpinhole",),
+    "FirewallPolicy": ("firewall",),
+    "FirewallRule": ("fw",),
+    "FirewallZone": ("zone",),
+    "HealthCheck": ("hc",),
+    "Hostname": ("host",),
+    "IPAddressSet": ("addressset", "ipset"),
+    "IPsecConnection": ("ipsec",),
+    "IPv6StaticRoute": ("ipv6route",),
+    "IngressService": ("ingress",),
+    "LocalServiceRedirect": ("serviceredirect",),
+    "ManagementAccess": ("mgmtaccess",),
+    "NAT44Rule": ("nat", "snat", "nat44"),
+    "ObservabilityPipeline": ("obspipeline",),
+    "PPPoESession": ("pppoe", "pppoeclient"),
+    "Package": ("packages",),
+    "PortForward": ("portforwards", "portnat"),
+    "RouterdCluster": ("cluster",),
+    "SysctlProfile": ("sysctlprofiles",),
+    "TailscaleNode": ("ts", "tailscale"),
+    "VXLANSegment": ("vxlan", "vxlans"),
+    "WireGuardInterface": ("wg", "wireguard"),
+    "WireGuardPeer": ("wgpeer",),
+}
+"""Kinds that the API knows and this version does not have, with their short names."""
+
+
+def kind_named(word: str) -> str | None:
+    """The kind that an operator means: its name or a short name, in any case, with or without `-` and `_`."""
+    return _BY_WORD.get(_plain(word))
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "").replace("_", "")
+
+
+_BY_WORD = {_plain(name): name for name in (*UNSUPPORTED, *KINDS)} | {
+    alias: name
+    for name, aliases in (*UNSUPPORTED.items(), *((kind.name, kind.aliases) for kind in _KINDS))
+    for alias in aliases
+}
