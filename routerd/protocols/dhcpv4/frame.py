@@ -18,9 +18,9 @@ TTL = 64
 
 _UDP_PROTOCOL = 17
 _MORE_FRAGMENTS_OR_OFFSET = 0x3FFF
-_IPV4 = struct.Struct("!BBHHHBBH4s4s")
+_IPV4 = struct.Struct("!BBHHHBBHII")
 _UDP = struct.Struct("!4H")
-_PSEUDO = struct.Struct("!8sHH")
+_PSEUDO = struct.Struct("!IIHH")
 
 
 @attrs.frozen
@@ -47,25 +47,14 @@ def pack(
     identification: int,
 ) -> bytes:
     """One Ethernet frame with both checksums filled in. Raises ValueError if a field is out of range."""
-    addresses = source.packed + target.packed
     udp_length = _UDP.size + len(payload)
+    total = _IPV4.size + udp_length
     try:
         udp = _UDP.pack(source_port, target_port, udp_length, 0) + payload
-        pseudo = _PSEUDO.pack(addresses, _UDP_PROTOCOL, udp_length)
-        # RFC 768: a computed zero is sent as all ones, zero means that there is none.
+        pseudo = _PSEUDO.pack(int(source), int(target), _UDP_PROTOCOL, udp_length)
+        # RFC 768: a computed zero is sent as all ones, because zero says that there is none.
         udp = udp[:6] + (_checksum(pseudo + udp) or 0xFFFF).to_bytes(2, "big") + udp[8:]
-        ip = _IPV4.pack(
-            0x45,
-            dscp << 2,
-            _IPV4.size + udp_length,
-            identification,
-            0,
-            TTL,
-            _UDP_PROTOCOL,
-            0,
-            addresses[:4],
-            addresses[4:],
-        )
+        ip = _IPV4.pack(0x45, dscp << 2, total, identification, 0, TTL, _UDP_PROTOCOL, 0, int(source), int(target))
     except struct.error as error:
         raise ValueError(f"a header field is out of range: {error}") from error
     ip = ip[:10] + _checksum(ip).to_bytes(2, "big") + ip[12:]
@@ -103,11 +92,8 @@ def unpack(frame: bytes, *, checksum_known_good: bool, port: int = CLIENT_PORT) 
     if not _UDP.size <= udp_length <= total - header:
         return Malformed("bad-udp-length")
     udp = frame[at + header : at + header + udp_length]
-    if (
-        checksum
-        and not checksum_known_good
-        and _checksum(_PSEUDO.pack(source + target, _UDP_PROTOCOL, udp_length) + udp)
-    ):
+    pseudo = _PSEUDO.pack(source, target, _UDP_PROTOCOL, udp_length)
+    if checksum and not checksum_known_good and _checksum(pseudo + udp):
         return Malformed("bad-udp-checksum")
     return Encapsulated(udp[_UDP.size :], frame[6:12], IPv4Address(source), source_port, IPv4Address(target))
 
