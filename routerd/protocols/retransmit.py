@@ -21,7 +21,7 @@ RATE = 1.0
 def doubling(transmission: int, rand: float) -> float:
     """Seconds to wait after transmission number `transmission` (the first is 1): 4, 8, 16, 32, 64, 64 … plus
     `rand`, uniform in ±JITTER (RFC 2131 §4.1)."""
-    return min(FIRST * 2 ** min(transmission - 1, 8), CAP) + rand
+    return min(FIRST * 2.0 ** min(transmission - 1, 8), CAP) + rand
 
 
 def half_of_remaining(now: float, until: float | None) -> float:

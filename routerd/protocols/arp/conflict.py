@@ -79,8 +79,9 @@ class Contested:
 
 @attrs.frozen
 class Defended:
-    """`mac` claimed our address; the announcement that answers it stands beside this in the outputs."""
+    """`mac` claimed our `address`; the announcement that answers it follows in the outputs."""
 
+    address: IPv4Address
     mac: bytes
 
 
@@ -116,7 +117,9 @@ class Detector:
         """Take one input at time `now`; return everything that follows from it, in order."""
         match self.state, event:
             case Idle(), Start():
-                return self._begin(now)
+                wait = self._rng.uniform(0, PROBE_WAIT)
+                self.state = Probing(now + wait) if self._probe_first else Announcing(now)
+                return []
             case _, Stop():
                 self.state = Idle()
                 return []
@@ -132,12 +135,6 @@ class Detector:
                 return [Dropped("irrelevant", packet)]
             case _:
                 return []
-
-    def _begin(self, now: float) -> list[Output]:
-        if not self._probe_first:
-            return self._announce(0, float("-inf"), now)
-        self.state = Probing(now + self._rng.uniform(0, PROBE_WAIT))
-        return []
 
     def _probe(self, sent: int, now: float) -> list[Output]:
         if sent == PROBE_NUM:
@@ -157,7 +154,7 @@ class Detector:
     def _defend(self, state: Announcing | Defending, packet: ArpPacket, now: float) -> list[Output]:
         if now - state.defended_at >= DEFEND_INTERVAL:
             self.state = attrs.evolve(state, defended_at=now)
-            return [Defended(packet.sender_mac), self._announcement()]
+            return [Defended(self.address, packet.sender_mac), self._announcement()]
         if self._policy == "release":  # §2.4(b)
             return self._yield(packet)
         return [Dropped("defended-just-now", packet)]  # §2.4(c): two hosts must not shout each other down

@@ -47,7 +47,7 @@ class ReachabilityTest:
         """Take one input at time `now`. An `ArpPacket` in the outputs goes to `gateway_mac` alone."""
         match event:
             case Start():
-                return self._ask(now)
+                self.deadline = now
             case Tick() if self.deadline is not None and self.deadline <= now:
                 return self._ask(now)
             case Stop():

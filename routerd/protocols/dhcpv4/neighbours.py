@@ -50,21 +50,22 @@ class Neighbours:
         """Whether the gateway of this lease could be asked by unicast."""
         return self.gateway is not None and self.gateway.address == lease.gateway
 
-    def watch(self, link: LinkUp, lease: Lease, now: float, *, probe: bool) -> list[Heard]:
+    def watch(self, link: LinkUp, lease: Lease, now: float, *, probe: bool) -> None:
         """Look after the lease's address from now on; `probe` False: announce it at once."""
+        self.leave()
         if not link.arp:  # ARP-6
-            return self.leave()
+            return
         address = lease.address.ip
-        self._test, self._lease, self._mac = None, lease, link.mac
+        self._lease, self._mac = lease, link.mac
         self._detector = conflict.Detector(address, link.mac, self._rng, probe=probe, policy=self._settings.defend)
-        return self._told(self._detector.handle(Start(), now))
+        self._detector.handle(Start(), now)
 
-    def test(self, link: LinkUp, lease: Lease, now: float) -> list[Heard]:
+    def test(self, link: LinkUp, lease: Lease, now: float) -> None:
         """Ask the lease's gateway whether it is the one we knew (V4-30), if that can be asked."""
         self.leave()
         gateway = self.gateway
         if not link.arp or gateway is None or gateway.address != lease.gateway or not testable(lease.address.ip):
-            return []
+            return
         self._test = ReachabilityTest(
             lease.address.ip,
             link.mac,
@@ -73,12 +74,11 @@ class Neighbours:
             timeout=self._settings.dna_timeout,
             count=self._settings.dna_probes,
         )
-        return self._answered(self._test, self._test.handle(Start(), now))
+        self._test.handle(Start(), now)
 
-    def leave(self) -> list[Heard]:
+    def leave(self) -> None:
         """No address is ours any more."""
         self._detector = self._test = self._lease = None
-        return []
 
     def handle(self, event: ArpPacket | Tick, now: float) -> list[Heard]:
         """Take one packet, or the time."""

@@ -30,6 +30,10 @@ RESERVED = frozenset(
 """Options that nobody may set raw: the machine's own, and 82, which is the relay's (V4-25)."""
 
 
+def _frozen(given: Mapping[int, bytes]) -> Mapping[int, bytes]:
+    return MappingProxyType(dict(given))
+
+
 def _sendable(instance: Settings, attribute: attrs.Attribute[Mapping[int, bytes]], value: Mapping[int, bytes]) -> None:
     wrong = [code for code in value if code in RESERVED or not 0 < code < 255]
     if wrong:
@@ -50,9 +54,7 @@ class Settings:
     requested: IPv4Address | None = None
     """An address to ask for as long as none is known from an earlier lease."""
     request: tuple[int, ...] = ()
-    options: Mapping[int, bytes] = attrs.field(
-        factory=dict, repr=False, converter=lambda given: MappingProxyType(dict(given)), validator=_sendable
-    )
+    options: Mapping[int, bytes] = attrs.field(factory=dict, repr=False, converter=_frozen, validator=_sendable)
     offer_window: float = 0.0
     """How long to collect OFFERs; 0: the first valid one is taken (V4-9)."""
     rapid_commit: bool = False
