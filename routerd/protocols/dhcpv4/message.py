@@ -13,6 +13,8 @@ BROADCAST = IPv4Address("255.255.255.255")
 CLIENT_PORT = 68
 SERVER_PORT = 67
 
+_AUTHENTICATION = 90
+
 
 class Op(IntEnum):
     """`op` of RFC 2131 figure 1."""
@@ -35,6 +37,11 @@ class MessageType(IntEnum):
     FORCERENEW = 9
 
 
+def _shown(options: Mapping[int, bytes]) -> str:
+    """Options as people may see them: option 90 carries credentials (C16)."""
+    return repr({code: b"***" if code == _AUTHENTICATION else value for code, value in options.items()})
+
+
 @attrs.frozen
 class Message:
     """One message. `options` maps a code to the option's whole value, repeats already joined (RFC 3396),
@@ -55,5 +62,5 @@ class Message:
     yiaddr: IPv4Address = ANY
     siaddr: IPv4Address = ANY
     giaddr: IPv4Address = ANY
-    options: Mapping[int, bytes] = attrs.field(factory=dict)
+    options: Mapping[int, bytes] = attrs.field(factory=dict, repr=_shown)
     opaque: bytes = attrs.field(default=b"", eq=False, repr=False)
