@@ -236,7 +236,7 @@ def open_database(path: Path, fresh: Contents) -> Database:
         if version == 0:
             _create(connection, fresh)
         if new:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         return Database(connection)
     except BaseException:
         connection.close()
@@ -252,7 +252,8 @@ def _touch(path: Path) -> bool:
     return True
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Have the names in it on disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -310,7 +311,7 @@ def set_aside(path: Path, at: int) -> Path:
     for suffix in ("-wal", "-shm", ""):  # The file itself last: a log is never seen without its tail.
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     earlier = (p for p in path.parent.glob(f"{path.name}.corrupt-*") if not p.name.endswith(("-wal", "-shm")))
     for old in sorted(p for p in earlier if p != aside)[: 1 - SET_ASIDE_KEPT]:
         for suffix in ("-wal", "-shm", ""):

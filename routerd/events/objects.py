@@ -45,7 +45,8 @@ class Objects:
         return sorted(self._objects.values(), key=lambda o: (o.ref.kind, o.ref.name))
 
     async def changed(self, seen: int) -> int:
-        """Return the version once it is not `seen` any more."""
+        """Return the version once it is not `seen` any more. Unlike waiting for an event this also sees changes that
+        are not worth one (a renewed lifetime), and those made while the log is degraded."""
         await trio.lowlevel.checkpoint()
         while self.version == seen:
             await self._moved.wait()
