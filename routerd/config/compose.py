@@ -158,7 +158,8 @@ class _Composer:
     def _take_key(self, frame: _Open, node: Node, event: Event) -> None:
         frame.skipping = True
         if not isinstance(node, Scalar) or isinstance(event, AliasEvent) or (node.plain and node.data is None):
-            self._tell("yaml.key", "a key must be a name", _span(event, event), "write a name before the colon")
+            span = _span(event, event) if isinstance(event, AliasEvent) else node.span
+            self._tell("yaml.key", "a key must be a name", span, "write a name before the colon")
         elif node.plain and node.text == "<<":
             hint = "YAML 1.2 has no merge keys: repeat the fields, or use an alias for the whole value"
             self._tell("yaml.merge-key", "fields cannot be merged in", node.span, hint)

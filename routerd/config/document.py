@@ -61,14 +61,14 @@ class Document:
         key, node, whole = self._walk(path)
         if key is not None and (at == "key" or not whole or self._is_block(node)):
             return key.span
-        if isinstance(node, Mapping) and self._is_block(node):
+        if isinstance(node, Mapping) and self._is_block(node) and node.entries:
             return next(iter(node.entries.values()))[0].span
-        return node.span
+        return Span(node.span.start, node.span.start + 1) if self._is_block(node) else node.span
 
-    def written(self, path: Path) -> str | None:
-        """What stands there, if it is a value without quotes."""
+    def scalar(self, path: Path) -> Scalar | None:
+        """The single value that stands there, if there is one."""
         _, node, whole = self._walk(path)
-        return node.text if whole and isinstance(node, Scalar) and node.plain else None
+        return node if whole and isinstance(node, Scalar) else None
 
     def _walk(self, path: Path) -> tuple[Scalar | None, Node, bool]:
         key, node = None, self.root

@@ -57,7 +57,7 @@ def _follows(problem: Problem, left_away: set[str | int]) -> bool:
 @cache
 def _draft_of(cls: type) -> type:
     fields = {
-        field.name: attrs.field(default=None, type=field.type, metadata=field.metadata, validator=field.validator)
+        field.name: attrs.field(default=None, type=field.type, metadata=field.metadata)
         for field in fields_of(cls).values()
     }
     return attrs.make_class(f"{cls.__name__}Draft", fields, frozen=True)

@@ -87,20 +87,18 @@ def excerpt(lines: Sequence[str], index: int, column: int) -> tuple[str, int]:
 
 
 _SECRET_KEY = re.compile(
-    rf"""(?:\b(?:{"|".join(sorted(SENSITIVE))})|\w*(?:secret|passw|token)\w*)["']?\s*:(?:\s+|$)""", re.IGNORECASE
+    rf"""(?:\b(?:{"|".join(sorted(SENSITIVE))})|\w*(?:secret|passw|token)\w*)["']?\s*:\s*""", re.IGNORECASE
 )
 
 
 def _secret_from(lines: Sequence[str], index: int) -> int:
     """The column from which a line is not shown: behind the key of a secret, or all of it below such a key."""
     indent = _indent(lines[index])
-    for above in range(index - 1, -1, -1):
-        if not lines[above].strip() or _indent(lines[above]) >= indent > 0:
-            continue
-        key = _SECRET_KEY.search(lines[above])
-        if key is not None and indent > 0:
-            return indent
-        break
+    for line in reversed(lines[:index] if indent else ()):
+        if line.strip() and _indent(line) < indent:
+            indent = _indent(line)
+            if _SECRET_KEY.search(line):
+                return _indent(lines[index])
     key = _SECRET_KEY.search(lines[index])
     return key.end() if key is not None else len(lines[index])
 

@@ -27,6 +27,7 @@ from routerd.resources.resource import Position, Resource
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean, dotted
 
 NOT_HERE = "is not supported by this version of routerd"
+_HERE = f"this version has {', '.join(KINDS)}"
 
 
 def load(text: str | bytes, source: str = "router.yaml") -> Router:
@@ -98,9 +99,9 @@ def _text(data: Any, *names: str) -> str:
 def _no_such_kind(word: str) -> Problem:
     if word in UNSUPPORTED:
         message = f"kind {word} is known to the API but {NOT_HERE.removeprefix('is ')}"
-        return Problem(("kind",), "unsupported.kind", message, "not supported", f"this version has {', '.join(KINDS)}")
+        return Problem(("kind",), "unsupported.kind", message, "not supported", _HERE)
     meant = kind_named(word)
-    hint = f"did you mean {meant}?" if meant else did_you_mean(word, KINDS) or did_you_mean(word, UNSUPPORTED)
+    hint = f"did you mean {meant}?" if meant else did_you_mean(word, (*UNSUPPORTED, *KINDS)) or _HERE
     return Problem(("kind",), "schema.kind", f"{described(word)} is not a kind", "unknown kind", hint)
 
 
@@ -124,9 +125,11 @@ def _judged(problems: list[Problem], within: Path, later: tuple[str, ...]) -> It
 
 def _error(document: Document, problem: Problem, within: Path, label: str) -> ConfigError:
     path = within + problem.path
-    written = document.written(path)
-    if problem.code == "schema.type" and problem.expected == "expected text" and written:
-        problem = attrs.evolve(problem, hint=f'if text is meant, quote it: "{written}"')
+    scalar = document.scalar(path)
+    if scalar is not None and isinstance(scalar.data, int | float):  # as it was written: 0102, not 102
+        number, written = described(scalar.data), f"the number {scalar.text}"
+        hint = f'if text is meant, quote it: "{scalar.text}"' if problem.hint.startswith("if text") else problem.hint
+        problem = attrs.evolve(problem, message=problem.message.replace(number, written), hint=hint)
     hide = problem.at == "key" and bool(did_you_mean(str(path[-1]), SENSITIVE))
     span = document.find(path, problem.at)
     return document.text.error(problem, span, label, dotted(problem.path), hide=hide)

@@ -15,8 +15,9 @@ LARGEST = 1 << 20
 """Octets of a file."""
 
 _BREAK = re.compile(r"\r\n|\r|\n")
-_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""YAML 1.2 §5.1."""
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_NO_CHARACTERS = ("\ufffe", "\uffff")
+"""YAML 1.2 §5.1 admits all but these, and halves of surrogate pairs."""
 
 
 @attrs.frozen
@@ -70,22 +71,29 @@ class Text:
 
 def decode(given: str | bytes, source: str) -> Text:
     """The text of a file: UTF-8, at most 1 MiB, of characters that YAML knows. Raises ConfigErrors."""
-    raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    try:
+        raw = given.encode() if isinstance(given, str) else given
+    except UnicodeEncodeError as error:
+        raise _character(Text(given, source), error.start) from None  # type: ignore[arg-type]
     if len(raw) > LARGEST:
         raise Text("", source).refusal("yaml.size", f"the file has {len(raw)} octets", 0, f"{LARGEST} are the most")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Text("", source).refusal("yaml.encoding", "the file is UTF-16", 0, "save it as UTF-8")
     raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = Text(raw.decode("utf-8", "surrogatepass" if isinstance(given, str) else "strict"), source)
+        text = Text(raw.decode(), source)
     except UnicodeDecodeError as error:
-        before = len(raw[: error.start].decode("utf-8"))
+        place = len(raw[: error.start].decode())
         message = f"the octet {raw[error.start]:#04x} is not UTF-8"
-        raise Text(raw.decode("utf-8", "replace"), source).refusal(
-            "yaml.encoding", message, before, "save the file as UTF-8"
-        ) from None
-    wrong = _NOT_YAML.search(text.text)
-    if wrong is not None:
-        message = f"the character U+{ord(wrong[0]):04X} may not stand in YAML"
-        raise text.refusal("yaml.character", message, wrong.start(), "in a quoted text, write it as an escape")
+        text = Text(raw.decode("utf-8", "replace"), source)
+        raise text.refusal("yaml.encoding", message, place, "save the file as UTF-8") from None
+    control = _CONTROL.search(text.text)
+    places = [text.text.find(wrong) for wrong in _NO_CHARACTERS] + [control.start() if control else -1]
+    if max(places) >= 0:
+        raise _character(text, min(place for place in places if place >= 0))
     return text
+
+
+def _character(text: Text, place: int) -> ConfigErrors:
+    message = f"the character U+{ord(text.text[place]):04X} may not stand in YAML"
+    return text.refusal("yaml.character", message, place, "in a quoted text, write it as an escape")

@@ -11,12 +11,11 @@ from routerd.shapes.limits import Text
 
 Spec = TypeVar("Spec", covariant=True)
 
-NAME = Text(
-    r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", 63, "a name of lower-case letters, digits, - and ., letter or digit at both ends"
-)
+_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+NAME = Text(_NAME, 63, "a name", "lower-case letters, digits, and between them - and .")
 """Names become file and socket names, so nothing else may stand in them."""
 
-REFERENCE = Text(r"[A-Za-z0-9]+/[a-z0-9]([-a-z0-9.]*[a-z0-9])?", 127, "a reference of the form Kind/name")
+REFERENCE = Text(rf"[A-Za-z0-9]+/{_NAME}", 127, "a reference", "Kind/name")
 
 
 def told(help: str, **more: Any) -> dict[str, Any]:

@@ -69,11 +69,12 @@ def _is_literal(tp: Any) -> bool:
 def _literal(tp: Any) -> Hook:
     choices = get_args(tp)
     listed = "|".join(map(str, choices))
+    what = f"one of {listed}" if len(choices) > 1 else listed
 
     def structure(value: Any, _: Any) -> Any:
         if not any(value == choice and type(value) is type(choice) for choice in choices):
             hint = did_you_mean(value, map(str, choices)) if isinstance(value, str) else ""
-            raise Invalid("schema.enum", f"{described(value)} is not one of {listed}", f"expected {listed}", hint)
+            raise Invalid("schema.enum", f"{described(value)} is not {what}", f"expected {listed}", hint)
         return value
 
     return structure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from fractions import Fraction
 from typing import NewType
 
 from routerd.shapes.invalid import Invalid, described
@@ -20,7 +19,7 @@ LONGEST = 2**63 - 1
 """Nanoseconds: what a Go duration can hold, 292 years."""
 
 _WHOLE = re.compile(PATTERN)
-_PART = re.compile(r"([0-9.]+)([a-zµμ]+)")
+_PART = re.compile(r"([0-9]*)\.?([0-9]*)([a-zµμ]+)")
 _NEARLY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\W\d_]*)\s*", re.ASCII)
 _WORDS = {
     "ms": "ms milli millis millisecond milliseconds",
@@ -37,13 +36,14 @@ def parse_duration(text: str, *, days: bool = False) -> Duration:
         return _seconds(int(text[:-1]) * DAY, text)
     if len(text) > 100 or not _WHOLE.fullmatch(text):
         raise Invalid("schema.duration", f"{described(text)} is not a duration", EXPECTED, _did_you_mean(text))
-    return _seconds(sum(int(Fraction(number) * UNITS[unit]) for number, unit in _parts(text)), text)
+    return _seconds(sum(_nanoseconds(*part) for part in _PART.findall(text)), text)
 
 
 def format_duration(seconds: float) -> str:
     """Exact to the nanosecond, as Go's Duration.String writes it: `1m30s`, `1.5s`, `500ms`, `0s`."""
-    total = round(Fraction(seconds) * 10**9)
-    if total < 0:
+    numerator, denominator = abs(seconds).as_integer_ratio()
+    total = (2 * numerator * 10**9 + denominator) // (2 * denominator)
+    if seconds < 0:
         return "-" + format_duration(-seconds)
     if total < UNITS["s"]:
         unit = "ms" if total >= UNITS["ms"] else "µs" if total >= UNITS["us"] else "ns"
@@ -54,8 +54,9 @@ def format_duration(seconds: float) -> str:
     return head + _decimal(rest, UNITS["s"]) + "s"
 
 
-def _parts(text: str) -> list[tuple[str, str]]:
-    return [("0" + number if number[0] == "." else number, unit) for number, unit in _PART.findall(text)]
+def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
+    scale: int = 10 ** len(fraction)
+    return int((whole + fraction) or "0") * UNITS[unit] // scale
 
 
 def _seconds(nanoseconds: int, text: str) -> Duration:

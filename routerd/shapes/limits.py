@@ -50,25 +50,22 @@ class AtMost:
 @attrs.frozen
 class Text:
     """Text of which the whole matches `pattern` (in the common part of Python's and ECMA's grammar), at most `longest`
-    characters. `says` completes "expected …". `quote` False keeps the value out of the message: it may be a secret."""
+    characters. `name` is what it then is, `rule` completes "expected …"."""
 
     pattern: str
     longest: int
-    says: str
-    quote: bool = True
+    name: str
+    rule: str
 
     def __call__(self, _instance: object, _field: object, value: Any) -> None:
         if value is None:
             return
-        what = described(value) if self.quote else "the value"
         if len(value) > self.longest:
-            raise Invalid(
-                "schema.length",
-                f"{what} is longer than {self.longest} characters",
-                f"expected {self.longest} characters at most",
-            )
+            what = f"{described(value)} is longer than {self.longest} characters"
+            raise Invalid("schema.length", what, f"expected {self.longest} characters at most")
         if not re.fullmatch(self.pattern, value):
-            raise Invalid("schema.pattern", f"{what} is not {self.says}", f"expected {self.says}")
+            hint = f"did you mean {value.lower()}?" if re.fullmatch(self.pattern, value.lower()) else ""
+            raise Invalid("schema.pattern", f"{described(value)} is not {self.name}", f"expected {self.rule}", hint)
 
     def schema(self) -> dict[str, Any]:
         """As JSON Schema keywords."""
