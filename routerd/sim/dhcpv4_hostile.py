@@ -11,7 +11,7 @@ import attrs
 from routerd.protocols.dhcpv4 import wire
 from routerd.protocols.dhcpv4.message import ANY, BROADCAST, Message, MessageType, Op
 from routerd.sim.dhcpv4_rules import CLIENT_ID, LEASE_TIME, SERVER_ID, TEXT
-from routerd.sim.dhcpv4_server import RAPID_COMMIT, Reply, Server
+from routerd.sim.dhcpv4_server import RAPID_COMMIT, Reply, Server, addresses, routes
 from routerd.sim.ethernet import BROADCAST_MAC
 
 Mode = Callable[[Reply, random.Random], list[Reply]]
@@ -81,6 +81,11 @@ def _spliced(octets: bytes) -> Mode:
         return [attrs.evolve(reply, octets=honest[:_OPTIONS_AT] + octets + honest[_OPTIONS_AT:])]
 
     return mode
+
+
+def _running_over(reply: Reply, rng: random.Random) -> list[Reply]:
+    """All that is honest, and then an option that is longer than what is left of the message."""
+    return [attrs.evolve(reply, octets=wire.encode(reply.message).rstrip(b"\0")[:-1] + b"\xfa\xff\x01")]
 
 
 def _never(reply: Reply, rng: random.Random) -> list[Reply]:
@@ -202,7 +207,8 @@ MODES: Mapping[str, Mode] = {
     "no-type": _spliced(b"\xff"),
     "bad-overload": _spliced(b"\x34\x01\x07"),
     "overload-of-nothing": _spliced(b"\x34\x01\x03"),
-    "overrun": _spliced(b"\xfa\xff"),
+    "overrun-first": _spliced(b"\xfa\xff"),
+    "overrun-last": _running_over,
     "holes-in-the-mask": _option(1, b"\xff\x00\xff\x00"),
     "mask-of-a-pair": _option(1, b"\xff\xff\xff\xfe"),
     "mtu-0": _option(26, b"\x00\x00"),
@@ -210,8 +216,8 @@ MODES: Mapping[str, Mode] = {
     "route-too-wide": _option(121, b"\x21\xc0\x00\x02\x01\x01\xc0\x00\x02\x01"),
     "route-cut": _option(121, b"\x18\xc0\x00"),
     "no-default-route": _option(121, b"\x08\x0a\xc0\x00\x02\x01"),
-    "hundreds-of-routes": _option(121, b"\x20\x0a\x00\x00\x01\xc0\x00\x02\x01" * 120),
-    "hundreds-of-servers": _option(6, b"\xc0\x00\x02\x35" * 250),
+    "hundreds-of-routes": _option(121, routes(*((f"10.0.{number}.0/24", "192.0.2.1") for number in range(120)))),
+    "hundreds-of-servers": _option(6, addresses(*(f"198.51.100.{number}" for number in range(1, 251)))),
     "search-loop": _option(119, b"\xc0\x00"),
     "name-with-control-octets": _option(15, b"a\x00b\x1b]0;c\x07\n`d`$(e)"),
     "text-without-end": _option(TEXT, b"\xff" * 255),

@@ -144,6 +144,7 @@ class Node:
         self.said: list[tuple[float, outputs.Output]] = []
         self.disk = b""
         self.boot_id = "first"
+        self.wall_offset = 0.0
         self.keep = True
         """Whether `said` grows; a year of it is much."""
         self.crash_after: int | None = None
@@ -182,13 +183,13 @@ class Node:
         self.conduct.lease = None
         self.boot_id += "'"
 
-    def unplug(self) -> None:
+    def unplug(self, now: float | None = None) -> None:
         self._port.up = False
-        self.tell(inputs.LinkDown())
+        self.tell(inputs.LinkDown(), now)
 
-    def plug(self) -> None:
+    def plug(self, now: float | None = None) -> None:
         self._port.up = True
-        self._link_up()
+        self._link_up(now)
 
     def sleep(self, seconds: float) -> None:
         """The host is suspended: it hears nothing and does nothing; what it was told it finds out when it wakes."""
@@ -234,8 +235,8 @@ class Node:
 
     # The kernel
 
-    def _link_up(self) -> None:
-        self.tell(inputs.LinkUp(1, self.mac, 1500))
+    def _link_up(self, now: float | None = None) -> None:
+        self.tell(inputs.LinkUp(1, self.mac, 1500), now)
 
     def _end(self) -> None:
         self.machine = None
@@ -367,7 +368,9 @@ class Node:
         if isinstance(kept, Malformed):
             return None
         now = self.network.now
-        known = record.revive(kept, boot_id=self.boot_id, now=now, wall=EPOCH + now, build_date=EPOCH - 1e6)
+        known = record.revive(
+            kept, boot_id=self.boot_id, now=now, wall=EPOCH + now + self.wall_offset, build_date=EPOCH - 1e6
+        )
         return None if isinstance(known, Malformed) else known
 
 

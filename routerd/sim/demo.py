@@ -1,0 +1,63 @@
+"""The demo: a router that has a line, a LAN and a static route, on a simulated host beside a lively provider."""
+
+from __future__ import annotations
+
+CONFIGURATION = """\
+# The configuration of the demo. Change it and `kill -HUP` the router: the pid is in state/routerd.lock.
+# Mistakes are shown with their line; the configuration that runs stays in force.
+apiVersion: routerd.net/v1alpha1
+kind: Router
+metadata:
+  name: demo
+spec:
+  resources:
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {name: wan}
+      spec:
+        ifname: eth0
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {name: lan}
+      spec:
+        ifname: eth1
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DHCPv4Client
+      metadata: {name: wan}
+      spec:
+        interface: wan
+        hostname: demo
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv4StaticAddress
+      metadata: {name: lan}
+      spec:
+        interface: lan
+        address: 192.168.1.1/24
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv4Route
+      metadata: {name: lab}
+      spec:
+        destination: 10.20.0.0/16
+        gatewayFrom: {resource: DHCPv4Client/wan, field: gateway}
+"""
+
+
+def greeting(routerctl: str, config: str) -> str:
+    """What to type in a second terminal."""
+    return f"""\
+routerd runs on a simulated host. In a second terminal:
+
+  {routerctl} status                      how the router is
+  {routerctl} get                         every resource and its phase
+  {routerctl} describe DHCPv4Client/wan   everything about the line
+  {routerctl} events -f                   what happens, as it happens
+  {routerctl} renew DHCPv4Client/wan      extend the lease now
+  {routerctl} wait DHCPv4Client/wan --for phase=Rebinding --timeout 5m
+
+Its configuration is {config}. About once a minute the provider does something, and this window
+tells what. Ctrl-C ends the demo.
+"""
