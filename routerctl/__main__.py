@@ -110,7 +110,7 @@ def _run(verb: str, argv: list[str]) -> int:
     parser = parser_of(verb, module)
     if "-h" in argv or "--help" in argv:
         examples = module.EXAMPLES[verb].strip("\n")
-        print(f"{VERBS[verb][1]}\n\nExamples:\n{examples}\n\n{parser.format_help()}", end="")
+        print(f"Examples:\n{examples}\n\n{verb}: {VERBS[verb][1]}\n\n{parser.format_help()}", end="")
         return 0
     args = parser.parse_args(argv)
 
@@ -135,14 +135,18 @@ def module_of(verb: str) -> ModuleType:
 
 def parser_of(verb: str, module: ModuleType) -> ArgumentParser:
     """The options of a verb, and those of all verbs."""
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, HelpFormatter
 
     from routerctl.errors import Exit, Failure
+    from routerctl.output import width_of
 
     def refuse(message: str) -> NoReturn:
         raise Failure(Exit.USAGE, message, f"routerctl {verb} --help")
 
-    parser = ArgumentParser(f"routerctl {verb}", allow_abbrev=False)
+    def formatter(prog: str) -> HelpFormatter:
+        return HelpFormatter(prog, width=width_of(sys.stdout) or 100)  # Left to itself it imports shutil: 2 ms.
+
+    parser = ArgumentParser(f"routerctl {verb}", formatter_class=formatter, allow_abbrev=False)
     parser.error = refuse  # type: ignore[method-assign]
     module.arguments(verb, parser)
     options(parser)

@@ -99,7 +99,7 @@ class Client:
         return [self.socket] if self.socket else [f"{self.run_dir}/routerd-status.sock", f"{self.run_dir}/routerd.sock"]
 
     def _ask(self, target: str, timeout: float) -> Answer | list[tuple[str, OSError]]:
-        """Each socket in turn until one does not turn us away, else why each did; a 403 stands when nothing better came."""
+        """Each socket in turn until one lets us in, else why each did not; a 403 stands if nothing better came."""
         failed: list[tuple[str, OSError]] = []
         denied: Answer | None = None
         for socket in self._readable():

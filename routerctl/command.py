@@ -116,7 +116,7 @@ def _ended(verb: str, target: str, result: Object, no_wait: bool, out: Out) -> E
     message = str(result.get("message") or "")
     event = attributes.get("eventId")
     if out.form != "table":
-        out.items([result], lambda _: target)
+        out.one(result, target)
     if result.get("accepted") is not True:
         raise Failure(Exit.CONFLICT, f"{verb} {target}: {message or 'refused'}")
     if attributes.get("succeeded") == "false":

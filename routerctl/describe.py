@@ -38,12 +38,10 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Ask and show."""
     answer = described(client, reference(args.target), args.events_limit)
     resource = part(answer, "resource")
-    if out.form in ("json", "yaml"):
-        out.value(answer)
-    elif out.form == "table":
+    if out.form == "table":
         _show(out, resource, time.time())
     else:
-        out.items([resource], reference_of)
+        out.one(answer, reference_of(resource))
     return Exit.OK
 
 
@@ -52,7 +50,8 @@ def _show(out: Out, resource: Object, now: float) -> None:
     phase = cell(phase_of(resource))
     facts = [("Resource", cell(reference_of(resource))), ("API version", cell(resource.get("apiVersion")))]
     facts += [("Phase", out.paint(role(phase), phase))]
-    facts += [(key.capitalize(), cell(status[key])) for key in ("reason", "message") if status.get(key)]
+    told = [(key.capitalize(), cell(status[key])) for key in ("reason", "message") if status.get(key)]
+    facts += [(key, value) for key, value in told if value != phase]
     width = max(len(key) for key, _ in facts) + 3
     for key, value in facts:
         out.line(f"{key + ':':{width}}{value}")

@@ -128,5 +128,5 @@ def _horizon(client: Client, first: Object) -> str:
         return "no events: the log is empty"
     before = str(max(0, int(oldest or 1) - 1))
     found = entries(client.get("/events", [("since", before), ("limit", "1")]), "events")
-    since = f" of {clock(stored(found[0]), time.time())}" if found else ""
+    since = f" ({clock(stored(found[0]), time.time())})" if found else ""
     return f"no events match; the log reaches from event {oldest}{since} to event {newest}"

@@ -40,7 +40,7 @@ class Out:
         self.form = form
         self.quiet = quiet
         self.tty = sys.stdout.isatty()
-        self.width = _width(sys.stdout) if self.tty else None
+        self.width = width_of(sys.stdout) if self.tty else None
         self.glyphs = self.tty and not _dumb() and (sys.stdout.encoding or "").lower().startswith("utf")
         self.progresses = not quiet and sys.stderr.isatty() and not _dumb()
         """Whether there is a line for progress."""
@@ -65,26 +65,19 @@ class Out:
         else:
             self.line(_json(value, compact=self.form == "jsonl"))
 
-    def show(
-        self, answer: Any, items: Sequence[Any], name: Callable[[Any], str], table: Callable[[Sequence[Any]], None]
-    ) -> None:
-        """An answer: itself as json or yaml, its `items` one by one as jsonl or names, or as a table."""
-        if self.form in ("json", "yaml"):
-            self.value(answer)
-        elif self.form == "table":
-            table(items)
+    def one(self, item: Any, name: str) -> None:
+        """Its name, or the whole of it."""
+        if self.form == "name":
+            self.line(clean(name))
         else:
-            self.items(items, name)
+            self.value(item)
 
     def items(self, items: Iterable[Any], name: Callable[[Any], str]) -> None:
         """One line (jsonl, name) or one document (json, yaml) for each."""
         for item in items:
-            if self.form == "name":
-                self.line(clean(name(item)))
-            else:
-                if self.form == "yaml":
-                    self.line("---")
-                self.value(item)
+            if self.form == "yaml":
+                self.line("---")
+            self.one(item, name(item))
 
     # Looks
 
@@ -122,7 +115,7 @@ class Out:
     def progress(self, text: str) -> None:
         """The one line of a terminal's stderr that says what is being waited for; the next one replaces it."""
         if (text or self._progress) and self.progresses:
-            room = (_width(sys.stderr) or 80) - 1
+            room = (width_of(sys.stderr) or 80) - 1
             _stderr("\r\x1b[K" + self.fit(clean(text), room))
             self._progress = bool(text)
 
@@ -253,7 +246,8 @@ def _dumb() -> bool:
     return os.environ.get("TERM", "dumb") in ("dumb", "")
 
 
-def _width(stream: TextIO) -> int | None:
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal behind a stream, or as `COLUMNS` says; None when it is none."""
     if (asked := os.environ.get("COLUMNS", "")).isdigit() and int(asked) > 0:
         return int(asked)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from routerctl.client import entries, part
 from routerctl.errors import Failure
 from routerctl.kinds import did_you_mean
-from routerctl.output import cell
+from routerctl.output import cell, role
 from routerctl.times import ago
 
 TYPE_CHECKING = False
@@ -55,11 +55,11 @@ def address_of(status: Object) -> str:
 
 
 def summary(resource: Object) -> str:
-    """Its phase and what matters beside it: `Bound 192.0.2.10/24 via 192.0.2.1`, `Pending LinkAbsent`."""
+    """Its phase and what matters beside it: `Bound 192.0.2.10/24 via 192.0.2.1`, `Pending LinkAbsent wan0`."""
     status = part(resource, "status")
     words = [phase_of(resource)]
-    if reason := status.get("reason"):
-        words += [str(reason)] if str(reason) != words[0] else []
+    if (reason := status.get("reason")) and role(words[0]) != "good":
+        words += [str(reason)]
     fact = next((key for key in _FACTS if status.get(key)), "")
     words += [address_of(status) if fact == "currentAddress" else cell(status[fact])] if fact else []
     gateway = next((status[key] for key in _GATEWAYS if status.get(key)), None)

@@ -37,10 +37,8 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     answer = client.get("/status")
     if out.form == "table":
         _show(out, part(answer, "status"), listed(client, "resources"), readiness(client), time.time())
-    elif out.form in ("json", "yaml"):
-        out.value(answer)
     else:
-        out.items([answer], lambda _: "Status/routerd")
+        out.one(answer, "Status/routerd")
     return Exit.OK
 
 
@@ -102,7 +100,8 @@ def _daemons(out: Out, health: Health) -> None:
     for check in health.checks:
         word, _, name = str(check.get("name")).partition(" ")
         if word == "daemon":
-            rows.append((name, "Running" if check.get("status") == "pass" else "Failed", check.get("detail")))
+            phase = "Running" if check.get("status") == "pass" else "Failed"
+            rows.append((name, phase, check.get("detail") if check.get("detail") != phase else None))
     _section(out, ("DAEMON", "PHASE", "DETAIL"), rows)
 
 

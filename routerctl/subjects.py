@@ -87,16 +87,18 @@ class View:
         elif self._subject == "status":
             for item in items:
                 self._out.line(status_line(self._out, item))
-        else:
+        elif items:
             self._table.rows(self._rows(items))
+        else:
+            self._out.note("there are none")
         self._out.flush()
 
     def _rows(self, items: Sequence[Object]) -> Iterator[Sequence[object]]:
-        now = time.time()
+        now, room = time.time(), max(16, self._out.width // 4) if self._out.width else None
         for item in items:
             match self._subject:
                 case "resources":
-                    spec = self._out.fit(brief_spec(item), 32 if self._out.tty else None)
+                    spec = self._out.fit(brief_spec(item), room)
                     yield item.get("kind"), item.get("name"), spec, summary(item), last_happened(item, now)
                 case "controllers":
                     yield controller_row(item, now)

@@ -40,7 +40,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
         for key, version in versions.items():
             out.line(clean(f"{key}: {version}"))
     else:
-        out.items([versions], lambda _: "Version/routerctl")
+        out.one(versions, "Version/routerctl")
     if unreached is not None:
         raise unreached
     return Exit.OK

@@ -72,7 +72,7 @@ def _met(out: Out, state: Look, elapsed: str) -> None:
     if out.form == "table":
         out.line(f"{clean('met: ' + state.met):<69} {elapsed}")
     elif state.seen is not None:
-        out.items([state.seen], reference_of)
+        out.one(state.seen, reference_of(state.seen))
 
 
 class Look:
