@@ -38,8 +38,8 @@ spec:
 ```
 
 - Nothing is guessed: `yes` is text and not `true`, `30` is no duration, a field that is not in the tables is an error.
-- `routerd serve --check` tells every error of a file at once, each with line, column and what would help; `routerd schema`
-  prints the JSON Schema of this format for editors.
+- `routerd serve --check` tells every error of a file at once, each with line, column and what would help.
+- `routerd schema` prints the JSON Schema of this format, for editors.
 - Anchors and aliases may be used. Tags, merge keys (`<<`), a key twice and a second document are errors.
 - Names consist of lower-case letters, digits, `-` and `.`, 63 at most: they become file names.
 - A field that is left out has its default. A field without a value (`hostname:`) is an error.

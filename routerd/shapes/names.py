@@ -3,7 +3,6 @@ says so itself: `attrs.field(metadata={"name": "requestId"})`."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import attrs
@@ -15,18 +14,11 @@ _SPELLING = (
 ACRONYMS = {word.lower(): word for word in _SPELLING.split()}
 """Words that keep their spelling inside a name (`clientID`, `useDNS`); at its beginning they are lower case."""
 
-_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
 
 def camel(name: str) -> str:
     """`client_id_type` -> `clientIDType`."""
     first, *rest = name.strip("_").split("_")
     return first + "".join(ACRONYMS.get(word, word[:1].upper() + word[1:]) for word in rest)
-
-
-def spaced(name: str) -> str:
-    """`DHCPv4Client` -> `DHCPv4 Client`: the words of a camelCase name, for people and for guessing what was meant."""
-    return _BOUNDARY.sub(" ", name)
 
 
 def wire_name(field: attrs.Attribute[Any]) -> str:

@@ -3,6 +3,7 @@ An address that has a prefix length must write it out, in digits."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import (
     IPv4Address,
@@ -59,12 +60,9 @@ def _secret(value: Any, _: Any) -> Secret:
 
 
 def _octets(text: str) -> bytes:
-    try:
-        return bytes.fromhex("" if " " in text else text)
-    except ValueError:
-        raise Invalid(
-            "schema.hex", f"{described(text)} is not hexadecimal", "expected pairs of hexadecimal digits"
-        ) from None
+    if not re.fullmatch("([0-9A-Fa-f]{2})*", text):
+        raise Invalid("schema.hex", f"{described(text)} is not hexadecimal", "expected pairs of hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def _address(parse: Callable[[str], Any], name: str) -> Hook:
