@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab check bench docs clean
+.PHONY: demo test slow lab check bench clean
 
 $(VENV)/run.stamp: requirements/run.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "routerd needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
@@ -20,10 +20,13 @@ demo: $(VENV)/run.stamp
 	$(BIN)/routerd demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -m "not lab and not slow"
+
+slow: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests -m slow
 
 lab: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests/lab tests/host -m lab
+	$(BIN)/python -m pytest tests -m lab
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from routerd import __version__
 
 if TYPE_CHECKING:
     from routerd.config import Router
-    from routerd.nurseries.root import Options, System
+    from routerd.nurseries.root import Options
 
 HOSTS = ("linux", "freebsd", "simulated")
 LONGEST_SOCKET_PATH = 103 if sys.platform.startswith("freebsd") else 107
@@ -77,11 +78,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     if arguments.host == "linux" and not sys.platform.startswith("linux"):
         return _fail(f"this is {sys.platform}, not Linux", "try --host simulated", USAGE)
-    return _run(arguments, router, narrate=False)
+    return _run(arguments, router)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from routerd.sim.demo import CONFIGURATION
+    from routerd.sim.demo import CONFIGURATION, greeting
 
     arguments.dir.mkdir(parents=True, exist_ok=True)
     arguments.config = arguments.dir / "router.yaml"
@@ -90,7 +91,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     if not arguments.config.exists():
         arguments.config.write_text(CONFIGURATION)
     router = _load(arguments.config, arguments.run_dir, arguments.log_format)
-    return FAILED if router is None else _run(arguments, router, narrate=True)
+    if router is None:
+        return FAILED
+    wrapper = Path("bin/routerctl")
+    routerctl = str(wrapper) if wrapper.exists() else f"routerctl --run-dir {arguments.run_dir}"
+    return _run(arguments, router, greeting(routerctl, str(arguments.config)))
 
 
 def _schema(arguments: argparse.Namespace) -> int:
@@ -123,7 +128,7 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     return router
 
 
-def _run(arguments: argparse.Namespace, router: Router, *, narrate: bool) -> int:
+def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> int:
     import trio
 
     from routerd.nurseries.lock import AlreadyRunning, state_lock
@@ -136,30 +141,27 @@ def _run(arguments: argparse.Namespace, router: Router, *, narrate: bool) -> int
         for directory in (options.run_dir, options.state_dir):
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         with state_lock(options.state_dir):
-            trio.run(_route, options, router, arguments.host, narrate)
+            trio.run(_route, options, router, arguments.host, greeting)
     except AlreadyRunning as error:
         return _fail(str(error), "stop it first, or give this one its own --state-dir and --run-dir", FAILED)
-    except* OSError as group:
-        return _fail("; ".join(_leaves(group)), "", FAILED)
+    except OSError as error:
+        return _fail(_words(error), "", FAILED)
+    except BaseExceptionGroup as group:
+        worldly, ours = group.split(OSError)
+        if worldly is None or ours is not None:
+            raise  # our own fault: with its traceback
+        return _fail("; ".join(_leaves(worldly)), "", FAILED)
     return 0
 
 
-async def _route(options: Options, router: Router, host: str, narrate: bool) -> None:
-    from routerd.events.log import open_log
+async def _route(options: Options, router: Router, host: str, greeting: str) -> None:
     from routerd.nurseries.root import run_router
+    from routerd.nurseries.system import open_linux, open_simulated
 
-    system = _simulated(router, options, narrate) if host == "simulated" else _linux()
-    journal = options.state_dir / "dhcpv4-client"
-    async with open_log(options.state_dir / "routerd.db", clock_ns=system.host.clock.wall) as log:
-        await run_router(options, router, system, log)
-
-
-def _linux() -> System:
-    from routerd.endpoints.linux import LinuxEndpoints
-    from routerd.host.linux.host import LinuxHost
-    from routerd.nurseries.root import System
-
-    return System(LinuxHost(), LinuxEndpoints())
+    say = partial(print, flush=True)
+    opening = open_linux() if host == "linux" else open_simulated(router, partial(say, "isp:"))
+    async with opening as system:
+        await run_router(options, router, system, ready=partial(say, greeting) if greeting else lambda: None)
 
 
 def _fail(message: str, hint: str, code: int) -> int:
@@ -172,7 +174,14 @@ def _fail(message: str, hint: str, code: int) -> int:
 def _leaves(error: BaseException) -> list[str]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [str(error)]
+    return [_words(error)]
+
+
+def _words(error: BaseException) -> str:
+    """An OSError without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
 
 
 if __name__ == "__main__":

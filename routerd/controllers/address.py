@@ -16,7 +16,7 @@ from routerd.controllers.picture import AddressKey, address_key
 from routerd.controllers.reconcile import Judgement, Step, View, condition
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
-from routerd.resources.net import IPv4StaticAddress
+from routerd.resources.net import Interface, IPv4StaticAddress
 
 TOLERANCE = 2.0
 """Seconds by which the lifetime on the host may be off before it is set again."""
@@ -91,7 +91,7 @@ class AddressController:
         """The status of each IPv4StaticAddress (a DHCPv4Client speaks for itself)."""
         statuses = {
             ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
-            for resource in view.router.of("IPv4StaticAddress")
+            for resource in view.router.of(IPv4StaticAddress)
         }
         gone = [ref for ref in view.objects if ref.kind == "IPv4StaticAddress" and ref not in statuses]
         return Judgement(statuses, gone)
@@ -99,9 +99,8 @@ class AddressController:
 
 def wanted_addresses(view: View) -> Iterator[Wanted]:
     """Every address that shall be there now."""
-    for resource in view.router.of("IPv4StaticAddress"):
+    for resource in view.router.of(IPv4StaticAddress):
         spec = resource.spec
-        assert isinstance(spec, IPv4StaticAddress)
         link = link_of(view, spec.interface)
         if link is not None:
             yield Wanted(Address(link.index, spec.address), ref_of(resource), link.name, spec.exclusive)
@@ -110,8 +109,7 @@ def wanted_addresses(view: View) -> Iterator[Wanted]:
         yield Wanted(address, lease.client, lease.link.name)
 
 
-def _status(view: View, spec: object, refused: str | None) -> Status:
-    assert isinstance(spec, IPv4StaticAddress)
+def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
     generation = view.generation
     known: dict[str, object] = {"interface": spec.interface, "address": str(spec.address), "dryRun": False}
     link = link_of(view, spec.interface)
@@ -151,7 +149,7 @@ def _lifetime_fits(present: float | None, wanted: float | None) -> bool:
 def _interface(view: View, index: int) -> Ref:
     """Whom to name for an address that nobody wants any more: its Interface, declared or not."""
     link = view.picture.links.get(index)
-    for resource in view.router.of("Interface"):
-        if link is not None and resource.spec.ifname == link.name:  # type: ignore[attr-defined]
+    for resource in view.router.of(Interface):
+        if link is not None and resource.spec.ifname == link.name:
             return ref_of(resource)
     return Ref("Interface", link.name if link else str(index))

@@ -21,14 +21,12 @@ class InterfaceController:
     def plan(self, view: View) -> Sequence[Step]:
         """Bring up what we manage; set the MTU where one is declared."""
         steps = []
-        for resource in view.router.of("Interface"):
+        for resource in view.router.of(Interface):
             spec = resource.spec
-            assert isinstance(spec, Interface)
             link = view.picture.link_named(spec.ifname)
             if link is None or not managed(spec):
                 continue
-            up = spec.admin_up is not False
-            admin_up = up if link.admin_up is not up else None
+            admin_up = spec.admin_up if link.admin_up is not spec.admin_up else None
             mtu = spec.mtu if spec.mtu is not None and spec.mtu != link.mtu else None
             if admin_up is None and mtu is None:
                 continue
@@ -50,18 +48,17 @@ class InterfaceController:
         """The status of each Interface."""
         statuses = {
             ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
-            for resource in view.router.of("Interface")
+            for resource in view.router.of(Interface)
         }
         return Judgement(statuses, [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses])
 
 
 def managed(spec: Interface) -> bool:
     """May we change the link itself?"""
-    return spec.managed is not False and spec.owner != "external"
+    return spec.managed and spec.owner == "routerd"
 
 
-def _status(view: View, spec: object, refused: str | None) -> Status:
-    assert isinstance(spec, Interface)
+def _status(view: View, spec: Interface, refused: str | None) -> Status:
     generation = view.generation
     link = view.picture.link_named(spec.ifname)
     if link is None:
@@ -110,7 +107,7 @@ def _addresses(view: View, link: Link) -> dict[str, object]:
 def events_of(view: View, notice: Notice) -> list[Event]:
     """What a notice of the host means, before the picture has taken it in: link events of declared interfaces,
     and what of ours somebody else took away."""
-    names = {resource.spec.ifname: ref_of(resource) for resource in view.router.of("Interface")}  # type: ignore[attr-defined]
+    names = {resource.spec.ifname: ref_of(resource) for resource in view.router.of(Interface)}
     if isinstance(notice, LinkChanged):
         return _link_events(names, notice.before, notice.after)
     match view.picture.taken(notice):

@@ -13,6 +13,7 @@ from routerd.controllers.reconcile import View
 from routerd.events.types import Ref
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface
+from routerd.resources.resource import Resource
 
 STARTING = "Starting"
 """Reason of a client's status from the start of routerd until the client has looked at its lease file. Until
@@ -34,10 +35,8 @@ class LeaseInUse:
 
 def clients(view: View) -> Iterator[tuple[Ref, DHCPv4Client, Link | None]]:
     """Every declared client with its link, if that exists now."""
-    for resource in view.router.of("DHCPv4Client"):
-        spec = resource.spec
-        assert isinstance(spec, DHCPv4Client)
-        yield ref_of(resource), spec, link_of(view, spec.interface)
+    for resource in view.router.of(DHCPv4Client):
+        yield ref_of(resource), resource.spec, link_of(view, resource.spec.interface)
 
 
 def leases(view: View) -> Iterator[LeaseInUse]:
@@ -76,14 +75,11 @@ def link_of(view: View, interface: str) -> Link | None:
 
 def ifname_of(router: Router, interface: str) -> str | None:
     """The system's name for the Interface resource of this name."""
-    resource = router.get("Interface", interface)
-    if resource is None:
-        return None
-    assert isinstance(resource.spec, Interface)
-    return resource.spec.ifname
+    resource = router.get(Interface, interface)
+    return None if resource is None else resource.spec.ifname
 
 
-def ref_of(resource: Any) -> Ref:
+def ref_of(resource: Resource[Any]) -> Ref:
     """The reference by which the log and the object store know a resource."""
     return Ref(resource.kind, resource.name, resource.api_version)
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 
@@ -44,7 +45,7 @@ class Meter:
         self._history: deque[ReconcileError] = deque(maxlen=HISTORY)
         self.report = ControllerReport(name=name, resource_kinds=kinds)
 
-    def note(self, **fields: object) -> None:
+    def note(self, **fields: Any) -> None:
         """Set fields of the report: last_reload, last_restart, last_change_reason."""
         self.report = attrs.evolve(self.report, **fields)
 

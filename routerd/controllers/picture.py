@@ -37,9 +37,9 @@ RouteKey = tuple[str, int, int | None, str | None]
 class Picture:
     """Links by index, addresses and routes by what the kernel tells them apart by."""
 
-    def __init__(self, snapshot: Snapshot = Snapshot()) -> None:  # noqa: B008: frozen and empty
+    def __init__(self) -> None:
         self._leaving: list[Address | Route] = []
-        self._read(snapshot)
+        self._read(Snapshot())
 
     def _read(self, snapshot: Snapshot) -> None:
         self.links: dict[int, Link] = {link.index: link for link in snapshot.links}
@@ -53,8 +53,10 @@ class Picture:
     @contextmanager
     def applying(self, change: Change) -> Iterator[None]:
         """While we do this: a removal that is noticed now is our own (`taken` says so)."""
-        leaving = [change.address] if isinstance(change, RemoveAddress) else []
-        leaving += [change.route] if isinstance(change, RemoveRoute) else []
+        leaving: list[Address | Route] = []
+        match change:
+            case RemoveAddress(thing) | RemoveRoute(thing):
+                leaving.append(thing)
         self._leaving += leaving
         try:
             yield

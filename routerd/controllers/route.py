@@ -12,7 +12,8 @@ from routerd.controllers.picture import route_key
 from routerd.controllers.reconcile import Judgement, Step, View, condition
 from routerd.events.types import Ref, Status
 from routerd.host import Link, PutRoute, RemoveRoute, Route
-from routerd.resources.net import IPv4Route
+from routerd.resources.net import Interface, IPv4Route
+from routerd.resources.resource import ValueFrom
 
 
 @attrs.frozen
@@ -58,7 +59,7 @@ class RouteController:
         resolved = {want.resource: want for want in wanted_routes(view)}
         statuses = {
             ref: _status(view, resource.spec, resolved[ref], refused.get(ref))
-            for resource in view.router.of("IPv4Route")
+            for resource in view.router.of(IPv4Route)
             for ref in [ref_of(resource)]
         }
         return Judgement(statuses, [ref for ref in view.objects if ref.kind == "IPv4Route" and ref not in statuses])
@@ -70,7 +71,7 @@ def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
     for lease in leases(view):
         if lease.spec.use_routes and _installed(view, lease):
             yield from _lease_routes(lease, FIRST_METRIC + order.index(lease.client))
-    for resource in view.router.of("IPv4Route"):
+    for resource in view.router.of(IPv4Route):
         yield _declared(view, ref_of(resource), resource.spec)
 
 
@@ -96,10 +97,9 @@ def _installed(view: View, lease: LeaseInUse) -> bool:
     return (lease.link.index, str(lease.address)) in view.picture.addresses and lease.link.admin_up
 
 
-def _declared(view: View, ref: Ref, spec: object) -> Wanted | Waiting:
-    assert isinstance(spec, IPv4Route)
+def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
     if spec.type == "blackhole":
-        return Wanted(Route(spec.destination, None, metric=spec.metric or 0, kind="blackhole"), ref)
+        return Wanted(Route(spec.destination, None, metric=spec.metric, kind="blackhole"), ref)
     device = spec.device or _value(view, spec.device_from)
     gateway = spec.gateway or _value(view, spec.gateway_from)
     for wish, reference, value in (
@@ -121,7 +121,7 @@ def _declared(view: View, ref: Ref, spec: object) -> Wanted | Waiting:
             spec.destination,
             link.index,
             via,
-            metric=spec.metric or 0,
+            metric=spec.metric,
             source=spec.preferred_source,
             onlink=via is not None and device is not None and not _on_subnet(view, link, via),
         ),
@@ -129,16 +129,13 @@ def _declared(view: View, ref: Ref, spec: object) -> Wanted | Waiting:
     )
 
 
-def _value(view: View, reference: object) -> str | None:
+def _value(view: View, reference: ValueFrom | None) -> str | None:
     """What a `*From` reference gives now. A list gives its first."""
     if reference is None:
         return None
-    kind, _, name = str(reference.resource).partition("/")  # type: ignore[attr-defined]
     for ref, status in view.objects.items():
-        if (ref.kind, ref.name) == (kind, name):
-            if kind == "DHCPv4Client" and undecided(view, ref):
-                return None
-            value = status.get(reference.field)  # type: ignore[attr-defined]
+        if (ref.kind, ref.name) == (reference.kind, reference.name):
+            value = status.get(reference.field)
             value = value[0] if isinstance(value, list) and value else value
             return str(value) if value else None
     return None
@@ -146,9 +143,9 @@ def _value(view: View, reference: object) -> str | None:
 
 def _device(view: View, device: str) -> Link | None:
     """A device by the name of an Interface resource, else by the system's name."""
-    for resource in view.router.of("Interface"):
+    for resource in view.router.of(Interface):
         if resource.name == device:
-            return view.picture.link_named(resource.spec.ifname)  # type: ignore[attr-defined]
+            return view.picture.link_named(resource.spec.ifname)
     return view.picture.link_named(device)
 
 
@@ -205,12 +202,11 @@ def _words(view: View, route: Route) -> str:
     return f"{route.destination}{via}{f' dev {link.name}' if link else ''}"
 
 
-def _status(view: View, spec: object, resolved: Wanted | Waiting, refused: str | None) -> Status:
-    assert isinstance(spec, IPv4Route)
+def _status(view: View, spec: IPv4Route, resolved: Wanted | Waiting, refused: str | None) -> Status:
     status: dict[str, object] = {
         "type": spec.type,
         "destination": str(spec.destination),
-        "metric": spec.metric or 0,
+        "metric": spec.metric,
         "dryRun": False,
         "observedGeneration": view.generation,
     }

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -33,7 +34,7 @@ from routerd.daemons.identity import client_id, device_duid
 from routerd.daemons.ports import Ports
 from routerd.daemons.scribe import Entry, FileAct, Scribe
 from routerd.endpoints import Endpoints
-from routerd.events.log import Log
+from routerd.events.log import Log, Runner
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import AddressChanged, Host, Link, LinkChanged, Notice, Resynced, Snapshot
 from routerd.nurseries.driver import drive
@@ -45,7 +46,6 @@ from routerd.protocols.machine import Dropped, Refused, Start, Stop
 from routerd.protocols.malformed import Malformed
 from routerd.resources.net import DHCPv4Client
 
-KIND = "routerd-dhcpv4-client"
 STARTING = "Starting"
 GOODBYE = 2.0
 """Seconds for a cancelled client to say its goodbye and have it written."""
@@ -89,6 +89,7 @@ class DHCPv4Daemon:
     api_version = "net.routerd.net/v1alpha1"
     resource_kind = "DHCPv4Client"
     directory = "dhcpv4-client"
+    kind = "routerd-dhcpv4-client"
 
     def __init__(
         self,
@@ -101,9 +102,10 @@ class DHCPv4Daemon:
         state_dir: Path,
         generation: Callable[[], int],
         reload: Callable[[], Awaitable[str | None]],
-        rng: random.Random | None = None,
+        run_sync: Runner = trio.to_thread.run_sync,
+        rng: random.Random,
     ) -> None:
-        self.source = Source(f"{KIND}-{name}", KIND, name)
+        self.source = Source(f"{self.kind}-{name}", self.kind, name)
         self.resource = Ref("DHCPv4Client", name, self.api_version)
         self._spec = spec
         self._host = host
@@ -113,13 +115,15 @@ class DHCPv4Daemon:
         self._state_dir = state_dir
         self._generation = generation
         self._reload = reload
-        self._rng = rng or random.SystemRandom()
+        self._run_sync = run_sync
+        self._rng = rng
         self._tell = Teller(self.resource, self.source)
         self._phase: DaemonPhase = "Starting"
         self._since = host.clock.wall()
         self._dropped: Counter[str] = Counter()
         self._asked: dict[str, _Asked] = {}
         self._stepped = trio.Event()
+        self._for_good = False
         self._begin()
 
     def _begin(self) -> None:
@@ -135,7 +139,7 @@ class DHCPv4Daemon:
         self._released = False
         self._status: Status | None = None
         self._inbox, self._inputs = trio.open_memory_channel[object](math.inf)
-        self._scribe = Scribe(self._log, self.resource)
+        self._scribe = Scribe(self._log, self.resource, self._run_sync)
 
     # The face
 
@@ -193,10 +197,14 @@ class DHCPv4Daemon:
                     await ended.wait()
                 life.cancel()
 
+    def leave_for_good(self) -> None:
+        """The client was removed from the configuration: its end, which follows, is more than a restart (V4-33)."""
+        self._for_good = True
+
     def _end(self) -> None:
         """Nothing more comes in after the Stop; the driver ends when it has taken it."""
         self._become("Draining")
-        self._inbox.send_nowait(Stop(release=self._spec.resource.release_on_stop))
+        self._inbox.send_nowait(Stop(release=self._for_good and self._spec.resource.release_on_stop))
         self._inbox.close()
 
     async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
@@ -250,7 +258,7 @@ class DHCPv4Daemon:
 
     async def _wake(self, link: Link) -> None:
         """Find out who we are and what we had, and make the machine."""
-        duid, trouble = await trio.to_thread.run_sync(device_duid, self._state_dir, link.mac)
+        duid, trouble = await self._run_sync(device_duid, self._state_dir, link.mac)
         spec = self._spec.resource
         said = [self._tell("identity.changed", "DuidUnusable", trouble, "warning")] if trouble else []
         self._client_id = client_id(spec, self.resource.name, link.mac, duid)
@@ -263,7 +271,7 @@ class DHCPv4Daemon:
     async def _recall(self) -> tuple[Remembered | None, list[Event]]:
         """The lease of an earlier life, if its file is whole and its lease is not over (C4, C5)."""
         try:
-            data = await trio.to_thread.run_sync(lease_file.read, self._lease_path)
+            data = await self._run_sync(lease_file.read, self._lease_path)
         except OSError as error:
             return None, [self._unreadable(str(error.strerror))]
         if data is None:
@@ -391,8 +399,13 @@ class DHCPv4Daemon:
             self._applied = ""
         elif lease is not None and self._applied != str(lease.address):
             self._applied = str(lease.address)
-            facts = {"currentAddress": lease.address.ip, "defaultGateway": lease.gateway or "", "dryRun": "false"}
-            events = [self._tell("applied", "Applied", f"{lease.address} is on {self._spec.ifname}", **facts)]
+            words = f"{lease.address} is on {self._spec.ifname}"
+            facts: dict[str, Any] = {
+                "currentAddress": lease.address.ip,
+                "defaultGateway": lease.gateway or "",
+                "dryRun": "false",
+            }
+            events = [self._tell("applied", "Applied", words, **facts)]
         self._write(events, self._present_status())
 
     def refresh(self) -> None:

@@ -48,7 +48,7 @@ class Teller:
         reason: str,
         message: str,
         severity: Severity = "info",
-        **attributes: object,
+        **attributes: Any,
     ) -> Event:
         """An event of this client; `topic` without its prefix, attributes that are None are left out."""
         facts = {key: str(value) for key, value in attributes.items() if value is not None}
@@ -104,7 +104,7 @@ def _sent(kind: MessageType, holding: bool, to: str, xid: str, tell: Teller) -> 
     return tell(topic, reason, f"{kind.name} to {to}", severity, xid=xid)
 
 
-def _facts(lease: Lease) -> dict[str, object]:
+def _facts(lease: Lease) -> dict[str, Any]:
     return {"address": lease.address.ip, "gateway": lease.gateway, "serverID": lease.server_id}
 
 

@@ -15,7 +15,7 @@ def settings_of(spec: DHCPv4Client, client_id: bytes) -> Settings:
         vendor_class=spec.class_id.encode() if spec.class_id else None,
         requested=spec.requested_address,
         request=tuple(spec.request_options),
-        options={option.code: option.octets() for option in spec.send_options},
+        options={option.code: option.value for option in spec.send_options},
         offer_window=spec.offer_window,
         rapid_commit=spec.rapid_commit,
         conflict_detection=spec.conflict_detection,

@@ -16,8 +16,8 @@ from routerd.resources.net import DHCPv4Client
 
 def client_id(spec: DHCPv4Client, name: str, mac: bytes, duid: bytes) -> bytes:
     """Option 61 for this client: what the operator wrote, else the chosen form (V4-6)."""
-    if spec.client_id is not None:
-        return spec.client_id_octets
+    if spec.client_identifier is not None:
+        return spec.client_identifier
     if spec.client_id_type == "mac":
         return identity.from_mac(mac)
     return identity.from_duid(zlib.crc32(name.encode()), duid)

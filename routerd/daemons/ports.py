@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import AsyncExitStack
 
 import trio
 
@@ -106,12 +105,13 @@ class Ports:
         await self._send_raw("arp", frame)
 
     async def _send_raw(self, tap: Tap, frame: bytes) -> None:
-        async with AsyncExitStack() as stack:
-            # A state may send raw without listening (a DECLINE, a defence): then a tap just for this frame.
-            endpoint = self._taps.get(tap) or await stack.enter_async_context(
-                self._endpoints.open_packet(self._link.index, self._link.name, tap, self._marking)
-            )
+        endpoint = self._taps.get(tap)
+        if endpoint is not None:
             await endpoint.send(frame)
+            return
+        # A state may send raw without listening (a DECLINE, an announcement): then a tap just for this frame.
+        async with self._endpoints.open_packet(self._link.index, self._link.name, tap, self._marking) as passing:
+            await passing.send(frame)
 
     async def _hold(self, tap: Tap, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
         with trio.CancelScope() as scope:

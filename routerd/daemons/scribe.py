@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import attrs
 import trio
 
-from routerd.events.log import Log
+from routerd.events.log import Log, Runner
 from routerd.events.types import Event, Ref, Status
 
 logger = logging.getLogger("routerd.daemons")
@@ -37,8 +36,9 @@ class Entry:
 class Scribe:
     """One per daemon. `thread` is the id of the last event written: the cause of the next."""
 
-    def __init__(self, log: Log, resource: Ref) -> None:
+    def __init__(self, log: Log, resource: Ref, run_sync: Runner) -> None:
         self._log = log
+        self._run_sync = run_sync
         self._resource = resource
         self._send, self._receive = trio.open_memory_channel[Entry](math.inf)
         self._thread: int | None = None
@@ -75,7 +75,7 @@ class Scribe:
     async def _do(self, act: FileAct) -> list[Event]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""
         try:
-            await trio.to_thread.run_sync(partial(act))
+            await self._run_sync(act)
         except OSError as error:
             text = f"{error.strerror or error}: {error.filename}"
             if text == self._refused_act:

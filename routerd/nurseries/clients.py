@@ -40,7 +40,11 @@ class ClientFleet:
         """Fit the fleet; nothing is ever refused here."""
         view = self._look()
         desired = self._desired(view)
+        for name in self._fleet.members.keys() - desired.keys():
+            self._fleet.members[name].leave_for_good()
         await self._fleet.fit(desired)
+        for member in self._fleet.members.values():
+            member.refresh()
         gone = [ref for ref in view.objects if ref.kind == "DHCPv4Client" and ref.name not in desired]
         if gone:
             await self._log.append(gone=gone)
@@ -49,8 +53,7 @@ class ClientFleet:
     @staticmethod
     def _desired(view: View) -> dict[str, ClientSpec]:
         specs = {}
-        for resource in view.router.of("DHCPv4Client"):
-            assert isinstance(resource.spec, DHCPv4Client)
+        for resource in view.router.of(DHCPv4Client):
             ifname = ifname_of(view.router, resource.spec.interface)
             assert ifname is not None, "the configuration was checked for dangling references"
             specs[ref_of(resource).name] = ClientSpec(resource.spec, ifname)

@@ -1,4 +1,4 @@
-"""The configuration's generation: a number that goes up when the configuration really differs, and is kept in the store."""
+"""The configuration's generation: a number that goes up when the configuration really differs; the store keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes to stderr, and so to the journal or syslog: every event at least of the chosen level, and our own faults."""
+"""What goes to stderr, and so to the journal or syslog: events of the chosen level and above, and our own faults."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import socket
 
 
 def notify(*states: str) -> None:
-    """Send e.g. `READY=1` to the socket in NOTIFY_SOCKET, if there is one. Never fails: readiness also shows in /readyz."""
+    """Send e.g. `READY=1` to the socket in NOTIFY_SOCKET, if there is one. Never fails: /readyz tells it too."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return

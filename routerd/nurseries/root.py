@@ -7,13 +7,14 @@ down when the tree ends: a restart of routerd is not a link loss (X-4).
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
 
+from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
 from routerd.config import ConfigErrors, Router, load, render
 from routerd.controllers.address import AddressController
@@ -23,11 +24,9 @@ from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
 from routerd.controllers.route import RouteController
 from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon
-from routerd.endpoints import Endpoints
-from routerd.events.journal import run_journal
-from routerd.events.log import Log
+from routerd.events.journal import last_cursor, run_journal
+from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
-from routerd.host import Host
 from routerd.nurseries.clients import ClientFleet
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.generation import begin_generation
@@ -37,6 +36,7 @@ from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
+from routerd.nurseries.system import System
 
 logger = logging.getLogger("routerd")
 
@@ -54,40 +54,38 @@ class Options:
     group: str = "routerd"
 
 
-@attrs.frozen
-class System:
-    """The system underneath, chosen once, in `__main__`. `companions` run beside it (the simulated world)."""
-
-    host: Host
-    endpoints: Endpoints
-    companions: Sequence[Callable[[], Awaitable[None]]] = ()
-
-
 async def run_router(
     options: Options,
     router: Router,
     system: System,
-    log: Log,
     *,
-    ready: Callable[[], Awaitable[None]] | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the router until a signal ends it or the task is cancelled. `ready` is called once the API answers
-    and every controller runs."""
-    root = Root(options, router, system, log)
-    async with trio.open_nursery() as outer:
+    """Run the router until a signal ends it or the task is cancelled. `ready` is called once the API answers and
+    every controller has been started. Raises OSError (a socket's path is in use), LogVersionError."""
+    floor = partial(journal_cursor, options.state_dir)
+    async with (
+        open_log(
+            options.state_dir / "routerd.db",
+            clock_ns=system.host.clock.wall,
+            run_sync=system.run_sync,
+            cursor_floor=floor,
+        ) as log,
+        trio.open_nursery() as outer,
+    ):
         for companion in system.companions:
             outer.start_soon(companion)
-        await root.begin()
+        root = Root(options, system, log, await begin_generation(log, router, str(options.config), ROUTERD))
         await outer.start(run_signals, root.end, root.reload)
         outer.start_soon(run_logbook, log)
         outer.start_soon(root.plane.run_gauge)
         async with trio.open_nursery() as sockets:
+            await root.hello()
             await sockets.start(root.serve)
             async with trio.open_nursery() as inner:
                 await root.start_inner(inner)
                 notify("READY=1", f"STATUS=generation {root.plane.running.generation}")
-                if ready is not None:
-                    await ready()
+                ready()
                 await root.ending.wait()
                 notify("STOPPING=1")
                 inner.cancel_scope.cancel()
@@ -96,31 +94,35 @@ async def run_router(
         outer.cancel_scope.cancel()
 
 
+def journal_cursor(state_dir: Path, source: str) -> int:
+    """The last cursor that a daemon's journal has: when the log was lost, its count goes on from there."""
+    kind, dash, instance = source.rpartition(f"{DHCPv4Daemon.kind}-")
+    if kind or not dash:
+        return 0
+    return last_cursor(state_dir / DHCPv4Daemon.directory / instance / "events.jsonl")
+
+
 class Root:
     """What the root nursery's tasks share. Not "the router": it holds no protocol state and decides nothing."""
 
-    def __init__(self, options: Options, router: Router, system: System, log: Log) -> None:
+    def __init__(self, options: Options, system: System, log: Log, running: Running) -> None:
         self._options = options
-        self._router = router
+        self._system = system
         self._host = system.host
-        self._endpoints = system.endpoints
         self._log = log
         self._picture = Picture()
         self._bells: dict[str, Bell] = {}
         self.ending = trio.Event()
         self._why = "cancelled"
-        self.plane: RouterPlane
+        self.plane = RouterPlane(log, running, options.run_dir, options.state_dir, system.host.name)
 
     # Coming up
 
-    async def begin(self) -> None:
-        """Give the configuration its generation and tell that we are here."""
-        running = await begin_generation(self._log, self._router, str(self._options.config), ROUTERD)
-        self.plane = RouterPlane(self._log, running, self._options.run_dir, self._options.state_dir, self._host.name)
+    async def hello(self) -> None:
+        """The first event of this life."""
+        running = self.plane.running
         message = f"routerd started on {self._host.name}, configuration generation {running.generation}"
-        await self._log.append(
-            Event("routerd.daemon.lifecycle.started", message=message, reason="Started", source=ROUTERD)
-        )
+        await self._tell("routerd.daemon.lifecycle.started", "Started", message)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The main and the status socket."""
@@ -168,11 +170,13 @@ class Root:
             name,
             spec,
             host=self._host,
-            endpoints=self._endpoints,
+            endpoints=self._system.endpoints,
             log=self._log,
-            state_dir=self._options.state_dir / "dhcpv4-client" / name,
+            state_dir=self._options.state_dir,
             generation=lambda: self.plane.running.generation,
             reload=self.reload,
+            run_sync=self._system.run_sync,
+            rng=self._system.rng,
         )
 
     async def _run_client(self, daemon: DHCPv4Daemon) -> None:
@@ -186,7 +190,8 @@ class Root:
 
         async with trio.open_nursery() as nursery:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
-            nursery.start_soon(run_journal, self._log, daemon.source.name, directory / "events.jsonl")
+            path, run_sync = directory / "events.jsonl", self._system.run_sync
+            nursery.start_soon(partial(run_journal, self._log, daemon.source.name, path, run_sync=run_sync))
             serve = partial(serve_daemon, self.plane, daemon, str(socket))
             nursery.start_soon(supervise, f"socket {socket}", serve, partial(self._tell_crash, f"socket {socket}"))
             await supervise(daemon.source.name, daemon.run, report)
@@ -227,7 +232,7 @@ class Root:
         returns that error, or None."""
         path = self._options.config
         try:
-            router = load(await trio.to_thread.run_sync(path.read_bytes), str(path))
+            router = load(await self._system.run_sync(path.read_bytes), str(path))
         except ConfigErrors as errors:
             text = render(errors)
         except OSError as error:
@@ -266,9 +271,10 @@ class Root:
     async def goodbye(self) -> None:
         """The last event of this life."""
         message = f"routerd stops ({self._why}); addresses, routes and leases stay"
-        await self._log.append(
-            Event("routerd.daemon.lifecycle.stopped", reason="Stopped", message=message, source=ROUTERD)
-        )
+        await self._tell("routerd.daemon.lifecycle.stopped", "Stopped", message)
+
+    async def _tell(self, topic: str, reason: str, message: str) -> None:
+        await self._log.append(Event(topic, reason=reason, message=message, source=ROUTERD))
 
 
 class _Members(Mapping[str, DHCPv4Daemon]):

@@ -1,0 +1,59 @@
+"""Opens the system underneath. The one place that knows which systems there are; `__main__` chooses."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import trio
+
+from routerd.config import Router
+from routerd.endpoints import Endpoints
+from routerd.events.log import Runner
+from routerd.host import Host
+from routerd.resources.net import DHCPv4Client, Interface
+
+
+@attrs.frozen
+class System:
+    """A host and the endpoints on its links. `companions` run beside the router: the simulated world."""
+
+    host: Host
+    endpoints: Endpoints
+    companions: tuple[Callable[[], Awaitable[None]], ...] = ()
+    run_sync: Runner = trio.to_thread.run_sync
+    """Runs what blocks on the disk: in threads, but for simulations on an autojump clock (`events.log.inline`)."""
+    rng: random.Random = attrs.field(factory=random.SystemRandom)
+    """All randomness of the protocols."""
+
+
+@asynccontextmanager
+async def open_linux() -> AsyncIterator[System]:
+    """This Linux host. Raises OSError (not permitted)."""
+    from routerd.endpoints.linux import LinuxEndpoints
+    from routerd.host.linux.host import open_host
+
+    async with open_host() as host:
+        yield System(host, LinuxEndpoints())
+
+
+@asynccontextmanager
+async def open_simulated(router: Router, narrate: Callable[[str], None], seed: int = 0) -> AsyncIterator[System]:
+    """A host in memory that has every interface of `router`, and a provider on each that has a DHCPv4 client."""
+    from routerd.endpoints.simulated import SimulatedEndpoints
+    from routerd.host.simulated import open_host
+    from routerd.sim.isp import run_isp
+    from routerd.sim.world import World
+
+    world = World(seed)
+    lines = {client.spec.interface for client in router.of(DHCPv4Client)}
+    companions: list[Callable[[], Awaitable[None]]] = [world.run]
+    async with open_host(world) as host:
+        for interface in router.of(Interface):
+            world.add_link(interface.spec.ifname, f"segment of {interface.name}")
+            if interface.name in lines:
+                companions.append(partial(run_isp, world, f"segment of {interface.name}", narrate))
+        yield System(host, SimulatedEndpoints(world), tuple(companions))

@@ -1,0 +1,44 @@
+"""Two routerd on one state directory: the second refuses with the pid of the first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from routerd.nurseries.lock import AlreadyRunning, state_lock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from routerd.nurseries.lock import state_lock
+with state_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_second_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(AlreadyRunning, match=f"pid {holder.pid}") as caught, state_lock(tmp_path):
+            pass
+        assert caught.value.pid == str(holder.pid)
+        holder.kill()  # the lock dies with its holder, however that dies
+        holder.wait()
+        with state_lock(tmp_path):
+            assert (tmp_path / "routerd.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_file_of_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "routerd.lock").write_text("4711 and rubbish")
+    with state_lock(tmp_path):
+        assert (tmp_path / "routerd.lock").read_text() == f"{os.getpid()}\n"
