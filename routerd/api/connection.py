@@ -2,7 +2,7 @@
 
 hypercorn's own TCPServer is not used, and what is used of hypercorn is no documented interface: the versions are
 pinned exactly, and `tests/api/test_stock_defects.py` holds what was wrong with the stock classes. Nothing here knows
-what is served.
+what is served, only what a refusal looks like.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.worker_context import WorkerContext
 
+from routerd.api.refusal import refuse_connection
+
 log = logging.getLogger(__name__)
 
 WRITTEN_FOR = {"h11": "0.16.0", "hypercorn": "0.18.0", "quart": "0.22.0", "quart-trio": "0.12.0", "trio": "0.35.0"}
@@ -35,11 +37,8 @@ WRITTEN_FOR = {"h11": "0.16.0", "hypercorn": "0.18.0", "quart": "0.22.0", "quart
 
 MAX_RECEIVE = 1 << 16
 
-App = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+App = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 """An ASGI application."""
-
-Refusal = Callable[[int], tuple[list[tuple[bytes, bytes]], bytes]]
-"""Headers and body of an answer to what never became a request, by status."""
 
 
 @attrs.frozen
@@ -61,9 +60,8 @@ class Limits:
 class _Protocol(H11Protocol):
     """HTTP/1.1 only (no upgrade to HTTP/2 or websockets), head and body in one write, JSON refusals."""
 
-    def __init__(self, refusal: Refusal, expires: float, *arguments: Any) -> None:
+    def __init__(self, expires: float, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._refusal = refusal
         self._expires = expires
         self._head = b""
 
@@ -121,13 +119,7 @@ class _Protocol(H11Protocol):
 
     def refuse(self, status: int) -> bytes:
         """The bytes that answer what never became a request."""
-        headers, body = self._refusal(status)
-        headers = [*headers, (b"date", _date()), (b"connection", b"close")]
-        return (
-            self._encode(h11.Response(status_code=status, headers=headers))
-            + self._encode(h11.Data(data=body))
-            + self._encode(h11.EndOfMessage())
-        )
+        return b"".join(self._encode(event) for event in _refusal(status))
 
 
 class _Mailbox:
@@ -175,7 +167,6 @@ class Connection:
     state: dict[str, Any]
     socket: socket.socket
     limits: Limits
-    refusal: Refusal
     _scope: trio.CancelScope = attrs.field(init=False, factory=lambda: trio.CancelScope(shield=True))
     _nursery: trio.Nursery = attrs.field(init=False)
     _protocol: _Protocol = attrs.field(init=False)
@@ -197,7 +188,7 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
                     arguments = (self.app, self.config, self.context, self, self.state, False, None, None, self._obey)
-                    self._protocol = _Protocol(self.refusal, expires, *arguments)
+                    self._protocol = _Protocol(expires, *arguments)
                     self._end_by(self.limits.idle)
                     await self._read()
                     self.hang_up()
@@ -322,12 +313,16 @@ class Connection:
                 log.debug("a client that was too slow is gone already")
 
 
-def refuse(status: int, refusal: Refusal) -> bytes:
-    """The bytes that tell a client before it has asked."""
-    headers, body = refusal(status)
+def refusal_bytes(status: int) -> bytes:
+    """What tells a client off before it has asked."""
     fresh = h11.Connection(h11.SERVER)
+    return b"".join(fresh.send(event) or b"" for event in _refusal(status))
+
+
+def _refusal(status: int) -> tuple[h11.Response, h11.Data, h11.EndOfMessage]:
+    headers, body = refuse_connection(status)
     head = h11.Response(status_code=status, headers=[*headers, (b"date", _date()), (b"connection", b"close")])
-    return (fresh.send(head) or b"") + (fresh.send(h11.Data(data=body)) or b"")
+    return head, h11.Data(data=body), h11.EndOfMessage()
 
 
 _date_of: tuple[int, bytes] = (0, b"")

@@ -18,7 +18,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
-from routerd.api.connection import App, Connection, Limits, Refusal, refuse
+from routerd.api.connection import App, Connection, Limits, refusal_bytes
 from routerd.api.sockets import Listener, Peer, peer_of
 
 log = logging.getLogger(__name__)
@@ -50,14 +50,13 @@ class Server:
 
     app: App
     state: dict[str, Any]
-    refusal: Refusal
     limits: Limits = LIMITS
     capacity: Capacity = CAPACITY
+    stopping: bool = attrs.field(init=False, default=False)
     _connections: dict[Connection, int] = attrs.field(init=False, factory=dict)
     """Open connections with their users, the longest open first."""
     _users: Counter[int] = attrs.field(init=False, factory=Counter)
     _waits: set[trio.CancelScope] = attrs.field(init=False, factory=set)
-    _stopping: bool = attrs.field(init=False, default=False)
     _exhausted: bool = attrs.field(init=False, default=False)
     _config: Config = attrs.field(init=False, factory=lambda: _config())
     _context: WorkerContext = attrs.field(init=False, factory=lambda: WorkerContext(None))
@@ -70,7 +69,7 @@ class Server:
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[trio.CancelScope]:
         """Bounds a wait for something to happen: at most so long, and no longer than we serve."""
-        with trio.move_on_after(0 if self._stopping else seconds) as scope:
+        with trio.move_on_after(0 if self.stopping else seconds) as scope:
             self._waits.add(scope)
             try:
                 yield scope
@@ -96,7 +95,7 @@ class Server:
 
     async def stop(self) -> None:
         """Let every answer end, within GRACE."""
-        self._stopping = True
+        self.stopping = True
         await self._context.terminated.set()
         for scope in self._waits:
             scope.cancel()
@@ -118,7 +117,7 @@ class Server:
             return
         if self._room_for(peer):
             state = {**self.state, "peer": peer, "server": self}
-            connection = Connection(self.app, self._config, self._context, state, client, self.limits, self.refusal)
+            connection = Connection(self.app, self._config, self._context, state, client, self.limits)
             self._connections[connection] = peer.uid
             self._users[peer.uid] += 1
             nursery.start_soon(self._serve, connection)
@@ -141,7 +140,7 @@ class Server:
     def _turn_away(self, client: socket.socket) -> None:
         with client:
             try:
-                client.send(refuse(503, self.refusal))
+                client.send(refusal_bytes(503))
             except OSError:
                 log.debug("a client that was one too many is gone already")
 
@@ -163,7 +162,6 @@ async def serve_unix(
     listener: Listener,
     app: App,
     state: dict[str, Any],
-    refusal: Refusal,
     *,
     limits: Limits = LIMITS,
     capacity: Capacity = CAPACITY,
@@ -171,7 +169,7 @@ async def serve_unix(
 ) -> None:
     """Serve `app` until cancelled. Then new clients are refused at once, answers under way have GRACE seconds, and
     last the socket's file goes, unless another process has replaced it. Raises OSError when accepting fails."""
-    server = Server(app, state, refusal, limits, capacity)
+    server = Server(app, state, limits, capacity)
     try:
         async with trio.open_nursery() as nursery:
             try:

@@ -1,0 +1,268 @@
+"""The daemon API (contract §2): what the socket of one managed daemon answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import trio
+from quart.wrappers import Response
+
+from routerd.api.access import Role
+from routerd.api.events import TOPIC, reading
+from routerd.api.operation import Call, Operation, answer, count, duration, flag
+from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
+from routerd.api.refusal import Refusal
+from routerd.api.wire import (
+    CommandRequest,
+    CommandResult,
+    DaemonEvents,
+    DaemonHealth,
+    DaemonRef,
+    DaemonStatus,
+    ResourceRef,
+    ResourceStatus,
+    encode_compact,
+)
+from routerd.events.render import daemon_event
+from routerd.events.types import Filter, Page, Ref
+from routerd.shapes.convert import from_wire, to_wire
+from routerd.shapes.instant import Instant
+from routerd.shapes.invalid import Problems, dotted
+
+
+async def get_health(call: Call) -> Response:
+    """`GET /v1/healthz`."""
+    reason = _daemon(call).unhealthy_reason
+    health = DaemonHealth("ok") if reason is None else DaemonHealth("failed", reason)
+    return answer(encode_compact(health), 200 if reason is None else 503)
+
+
+async def get_status(call: Call) -> Response:
+    """`GET /v1/status`."""
+    daemon = _daemon(call)
+    source = daemon.source
+    resource = _resource_status(call, daemon)
+    status = DaemonStatus(
+        daemon=DaemonRef(source.name, source.kind, source.instance or None),
+        generation=call.plane.running.generation,
+        phase=daemon.phase,
+        health=daemon.health,
+        since=Instant(daemon.since),
+        conditions=resource.conditions or None,
+        resources=[resource],
+        observed=daemon.observed,
+    )
+    return answer(encode_compact(status))
+
+
+def _resource_status(call: Call, daemon: Daemon) -> ResourceStatus:
+    ref = _ref(daemon)
+    stored = call.plane.log.objects.get(ref)
+    status = stored.status if stored is not None else {}
+    return ResourceStatus(
+        resource=ResourceRef(ref.kind, ref.name, ref.api_version),
+        phase=str(status.get("phase", "Pending")),
+        health=daemon.health,
+        since=Instant(stored.changed_at if stored is not None else daemon.since),
+        conditions=status.get("conditions", ()),
+        observed=daemon.observed,
+    )
+
+
+async def get_events(call: Call) -> Response:
+    """`GET /v1/events`: by the daemon's own count of its events."""
+    mine = Filter(source=_daemon(call).source.name)
+    with reading():
+        page, newest = await _newest(call, mine)
+        if call.query["tail"]:
+            return _events(page, newest, 0)
+        since = call.query["since"]
+        if since > newest:
+            raise _stale(await _oldest(call, mine) - 1)
+        if since == newest:
+            return _events(await _read(call, mine, page.cursor, wait=True), newest, 0)
+        return await _after(call, mine, since, newest)
+
+
+async def _newest(call: Call, mine: Filter) -> tuple[Page, int]:
+    """The page with the last event of the daemon, and its cursor; 0 when there is none."""
+    page = await call.plane.log.tail(1, mine)
+    return page, page.events[-1].source_cursor or 0 if page.events else 0
+
+
+async def _oldest(call: Call, mine: Filter) -> int:
+    """The cursor of the first event that is left."""
+    page = await call.plane.log.read(0, limit=1, where=mine)
+    return page.events[0].source_cursor or 1 if page.events else 1
+
+
+async def _after(call: Call, mine: Filter, since: int, newest: int) -> Response:
+    """What follows `since`, which is not the newest."""
+    position = await call.plane.log.position(mine.source or "", since) if since else 0
+    lost = await _lost(call, mine, since, position) if since else 0
+    return _events(await _read(call, mine, position, wait=not lost), newest, lost)
+
+
+async def _read(call: Call, mine: Filter, position: int, *, wait: bool) -> Page:
+    """The events after an id of the log; if there are none, and we may, as soon as there are."""
+    log, query = call.plane.log, call.query
+    where = Filter(source=mine.source, topics=query["topic"])
+    page = await log.read(position, limit=query["limit"], where=where)
+    with call.server.waiting(query["wait"] if wait else 0):
+        while not page.events:
+            await log.wait(page.cursor)
+            page = await log.read(page.cursor, limit=query["limit"], where=where)
+    return page
+
+
+async def _lost(call: Call, mine: Filter, since: int, position: int) -> int:
+    """How many of the daemon's events after `since` are gone. Raises Refusal (410) when they are older than all that is
+    left."""
+    page = await call.plane.log.read(position, limit=1, where=mine)
+    gap = (page.events[0].source_cursor or 0) - since - 1 if page.events else 0
+    if gap > 0 and not position:
+        raise _stale(since + gap)
+    return gap
+
+
+def _events(page: Page, newest: int, lost: int) -> Response:
+    """`newest`: the daemon's last cursor before the page was read, which is where to go on from when it is empty."""
+    cursor = str(page.events[-1].source_cursor if page.events else newest)
+    wire = to_wire(DaemonEvents(cursor, (), lost))
+    wire["events"] = [daemon_event(one) for one in page.events]
+    return answer(encode_compact(wire), X_Routerd_Cursor=cursor)
+
+
+def _stale(oldest: int) -> Refusal:
+    words = "this cursor is not of this daemon, or what followed it has been removed"
+    hint = f"read on from {oldest}: that is all there is"
+    headers = {"X-Routerd-Cursor": str(oldest)}
+    return Refusal(410, "stale-cursor", words, field="since", hint=hint, oldest=str(oldest), headers=headers)
+
+
+async def post_command(call: Call) -> Response:
+    """`POST /v1/commands/{command}`: answered by its end (contract rule 7). Who asked is on disk before it begins."""
+    daemon, name = _daemon(call), call.path["command"]
+    attributes = await _attributes(call, daemon, name)
+    audit, ref = call.doorway.audit, _ref(daemon)
+    act = f"{name} {ref}"
+    began = await audit.begins(call.client, act, ref)
+    outcome, causes = "abandoned", [began]
+    try:
+        end = await _run(call, daemon, name, attributes)
+        outcome, causes = _outcome(end), [began, end.event_id]
+    except Refusal as refusal:
+        outcome = refusal.detail.code
+        raise
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await audit.ended(call.client, act, ref, outcome, tuple(causes))
+    if not end.accepted:
+        raise Refusal(409, "refused", end.message)
+    return answer(encode_compact(_result(name, end)))
+
+
+async def _run(call: Call, daemon: Daemon, name: str, attributes: dict[str, str]) -> CommandEnd:
+    wait: float = call.query["wait"]
+    end: CommandEnd | None = None
+    with call.server.waiting(wait + 5):
+        try:
+            end = await daemon.command(name, attributes, wait, call.client.actor)
+        except UnknownCommand:
+            words = f"{daemon.resource_kind} does not have the command {name[:60]}"
+            raise Refusal(501, "unknown-command", words, field="command") from None
+    if end is None:
+        raise Refusal(503, "stopping", "routerd is stopping", hint="the command may have been carried out")
+    return end
+
+
+def _outcome(end: CommandEnd) -> str:
+    if not end.accepted:
+        return "refused"
+    return "pending" if end.pending else "succeeded" if end.succeeded else "failed"
+
+
+def _result(name: str, end: CommandEnd) -> CommandResult:
+    attributes = {"eventId": str(end.event_id)}
+    if end.pending:
+        attributes["pending"] = "true"
+    if end.succeeded is not None:
+        attributes["succeeded"] = "true" if end.succeeded else "false"
+    return CommandResult(
+        command=name, accepted=True, pending=end.pending or None, message=end.message or None, attributes=attributes
+    )
+
+
+async def _attributes(call: Call, daemon: Daemon, name: str) -> dict[str, str]:
+    """The attributes in the body, which may be empty, and must not contradict the path."""
+    body = await call.request.get_data()
+    if not body.strip():
+        return {}
+    try:
+        request = from_wire(CommandRequest, orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, "body.json", f"the body is not JSON: {error}") from None
+    except Problems as problems:
+        first = problems.problems[0]
+        raise Refusal(
+            400, first.code, str(problems), field=dotted(first.path) or None, hint=first.hint or None
+        ) from None
+    if request.command not in (None, name):
+        raise Refusal(400, "body.command", f"the path says {name}, the body {request.command}", field="command")
+    if request.resource is not None and (request.resource.kind, request.resource.name) != (
+        daemon.resource_kind,
+        daemon.source.instance,
+    ):
+        raise Refusal(400, "body.resource", f"this is the socket of {_ref(daemon)}", field="resource")
+    return dict(request.attributes or {})
+
+
+def _daemon(call: Call) -> Daemon:
+    daemon = call.doorway.daemon
+    assert daemon is not None  # its operations have no other door
+    return daemon
+
+
+def _ref(daemon: Daemon) -> Ref:
+    return Ref(daemon.resource_kind, daemon.source.instance, daemon.api_version)
+
+
+def _own(method: Any, path: str, summary: str, role: Role, handler: Any, answer: type, **more: Any) -> Operation:
+    return Operation(method, path, summary, role, handler, answer, doors=("daemon",), **more)
+
+
+_EVENTS = (
+    count("since", "The daemon's cursor to read on from; 0 is the oldest event there is.", 0),
+    duration("wait", "Answer only when there is something to tell, or after this.", "0s", "30s"),
+    TOPIC,
+    flag("tail", "Instead: the newest event, and its cursor."),
+    count("limit", "Events in one answer.", 1000, least=1, most=1000),
+)
+_WAIT = (duration("wait", "How long to wait for the end of the command.", "10s", "60s"),)
+
+OPERATIONS = (
+    _own("GET", "/v1/healthz", "Can the daemon do its work?", Role.OBSERVER, get_health, DaemonHealth),
+    _own("GET", "/v1/status", "The daemon and its resource.", Role.OBSERVER, get_status, DaemonStatus),
+    _own(
+        "GET",
+        "/v1/events",
+        "The daemon's events by its own cursor: a page, or a long poll.",
+        Role.OBSERVER,
+        get_events,
+        DaemonEvents,
+        params=_EVENTS,
+        errors=(410, 503),
+    ),
+    _own(
+        "POST",
+        "/v1/commands/{command}",
+        "Have the daemon do something: reload, renew, rebind, release, start, stop.",
+        Role.OPERATOR,
+        post_command,
+        CommandResult,
+        params=_WAIT,
+        body=CommandRequest,
+        errors=(409, 501, 503),
+    ),
+)

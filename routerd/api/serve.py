@@ -1,0 +1,75 @@
+"""The API's tasks, as the root nursery starts them: the main and the status socket, and one per managed daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from routerd.api.access import Audit, SocketKind, groups_named
+from routerd.api.app import make_app
+from routerd.api.operation import Doorway
+from routerd.api.plane import Daemon, Plane
+from routerd.api.runtime import collections_timed
+from routerd.api.server import serve_unix
+from routerd.api.sockets import bind_unix
+
+PRIVATE = 0o660
+PUBLIC = 0o666
+
+
+async def serve_api(
+    plane: Plane,
+    *,
+    main_path: str,
+    status_path: str,
+    group: str,
+    admin_group: str | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the control API until cancelled. `group` names the operators, `admin_group` the admins beside root; a group
+    that does not exist has no members. Raises OSError when a socket cannot be had."""
+    groups = groups_named(group, admin_group)
+    audit = Audit(plane.log)
+    paths: dict[SocketKind, str] = {"main": main_path, "status": status_path}
+    with collections_timed():
+        async with trio.open_nursery() as nursery:
+            for kind, path in paths.items():
+                await nursery.start(_serve, Doorway(kind, path, plane, groups, audit, main_path))
+            task_status.started()
+
+
+async def serve_daemon(
+    plane: Plane,
+    daemon: Daemon,
+    path: str,
+    *,
+    group: str = "routerd",
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve one daemon's API until cancelled. Raises OSError when the socket cannot be had."""
+    doorway = Doorway("daemon", path, plane, groups_named(group), Audit(plane.log), path, daemon)
+    await _serve(doorway, task_status=task_status)
+
+
+async def _serve(doorway: Doorway, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+    _make_directory(Path(doorway.path).parent)
+    if doorway.kind == "status":
+        listener = bind_unix(doorway.path, mode=PUBLIC)
+    else:
+        listener = bind_unix(doorway.path, mode=PRIVATE, gid=_gid_to_give(doorway.groups.operators))
+    await serve_unix(listener, make_app(), {"doorway": doorway}, task_status=task_status)
+
+
+def _make_directory(directory: Path) -> None:
+    """For everybody to enter and for us to write, whatever the umask."""
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)
+
+
+def _gid_to_give(gid: int | None) -> int:
+    """The group that a socket gets, or -1 when there is none or we may not give it away."""
+    return gid if gid is not None and (os.geteuid() == 0 or gid in os.getgroups()) else -1
