@@ -53,7 +53,7 @@ class SimulatedHost:
     def __init__(self, world: World) -> None:
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
-        self._world = world
+        self.world = world
         self._addresses: dict[tuple[int, IPv4Interface | IPv6Interface], Address] = {}
         self._ends: dict[tuple[int, IPv4Interface | IPv6Interface], Appointment] = {}
         self._routes: dict[Route, None] = {}
@@ -61,7 +61,7 @@ class SimulatedHost:
 
     def snapshot(self) -> Snapshot:
         """All of it now."""
-        return Snapshot(self._world.links, tuple(self._addresses.values()), tuple(self._routes))
+        return Snapshot(self.world.links, tuple(self._addresses.values()), tuple(self._routes))
 
     def owns(self, index: int, address: IPv4Address) -> bool:
         """Whether the link of this index has this address."""
@@ -105,12 +105,12 @@ class SimulatedHost:
 
     def set_link(self, index: int, admin_up: bool | None = None, mtu: int | None = None) -> None:
         """Change what is not None."""
-        link = self._world.link(index)
+        link = self.world.link(index)
         if mtu is not None and mtu < _MIN_MTU:
             raise OSError(errno.EINVAL, "mtu less than device minimum")
         if mtu is not None and mtu > link.max_mtu:
             raise OSError(errno.EINVAL, "mtu greater than device maximum")
-        self._world.set_link(index, admin_up=admin_up, mtu=mtu)
+        self.world.set_link(index, admin_up=admin_up, mtu=mtu)
 
     def hear_link(self, change: LinkChanged) -> None:
         """The world says that a link has changed: addresses and routes follow."""
@@ -144,7 +144,7 @@ class SimulatedHost:
         self._addresses[key] = address
         if address.valid_until is not None:
             end = max(address.valid_until + (LIFETIME_GRACE if address.ours else 0), self.clock.now() + 1)
-            self._ends[key] = self._world.timeline.at(end, partial(self._expire, address))
+            self._ends[key] = self.world.timeline.at(end, partial(self._expire, address))
         if before != address:
             self._tell(AddressChanged(address, present=True))
         self._connect(address)
@@ -225,7 +225,7 @@ class SimulatedHost:
 
     def _up(self, index: int) -> bool | None:
         """Whether the link is up; None: there is none."""
-        return next((link.admin_up for link in self._world.links if link.index == index), None)
+        return next((link.admin_up for link in self.world.links if link.index == index), None)
 
     def _of(self, index: int) -> list[Address]:
         return [address for address in self._addresses.values() if address.link == index]

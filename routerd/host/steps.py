@@ -11,6 +11,9 @@ import trio
 from routerd.host import ClockStep
 from routerd.host.subscribers import Subscribers
 
+_GRAIN = 1e-6
+"""Seconds; less than this might not move the clock at all, so coarse is a float."""
+
 
 class Steps:
     """The steps of one clock, which is `now`."""
@@ -34,7 +37,7 @@ class Steps:
         """See `Clock`. trio's own clock stands still while the host sleeps; who waits looks again after each step."""
         await trio.lowlevel.checkpoint()
         while (left := deadline - self._now()) > 0:
-            with trio.move_on_after(left):
+            with trio.move_on_after(max(left, _GRAIN)):
                 await self._sleepers.park()
 
 
