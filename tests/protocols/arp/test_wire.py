@@ -72,6 +72,8 @@ def test_frames() -> None:
         (bytes(12) + b"\x08\0" + PROBE_OCTETS, "wrong-ethertype"),
         (bytes(12) + b"\x81\0\0\1\x08\6" + PROBE_OCTETS, "other-vlan"),
         (bytes(12) + b"\x81\0", "wrong-ethertype"),
+        (bytes(12) + b"\x81\0\0\0\x08", "wrong-ethertype"),
+        (bytes(12) + b"\x81\0\0\0\x08\6", "short"),
         (bytes(12) + b"\x08\6" + PROBE_OCTETS[:-1], "short"),
     ],
 )

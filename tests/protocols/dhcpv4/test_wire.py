@@ -92,6 +92,7 @@ def test_a_request_needs_no_server_identifier_to_lose_its_tail() -> None:
 @pytest.mark.parametrize("length", [0, 1, 43, 235, 236, 239])
 def test_a_message_without_room_for_a_header_and_a_cookie(length: int) -> None:
     assert wire.decode(bytes(SOUND)[:length]) == Malformed("short")
+    assert wire.decode(bytes(SOUND)[:240]) == Malformed("no-message-type")
 
 
 @pytest.mark.req("V4-35")
@@ -156,6 +157,9 @@ def test_a_long_option_is_sent_in_pieces(length: int) -> None:
 
 @pytest.mark.req("V4-7", "breaks")
 def test_what_we_may_not_send_is_our_own_fault() -> None:
+    assert len(wire.encode(ack({125: bytes(1194)}))) == 1472  # an Ethernet frame's worth, unless told otherwise
+    with pytest.raises(ValueError, match="1473 octets"):
+        wire.encode(ack({125: bytes(1195)}))
     full = ack({125: bytes(1140)})
     size = len(wire.encode(full, limit=10**6))
     assert len(wire.encode(full, limit=size)) == size
