@@ -34,8 +34,9 @@ from routerd.daemons.identity import client_id, device_duid
 from routerd.daemons.ports import Ports
 from routerd.daemons.scribe import Entry, FileAct, Scribe
 from routerd.endpoints import Endpoints
-from routerd.events.log import Log, Runner
+from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source, Status
+from routerd.events.writer import Runner
 from routerd.host import AddressChanged, Host, Link, LinkChanged, Notice, Resynced, Snapshot
 from routerd.nurseries.driver import drive
 from routerd.protocols.dhcpv4 import inputs, outputs, record
@@ -55,6 +56,9 @@ BUILD_DATE = 1_780_000_000.0
 
 GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
 """What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
+
+CLOCK_STEP = 10**9
+"""ns by which the wall clock must have moved against the boot clock before instants are told anew."""
 
 EXCHANGES = {"renew": inputs.Renew, "rebind": inputs.Rebind, "release": inputs.Release}
 COMMANDS = (*EXCHANGES, "start", "stop", "reload")
@@ -133,6 +137,7 @@ class DHCPv4Daemon:
         self._link: Link | None = None
         self._ports: Ports | None = None
         self._gateway_mac: bytes | None = None
+        self._wall_offset = 0
         self._held: set[str] = set()
         self._applied = ""
         self._last_error: str | None = None
@@ -505,12 +510,14 @@ class DHCPv4Daemon:
 
     def _present_status(self) -> Status:
         assert self._client is not None
-        clock = self._host.clock
+        offset = self._host.clock.wall() - round(self._host.clock.now() * 1e9)
+        if abs(offset - self._wall_offset) > CLOCK_STEP:  # else two readings of one moment would differ
+            self._wall_offset = offset
         around = Circumstances(
             interface=self._spec.resource.interface,
             device=self._spec.ifname,
             generation=self._generation(),
-            wall_offset=clock.wall() - round(clock.now() * 1e9),
+            wall_offset=self._wall_offset,
             use_dns=self._spec.resource.use_dns,
             installed=self._installed,
             last_error=self._last_error,

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from routerd.events.log import Log, Runner
+from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Status
+from routerd.events.writer import Runner
 
 logger = logging.getLogger("routerd.daemons")
 

@@ -44,7 +44,7 @@ class Intake:
         """Raises TypeError, ValueError as `Log.append`, and then has changed nothing."""
         first = self.last_id + 1
         ids = tuple(range(first, first + len(events)))
-        clean = [legible(_resolved(event, place, ids)) for place, event in enumerate(events)]
+        clean = [legible(_resolved(event, place, ids, now)) for place, event in enumerate(events)]
         given = clean[-1][0] if clean else None
         objects: dict[Ref, StoredObject | None] = {}
         for ref, wanted in status.items():
@@ -94,11 +94,11 @@ class Intake:
         return cursors[name]
 
 
-def _resolved(event: Event, place: int, ids: tuple[int, ...]) -> Event:
-    """The event with `follows` turned into causes."""
+def _resolved(event: Event, place: int, ids: tuple[int, ...], now: int) -> Event:
+    """The event with its time, and with `follows` turned into causes."""
     if not event.follows:
-        return event
+        return event if event.time else attrs.evolve(event, time=now)
     if not all(0 < back <= place for back in event.follows):
         raise ValueError(f"event {place} of this append follows {event.follows}: there is no such event before it")
     causes = (*event.causes, *(ids[place - back] for back in event.follows))
-    return attrs.evolve(event, causes=causes, follows=())
+    return attrs.evolve(event, time=event.time or now, causes=causes, follows=())

@@ -6,7 +6,6 @@ caused it. `contract.md` §1.7 and §2.1 give its shapes on the wire; `routerd.a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -43,7 +42,8 @@ class Source:
 
 @attrs.frozen
 class Event:
-    """One fact, not yet on disk. `time` is when it happened (ns since 1970, wall clock, display only).
+    """One fact, not yet on disk. `time` is when it happened (ns since 1970, wall clock, display only);
+    0: when it is appended, by the log's clock.
 
     `causes` are ids of earlier events; `follows` says in how many earlier events of the same `append` call
     causes stand too (1: the one just before). `actor` is who wanted it: `routerd`, or a local user such as
@@ -61,7 +61,7 @@ class Event:
     follows: tuple[int, ...] = ()
     actor: str = "routerd"
     generation: int | None = None
-    time: int = attrs.field(factory=time.time_ns)
+    time: int = 0
 
 
 @attrs.frozen

@@ -188,6 +188,7 @@ class Root:
             await daemon.crashed(error, crashes, delay)
             await self._tell_crash(daemon.source.name, error, crashes, delay)
 
+        await self._system.run_sync(partial(directory.mkdir, mode=0o750, parents=True, exist_ok=True))
         async with trio.open_nursery() as nursery:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
             path, run_sync = directory / "events.jsonl", self._system.run_sync

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +13,7 @@ import trio
 
 from routerd.config import Router
 from routerd.endpoints import Endpoints
-from routerd.events.log import Runner
+from routerd.events.writer import Runner
 from routerd.host import Host
 from routerd.resources.net import DHCPv4Client, Interface
 
@@ -52,6 +53,7 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
     lines = {client.spec.interface for client in router.of(DHCPv4Client)}
     companions: list[Callable[[], Awaitable[None]]] = [world.run]
     async with open_host(world) as host:
+        host.simulated_clock.step_wall((time.time_ns() - host.clock.wall()) / 1e9)
         for interface in router.of(Interface):
             world.add_link(interface.spec.ifname, f"segment of {interface.name}")
             if interface.name in lines:
