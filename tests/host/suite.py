@@ -466,7 +466,7 @@ async def test_routes_go_with_the_last_address_of_their_link(stage: Stage) -> No
 async def test_an_ipv6_address_and_a_route_by_a_link_local_gateway(stage: Stage) -> None:
     async with stage.open_host() as host:
         link = await ready(stage, host)
-        own = Address(link.index, ip_interface("2001:db8::10/64"), valid_until=host.clock.now() + 600)
+        own = Address(link.index, ip_interface("2001:db8::10/64"))
         route = Route(ip_network("::/0"), link.index, ip_address("fe80::1"), metric=100)
         for change in (PutAddress(own), PutAddress(own), PutRoute(route), PutRoute(route)):
             await host.apply(change)

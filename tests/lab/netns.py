@@ -25,6 +25,7 @@ import pytest
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 _serial = itertools.count(1)
+_index = itertools.count(1000)
 
 
 def need(obstacle: str | None) -> None:
@@ -134,9 +135,19 @@ class Namespace:
 
 def wire(here: Namespace, here_name: str, there: Namespace, there_name: str) -> None:
     """Lay a cable: a veth pair between two namespaces (or within one), both ends up."""
-    here.ip("link", "add", here_name, "type", "veth", "peer", "name", there_name, "netns", there.name)
+    lay(here, here_name, there, there_name)
     here.ip("link", "set", here_name, "up")
     there.ip("link", "set", there_name, "up")
+
+
+def lay(here: Namespace, here_name: str, there: Namespace, there_name: str, *options: str) -> None:
+    """Lay a cable with both ends down; `options` (such as `address MAC`) are for the end here.
+
+    The index here is one that no other end has: the kernel takes a veth whose peer has the same index for a physical
+    link, and tells of its carrier only once a second.
+    """
+    end = ("name", here_name, "index", str(next(_index)), *options)
+    here.ip("link", "add", *end, "type", "veth", "peer", "name", there_name, "netns", there.name)
 
 
 @pytest.fixture

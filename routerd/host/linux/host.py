@@ -7,6 +7,7 @@ it is put again all the same when its lease is confirmed, and goes with its life
 The kernel makes the connected route of an address itself, metric 0, as everybody who types `ip route` expects; we
 do not ask for `noprefixroute` and put our own. The metric of a WAN orders the routes that we put. Habits of the
 kernel that remain visible: metric 0 of an IPv6 route becomes 1024; an address's lifetime stands still in suspend;
+the connected route of an IPv6 address that has a lifetime stays until that ends, though the address be removed;
 removing an IPv4 address takes others of the same network and link along, which came later, unless
 net.ipv4.conf.all.promote_secondaries is 1 (systemd sets it).
 """

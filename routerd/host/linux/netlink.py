@@ -103,6 +103,8 @@ class Monitor:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self.port: int = channel.getsockname()[0]
+        """The socket's address, which any process can learn and send to."""
 
     async def receive(self) -> list[Message]:
         """All messages that wait, at least one. Raises OSError(ENOBUFS) when some were lost; the others are then
