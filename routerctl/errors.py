@@ -88,15 +88,17 @@ class Failure(Exception):
 
 
 def refusal(status: int, body: Any) -> Failure:
-    """The Failure that an answer outside 2xx stands for. `body`: the decoded JSON, whatever it is (contract rule 2)."""
+    """The Failure that an answer outside 2xx stands for. `body`: the decoded JSON, whatever it is (contract rule 2).
+    What `get` does not find is 400 on the wire, and not found all the same."""
     body = body if isinstance(body, dict) else {}
     error = body.get("error")
     error = error if isinstance(error, dict) else {"message": error or body.get("message")}
     place = [str(error[key]) for key in ("line", "column") if error.get(key) is not None]
-    field, message = error.get("field"), error.get("message") or f"routerd answered HTTP {status}"
+    field, message = str(error.get("field") or ""), str(error.get("message") or f"routerd answered HTTP {status}")
+    absent = status == 400 and message.startswith("bad request: ") and message.endswith(" not found")
     return Failure(
-        BY_STATUS.get(status, Exit.FAILED),
-        f"{field}: {message}" if field and str(field) not in str(message) else str(message),
+        Exit.NOT_FOUND if absent else BY_STATUS.get(status, Exit.FAILED),
+        f"{field}: {message}" if "." in field and field not in message else message.removeprefix("bad request: "),
         str(error.get("hint") or ""),
         where=":".join([str(error.get("file") or "line"), *place]) if place else "",
         word=str(error.get("code") or ""),

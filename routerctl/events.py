@@ -6,10 +6,10 @@ import time
 
 from routerctl.client import entries
 from routerctl.errors import Exit
-from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, stored
+from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
 from routerctl.output import Table
-from routerctl.times import ago, clock, parse_instant, parse_moment
+from routerctl.times import ago, clock, parse_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ class Printer:
         wanted = list(self._wanted(events))
         self.printed += len(wanted)
         if self._out.form == "table":
-            self._table.rows(event_row(event, self._when(stored(event), time.time())) for event in wanted)
+            self._table.rows(event_row(event, self._when(happened(event), time.time())) for event in wanted)
         else:
             self._out.items(wanted, lambda event: f"Event/{event.get('id')}")
         self._out.flush()
 
     def _wanted(self, events: list[Object]) -> Iterator[Object]:
         for count, event in enumerate(events, self.printed + 1):
-            if self._until is not None and (parse_instant(stored(event)) or 0.0) > self._until:
+            if self._until is not None and stored(event) > self._until:
                 self.done = True
                 return
             yield event
@@ -109,7 +109,7 @@ def _first(args: Namespace, client: Client, feed: Feed) -> Object:
     cursor = args.since
     if not cursor.isdigit():
         moment = parse_moment(cursor, time.time())
-        cursor = cursor_at(client, moment, lambda event: parse_instant(stored(event)))
+        cursor = cursor_at(client, moment)
     return feed.after(cursor, min(args.limit or PAGE, PAGE))
 
 
@@ -128,5 +128,5 @@ def _horizon(client: Client, first: Object) -> str:
         return "no events: the log is empty"
     before = str(max(0, int(oldest or 1) - 1))
     found = entries(client.get("/events", [("since", before), ("limit", "1")]), "events")
-    since = f" ({clock(stored(found[0]), time.time())})" if found else ""
+    since = f" ({clock(happened(found[0]), time.time())})" if found else ""
     return f"no events match; the log reaches from event {oldest}{since} to event {newest}"

@@ -9,6 +9,7 @@ import time
 
 from routerctl.client import entries
 from routerctl.errors import Exit, Failure
+from routerctl.times import parse_instant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,14 +87,14 @@ class Feed:
         return []
 
 
-def cursor_at(client: Client, moment: float, stamp: Callable[[Object], float | None]) -> str:
+def cursor_at(client: Client, moment: float) -> str:
     """The cursor before the first event stored at or after a moment (seconds since 1970), found by halving the log."""
     page = client.get("/events", [("tail", "1")])
     low, high = int(page.get("oldest") or 1) - 1, int(page.get("newest") or 0)
     while low < high:
         middle = (low + high) // 2
         found = entries(client.get("/events", [("since", str(middle)), ("limit", "1")]), "events")
-        if found and (stamp(found[0]) or 0.0) < moment:
+        if found and stored(found[0]) < moment:
             low = max(low + 1, int(found[0].get("id") or 0))
         else:
             high = middle
@@ -108,6 +109,11 @@ def event_row(event: Object, when: str) -> tuple[object, ...]:
     return event.get("id"), when, event.get("severity"), topic, about, event.get("reason"), event.get("message")
 
 
-def stored(event: Object) -> object:
-    """When it was put on disk: the times of a log's rows ascend with their ids."""
-    return event.get("createdAt")
+def happened(event: Object) -> object:
+    """When it happened, or else when it was put on disk."""
+    return event.get("time") or event.get("createdAt")
+
+
+def stored(event: Object) -> float:
+    """When it was put on disk, in seconds since 1970: these ascend with the ids, unless the clock was set."""
+    return parse_instant(event.get("createdAt")) or 0.0

@@ -6,7 +6,7 @@ from routerctl.client import entries
 from routerctl.errors import Exit, Failure
 from routerctl.feed import POLL, Feed
 from routerctl.kinds import canonical, reference
-from routerctl.resources import suggested
+from routerctl.resources import ALL, suggested
 from routerctl.subjects import SUBJECT_OF, WORDS, View
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     )
     parser.add_argument("-w", "--watch", action="store_true", help="go on with changes, over restarts of routerd")
     parser.add_argument("--watch-only", action="store_true", help="changes alone, without the list before them")
-    parser.add_argument("--limit", metavar="N", type=int, help="at most N rows (events, ledger)")
+    parser.add_argument("--limit", metavar="N", type=int, help="at most N rows")
     parser.add_argument("--events-limit", metavar="N", type=int, help="newest events with each resource")
     parser.add_argument("--since", metavar="ID", help="events after this one")
     parser.add_argument("--topic", metavar="GLOB", help="events of these topics")
@@ -84,7 +84,7 @@ def _now(client: Client, target: str, query: Query) -> list[Object] | None:
     try:
         return entries(client.get("/get", [("subject", target), *query]), "items")
     except Failure as failure:
-        if failure.status == 404:
+        if failure.code is Exit.NOT_FOUND:
             kind, _, name = target.partition("/")
             return [{"kind": kind, "name": name, "status": {"phase": "Deleted"}}]
         if failure.code is Exit.UNREACHABLE:
@@ -126,7 +126,8 @@ def _asked(text: str, subject: str) -> str:
 def _query(subject: str, args: Namespace, form: str) -> Query:
     events = args.events_limit if args.events_limit is not None else {"table": 1, "name": 0}.get(form, 10)
     query = [("events-limit", str(events))] if subject == "resources" else []
-    query += [("limit", str(args.limit))] if args.limit is not None else []
+    limit = str(args.limit) if args.limit is not None else ALL if subject == "resources" else ""
+    query += [("limit", limit)] if limit else []
     query += [("since-id", args.since)] if args.since else []
     query += [("topic", args.topic)] if args.topic else []
     return query + ([("resource", reference(args.resource))] if args.resource else [])

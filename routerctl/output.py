@@ -30,6 +30,9 @@ _ROLES = {
 ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
 """How the first word of a phase, severity or condition looks; any other is a warning."""
 
+LEAST = 40
+"""Columns that the last cell of a row may always have, though the line is broken then: a message is worth it."""
+
 _SGR = {"good": "32", "warn": "33", "bad": "31;1", "dim": "2", "bold": "1"}
 
 
@@ -147,7 +150,7 @@ class Table:
         line = self._indent
         for index, (text, width) in enumerate(zip(row, self._widths, strict=True)):
             last = index == len(row) - 1
-            text = self._out.fit(text, max(8, room)) if last and room is not None else text
+            text = self._out.fit(text, max(LEAST, room)) if last and room is not None else text
             line += self._out.paint(role(text), text) if index == painted else text
             if not last:
                 line += " " * (width - columns(text) + 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routerctl.client import entries, part
-from routerctl.errors import Failure
+from routerctl.errors import Exit, Failure
 from routerctl.kinds import did_you_mean
 from routerctl.output import cell, role
 from routerctl.times import ago
@@ -12,13 +12,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from routerctl.client import Client, Object
 
+ALL = "100000"
+"""The limit that is none: left to itself, routerd stops at 100."""
+
 _GATEWAYS = ("defaultGateway", "gateway")
 _FACTS = ("currentAddress", "currentPrefix", "addresses", "address", "destination", "ifname", "device")
 
 
 def listed(client: Client, subject: str, events: int = 0) -> list[Object]:
     """The resources of a subject (`resources`, `Kind`, `Kind/name`), each with its newest `events`."""
-    return entries(client.get("/get", [("subject", subject), ("events-limit", str(events))]), "items")
+    return entries(client.get("/get", [("subject", subject), ("events-limit", str(events)), ("limit", ALL)]), "items")
 
 
 def described(client: Client, target: str, events: int = 10) -> Object:
@@ -31,7 +34,7 @@ def described(client: Client, target: str, events: int = 10) -> Object:
 
 def suggested(client: Client, target: str, failure: Failure) -> Failure:
     """The failure, with the likeliest existing resource or kind as its hint when there was no such thing."""
-    if failure.status == 404 and not failure.hint:
+    if failure.code is Exit.NOT_FOUND and not failure.hint:
         known = [reference_of(item) for item in listed(client, "resources")]
         kinds = dict.fromkeys(one.partition("/")[0] for one in known)
         failure.hint = did_you_mean(target, known if "/" in target else kinds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from routerctl.client import entries, part
-from routerctl.feed import EVENT_HEADER, event_row, stored
+from routerctl.feed import EVENT_HEADER, event_row, happened
 from routerctl.output import Table, cell, role
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
 from routerctl.times import ago
@@ -47,7 +47,9 @@ def items_of(subject: str, answer: Object) -> list[Object]:
         return entries(part(answer, "raw") or answer, "items")
     if subject == "ledger":
         return entries(part(answer, "ledger"), "generations")
-    return entries(answer, "events" if subject == "events" else "items")
+    if subject == "events":
+        return sorted(entries(answer, "events"), key=lambda event: int(event.get("id") or 0))
+    return entries(answer, "items")
 
 
 def name_of(subject: str, item: Object) -> str:
@@ -94,7 +96,7 @@ class View:
         self._out.flush()
 
     def _rows(self, items: Sequence[Object]) -> Iterator[Sequence[object]]:
-        now, room = time.time(), max(16, self._out.width // 4) if self._out.width else None
+        now, room = time.time(), max(16, self._out.width // 5) if self._out.width else None
         for item in items:
             match self._subject:
                 case "resources":
@@ -103,7 +105,7 @@ class View:
                 case "controllers":
                     yield controller_row(item, now)
                 case "events":
-                    yield event_row(item, ago(stored(item), now))
+                    yield event_row(item, ago(happened(item), now))
                 case "runtime":
                     yield from ((key, value) for key, value in item.items() if key not in ENVELOPE)
                 case "ledger":

@@ -50,22 +50,34 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     deadline = started + parse_duration(args.timeout or TIMEOUT)
     client.deadline, client.patient = deadline, False
     watched = _Routerd(client, args) if args.target == "routerd" else _Resource(client, args)
+    pulse = _Pulse(client, watched.concerns)
     said = ""
     while True:
-        state = watched.look()
+        state = _look(watched, pulse)
         left, elapsed = deadline - time.monotonic(), span(time.monotonic() - started)
         if state.met:
             _met(out, state, elapsed)
             return Exit.OK
         if state.failed:
-            raise Failure(Exit.CONDITION, f"{args.target} is {state.blocker}: {state.failed} holds", f"after {elapsed}")
+            raise Failure(Exit.CONDITION, f"{watched.name} is {state.blocker} after {elapsed}: {state.failed} holds")
         if left <= 0:
             wish = ", ".join(args.wanted)
-            raise Failure(Exit.TIMEOUT, f"{args.target} is {state.blocker} after {elapsed}; wanted {wish}")
+            raise Failure(Exit.TIMEOUT, f"{watched.name} is {state.blocker} after {elapsed}; wanted {wish}")
         if state.blocker != said:
             said = state.blocker
             out.note(f"waiting: {said:<60} {elapsed}")
-        watched.sleep(left)
+        pulse.sleep(min(left, watched.recheck))
+
+
+def _look(watched: _Resource | _Routerd, pulse: _Pulse) -> Look:
+    """Where the log ends is taken before the look: what happens after it wakes us."""
+    try:
+        pulse.take()
+        return watched.look()
+    except Failure as failure:
+        if failure.code is not Exit.UNREACHABLE:
+            raise
+        return Look(blocker=failure.message)
 
 
 def _met(out: Out, state: Look, elapsed: str) -> None:
@@ -91,34 +103,16 @@ class _Resource:
     """A resource, until the conditions hold."""
 
     def __init__(self, client: Client, args: Namespace) -> None:
+        self.name = reference(args.target)
+        self.concerns = [("resource", self.name)]
+        self.recheck = POLL
         self._client = client
-        self._target = reference(args.target)
         self._wanted = [Wanted(text) for text in args.wanted]
         self._or_fail = [Wanted(text) for text in args.or_fail]
-        self._pulse = _Pulse(client, [("resource", self._target)])
 
     def look(self) -> Look:
-        try:
-            self._pulse.take()
-            resource = self._read()
-        except Failure as failure:
-            if failure.code is not Exit.UNREACHABLE:
-                raise
-            return Look(blocker=failure.message)
-        return self._judged(resource)
-
-    def sleep(self, left: float) -> None:
-        self._pulse.sleep(left, POLL)
-
-    def _read(self) -> Object | None:
-        try:
-            return part(described(self._client, self._target, 1), "resource")
-        except Failure as failure:
-            if failure.status == 404 and any(one.text == "deleted" for one in (*self._wanted, *self._or_fail)):
-                return None
-            raise
-
-    def _judged(self, resource: Object | None) -> Look:
+        """How it is now."""
+        resource = self._read()
         unmet = [one for one in self._wanted if not one.holds(resource)]
         failed = next((one.text for one in self._or_fail if one.holds(resource)), "")
         if not unmet:
@@ -127,6 +121,14 @@ class _Resource:
         why = "gone" if resource is None else blocker(resource, unmet)
         return Look(resource, failed=failed, blocker=why)
 
+    def _read(self) -> Object | None:
+        try:
+            return part(described(self._client, self.name, 1), "resource")
+        except Failure as failure:
+            if failure.code is Exit.NOT_FOUND and any(one.text == "deleted" for one in (*self._wanted, *self._or_fail)):
+                return None
+            raise
+
 
 class _Routerd:
     """routerd itself, until /readyz says so."""
@@ -134,24 +136,18 @@ class _Routerd:
     def __init__(self, client: Client, args: Namespace) -> None:
         if args.wanted != ["ready"] or args.or_fail:
             raise Failure(Exit.USAGE, "routerd itself can be waited for only with `--for ready`")
+        self.name = "routerd"
+        self.concerns: list[tuple[str, str]] = []
+        self.recheck = RECHECK
         self._client = client
-        self._pulse = _Pulse(client, [])
 
     def look(self) -> Look:
-        try:
-            self._pulse.take()
-            health = readiness(self._client)
-        except Failure as failure:
-            if failure.code is not Exit.UNREACHABLE:
-                raise
-            return Look(blocker=failure.message)
+        """How it is now."""
+        health = readiness(self._client)
         if health.ready:
             return Look({"kind": "Router", "name": "routerd"}, met="ready")
         why = "; ".join(f"{check.get('name')}: {check.get('detail')}" for check in health.failing)
         return Look(blocker=f"not ready ({why or 'it does not say why'})")
-
-    def sleep(self, left: float) -> None:
-        self._pulse.sleep(left, RECHECK)
 
 
 class _Pulse:
@@ -167,12 +163,12 @@ class _Pulse:
             self._feed.last(0)
             self._taken = True
 
-    def sleep(self, left: float, most: float) -> None:
+    def sleep(self, most: float) -> None:
         """Until the next event, at most so many seconds."""
         if self._taken:
-            self._feed.wait(min(left, most))
+            self._feed.wait(most)
         else:
-            time.sleep(min(left, KNOCK))
+            time.sleep(min(most, KNOCK))
 
 
 def _facts(resource: Object | None) -> list[str]:

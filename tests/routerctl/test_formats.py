@@ -1,0 +1,123 @@
+"""json and yaml are routerd's answers unchanged, jsonl one object a line, name `Kind/name`: for every verb that reads."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.routerctl.run import Inside
+from tests.routerctl.server import PREFIX, Routerd, result
+
+WHOLE = {
+    "status": ("/status", {}),
+    "get": ("/get", {"subject": ["resources"]}),
+    "get dhcp4": ("/get", {"subject": ["DHCPv4Client"]}),
+    "get Interface/wan": ("/get", {"subject": ["Interface/wan"]}),
+    "get status": ("/get", {"subject": ["status"]}),
+    "get controllers": ("/get", {"subject": ["controllers"]}),
+    "get runtime": ("/get", {"subject": ["runtime"]}),
+    "get events": ("/get", {"subject": ["events"]}),
+    "get ledger": ("/get", {"subject": ["ledger"]}),
+    "describe Interface/wan": ("/describe", {"target": ["Interface/wan"]}),
+    "events": ("/events", {"tail": ["50"]}),
+    "events --since 2": ("/events", {"since": ["2"]}),
+}
+"""Words -> what they ask."""
+
+
+def asked(routerd: Routerd, words: str) -> Any:
+    """What routerd itself answers."""
+    path, query = WHOLE[words]
+    told = routerd.answer("routerd-status.sock", "GET", PREFIX + path, query, None)
+    assert not isinstance(told, bytes)
+    return json.loads(json.dumps(told[1]))
+
+
+@pytest.mark.parametrize("words", WHOLE)
+def test_json_is_the_answer_unchanged(words: str, routerd: Routerd, ctl: Inside) -> None:
+    done = ctl(*words.split(), "-o", "json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == asked(routerd, words)
+
+
+@pytest.mark.parametrize("words", WHOLE)
+def test_yaml_says_the_same(words: str, routerd: Routerd, ctl: Inside) -> None:
+    done = ctl(*words.split(), "-o", "yaml")
+    assert YAML(typ="safe", pure=True).load(io.StringIO(done.out)) == asked(routerd, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("status", 1),
+        ("get", 4),
+        ("get dhcp4", 1),
+        ("get status", 1),
+        ("get controllers", 2),
+        ("get runtime", 1),
+        ("get events", 4),
+        ("get ledger", 1),
+        ("describe Interface/wan", 1),
+        ("events", 4),
+        ("version", 1),
+        ("wait Interface/wan --for phase=Up", 1),
+    ],
+)
+def test_jsonl_is_one_object_a_line(words: str, count: int, routerd: Routerd, ctl: Inside) -> None:
+    lines = ctl(*words.split(), "-o", "jsonl").out.splitlines()
+    assert [type(json.loads(line)) for line in lines] == [dict] * count
+    assert all(": " not in line.replace(": carrier", "") for line in lines), "compact"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("status", "Status/routerd"),
+        ("get", "Interface/wan Interface/lan DHCPv4Client/wan IPv4StaticAddress/lan"),
+        ("get status", "Status/routerd"),
+        ("get controllers", "Controller/address Controller/interface"),
+        ("get runtime", "RuntimeStats/routerd"),
+        ("get events", "Event/1 Event/2 Event/3 Event/4"),
+        ("get ledger", "Generation/3"),
+        ("describe if/wan", "Interface/wan"),
+        ("events --tail 2", "Event/3 Event/4"),
+        ("version", "Version/routerctl"),
+        ("wait if/wan --for phase=Up", "Interface/wan"),
+        ("wait routerd --for ready", "Router/routerd"),
+        ("renew dhcp4/wan", "DHCPv4Client/wan"),
+    ],
+)
+def test_name_is_kind_and_name(words: str, names: str, routerd: Routerd, ctl: Inside) -> None:
+    routerd.commands["renew"] = lambda *_: (200, result("renew", "renewed", succeeded="true"))
+    assert ctl(*words.split(), "-o", "name").out.split() == names.split()
+
+
+def test_commands_answer_in_json(routerd: Routerd, ctl: Inside) -> None:
+    told = result("renew", "no server answered", eventId="7", succeeded="false")
+    routerd.commands["renew"] = lambda *_: (200, told)
+    done = ctl("renew", "dhcp4/wan", "-o", "json")
+    assert done.code == 1, "how it ended is said, and it failed all the same"
+    assert json.loads(done.out) == told
+
+
+def test_options_may_stand_before_the_verb(routerd: Routerd, ctl: Inside) -> None:
+    assert ctl("-o", "name", "--color", "never", "get", "if/wan").out == "Interface/wan\n"
+
+
+def test_get_asks_for_all_resources(routerd: Routerd, ctl: Inside) -> None:
+    for number in range(150):
+        routerd.resource("IPv4Route", f"r{number}", {"destination": "198.51.100.0/24"}, None)
+    assert len(ctl("get", "ipv4route", "-o", "name").out.splitlines()) == 150
+    assert len(ctl("get", "ipv4route", "-o", "name", "--limit", "3").out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "name"])
+def test_only_yaml_loads_its_writer(form: str, routerd: Routerd, ctl: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ruamel.yaml", None)
+    assert ctl("get", "-o", form).code == 0
+    done = ctl("get", "-o", "yaml")
+    assert (done.code, done.err) == (1, "error: -o yaml needs the package ruamel.yaml\nhelp: use -o json\n")
