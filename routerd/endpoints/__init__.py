@@ -14,7 +14,8 @@ from typing import Literal, Protocol
 import attrs
 
 Tap = Literal["dhcpv4", "arp"]
-"""What a packet endpoint sees: `dhcpv4` = IPv4 UDP to port 68, unfragmented or first fragments; `arp` = ethertype 0x0806."""
+"""What a packet endpoint sees: `dhcpv4` = IPv4 UDP to port 68, unfragmented or first fragments; `arp` = ethertype
+0x0806."""
 
 
 @attrs.frozen
@@ -58,7 +59,8 @@ class PacketEndpoint(Protocol):
 
 
 class DatagramEndpoint(Protocol):
-    """UDP port 68 on one link; stays bound while routerd runs, so that the kernel sends no ICMP port-unreachable (V4-38)."""
+    """UDP port 68 on one link; stays bound while routerd runs, so that the kernel sends no ICMP port-unreachable
+    (V4-38)."""
 
     async def send(self, payload: bytes, source: IPv4Address, destination: IPv4Address, port: int) -> None:
         """Send from `source` by this link, whatever the routing table says (V4-32). Raises OSError."""

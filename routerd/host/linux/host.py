@@ -66,14 +66,8 @@ class LinuxHost:
 
     async def apply(self, change: Change) -> None:
         """See `Host`."""
-        try:
-            with netlink.open_request() as channel:
-                await trio.to_thread.run_sync(netlink.change, channel, *_request(change, self.clock.now()))
-        except netlink.KernelRefused as error:
-            assert error.errno is not None
-            if isinstance(change, RemoveAddress | RemoveRoute) and error.errno in _GONE_ALREADY:
-                return
-            raise HostRefused(change, error.errno, error.strerror or "") from None
+        with netlink.open_request() as channel:
+            await trio.to_thread.run_sync(_make, channel, change, self.clock.now())
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[trio.MemoryReceiveChannel[Notice]]:
@@ -120,6 +114,15 @@ async def open_host(receive_buffer: int = 4 << 20) -> AsyncIterator[LinuxHost]:
             nursery.start_soon(clock.watch_steps)
             yield host
             nursery.cancel_scope.cancel()
+
+
+def _make(channel: socket.socket, change: Change, now: float) -> None:
+    try:
+        netlink.change(channel, *_request(change, now))
+    except netlink.KernelRefused as error:
+        assert error.errno is not None
+        if not isinstance(change, RemoveAddress | RemoveRoute) or error.errno not in _GONE_ALREADY:
+            raise HostRefused(change, error.errno, error.strerror or "") from None
 
 
 def _request(change: Change, now: float) -> tuple[int, int, bytes]:

@@ -109,11 +109,10 @@ class Monitor:
     async def receive(self) -> list[Message]:
         """All messages that wait, at least one. Raises OSError(ENOBUFS) when some were lost; the others are then
         forgotten too, since what they tell is older than what must now be read afresh."""
-        messages: list[Message] = []
-        while not messages:
+        while True:
             await trio.lowlevel.wait_readable(self._channel)
-            messages = self._waiting()
-        return messages
+            if messages := self._waiting():
+                return messages
 
     def _waiting(self) -> list[Message]:
         messages: list[Message] = []
