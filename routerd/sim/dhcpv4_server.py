@@ -6,6 +6,7 @@ in `violations`. It sends no pings and expects relays nowhere.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -245,16 +246,16 @@ class Server:
         """Whether option 54 names us."""
         return message.options.get(SERVER_ID) == self.settings.server_id.packed
 
-    def _taken(self, client: bytes, now: float) -> set[IPv4Address]:
-        """The addresses that this client may not have: others have them, or they were declined."""
-        others = {own.address for owner, own in self.bindings.items() if owner != client and own.active(now)}
-        return others | {address for address, until in self.declined.items() if now < until}
-
     def _free(self, address: IPv4Address | None, message: Message, now: float) -> bool:
         """Whether this client may have the address."""
-        if address is None or not self.settings.serves(address):
+        if address is None or not self.settings.serves(address) or now < self.declined.get(address, now):
             return False
-        return address not in self._taken(_client(message), now)
+        client = _client(message)
+        own = self.bindings.get(client)
+        if own is not None and own.address == address and own.active(now):
+            return True  # nobody else can have it then
+        others = (other for owner, other in self.bindings.items() if owner != client and other.address == address)
+        return not any(other.active(now) for other in others)
 
     def _pick(self, message: Message, now: float) -> IPv4Address | None:
         """RFC 2131 §4.3.1: the present or last address, else the wanted one, else a new one, else the stalest."""
@@ -262,10 +263,11 @@ class Server:
         for wish in (known.address if known else None, _requested(message)):
             if self._free(wish, message, now):
                 return wish
-        taken = self._taken(_client(message), now)
-        free = [address for address in self.settings.pool() if address not in taken and self.settings.serves(address)]
-        used = {binding.address: binding.until for binding in self.bindings.values()}
-        return min(free, key=lambda address: used.get(address, 0.0), default=None)
+        used = {own.address for own in self.bindings.values()}
+        new = (address for address in self.settings.pool() if address not in used)
+        stale = sorted((own.until, own.address) for own in self.bindings.values() if not own.active(now))
+        idle = itertools.chain(new, (address for _, address in stale))
+        return next((address for address in idle if self._free(address, message, now)), None)
 
     def _commit(self, message: Message, address: IPv4Address, now: float, *, rapid: bool = False) -> Reply:
         endless = self.settings.lease_time == INFINITE

@@ -110,12 +110,13 @@ class Segment:
 
     def transmit(self, sender: Port, frame: bytes, now: float) -> None:
         """Carry `frame` from `sender` to everybody who can hear it, as well as `faults` allow."""
-        if not sender.up or len(frame) > sender.mtu + HEADER:
+        if not sender.up or not HEADER <= len(frame) <= sender.mtu + HEADER:
             return
         for see in self._witnesses:
             see(frame, now)
+        to_all, target = bool(frame[0] & 1), frame[:6]
         for port in self._open if sender.isolated else (*self._open, *self._isolated):
-            if port is not sender and port._accepts(frame):
+            if (to_all or port.mac == target) and port is not sender:
                 self._carry(port, frame, now)
 
     def _carry(self, port: Port, frame: bytes, now: float) -> None:

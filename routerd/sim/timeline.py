@@ -34,6 +34,8 @@ class Timeline:
     """
 
     def __init__(self, earlier: Callable[[], None] | None = None) -> None:
+        self.now = 0.0
+        """When what happens now, or happened last, was due."""
         self._heap: list[tuple[float, int, Appointment]] = []
         self._booked = 0
         self._earlier = earlier
@@ -59,5 +61,6 @@ class Timeline:
         while (due := self.deadline) is not None and due <= end:
             appointment = heapq.heappop(self._heap)[2]
             call, appointment.call = appointment.call, None
+            self.now = due
             if call is not None:
                 call(due)

@@ -167,6 +167,11 @@ def test_a_life(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(200, 10_200))
-def test_ten_thousand_lives(seed: int) -> None:
-    live(seed, blows=40)
+@pytest.mark.parametrize("hundred", range(2, 102))
+def test_ten_thousand_lives(hundred: int) -> None:
+    for seed in range(hundred * 100, hundred * 100 + 100):
+        try:
+            live(seed, blows=40)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
