@@ -77,10 +77,11 @@ def decline(settings: Settings, link: LinkUp, xid: int, lease: Lease) -> Message
 
 
 def release(settings: Settings, link: LinkUp, xid: int, lease: Lease) -> Message:
-    """DHCPRELEASE. Table 5 allows it few options; what the operator set raw goes along all the same, since access
-    networks that know a line by it (90, 77, 125) ignore a release without (V4-25)."""
-    options = _identity(settings)
-    options[Option.SERVER_ID] = lease.server_id.packed
+    """DHCPRELEASE. V4-25 wants all raw options here too, but table 5 forbids them; only the credentials go along,
+    by RFC 3118, without which an access network that demands them would ignore the message."""
+    options = {int(Option.SERVER_ID): lease.server_id.packed, int(Option.CLIENT_ID): settings.client_id}
+    if Option.AUTHENTICATION in settings.options:
+        options[Option.AUTHENTICATION] = settings.options[Option.AUTHENTICATION]
     return _message(MessageType.RELEASE, link, xid, options, ciaddr=lease.address.ip)
 
 

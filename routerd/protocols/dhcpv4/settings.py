@@ -44,7 +44,7 @@ def _sendable(instance: Settings, attribute: attrs.Attribute[Mapping[int, bytes]
 class Settings:
     """One client's settings; times in seconds.
 
-    `options` are sent as they are, in every message to the server but DECLINE (V4-25). They may be credentials
+    `options` are sent as they are, wherever table 5 of RFC 2131 allows an option (V4-25). They may be credentials
     (option 90): they are in no repr. `request` is added to what the client asks for by itself.
     """
 
