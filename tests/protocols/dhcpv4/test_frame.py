@@ -141,6 +141,13 @@ def test_every_shorter_frame_is_refused() -> None:
         assert isinstance(frame.unpack(octets[:length], checksum_known_good=True), Malformed)
 
 
+@pytest.mark.req("V4-27", "breaks")
+@pytest.mark.parametrize("total", range(20, 28))
+def test_a_packet_too_short_for_udp(total: int) -> None:
+    octets = bytes(Octets(total=total))[: 14 + total]
+    assert frame.unpack(octets, checksum_known_good=True) == Malformed("bad-udp-length")
+
+
 @pytest.mark.req("V4-27")
 def test_a_checksum_that_the_kernel_vouches_for_is_not_verified() -> None:
     unfilled = Octets(udp_checksum=0x1234)  # what a sender on the same host leaves to a network card that is none

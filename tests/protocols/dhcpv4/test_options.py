@@ -229,6 +229,13 @@ def test_a_search_list() -> None:
     )
 
 
+@pytest.mark.req("C13")
+def test_the_longest_name_of_a_search_list() -> None:
+    octets = (b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"a" * 61 + b"\0"
+    assert len(octets) == 255
+    assert values.domain_names(octets, 1) == (".".join(["a" * 63] * 3 + ["a" * 61]),)
+
+
 @pytest.mark.req("C13", "breaks")
 @pytest.mark.parametrize(
     ("octets", "reason"),
@@ -247,7 +254,7 @@ def test_a_search_list() -> None:
         (b"\1a\1b\xc0\2", "long-name"),
         (b"\x40" + b"a" * 64 + b"\0", "long-name"),
         (b"\xbf" + b"a" * 191 + b"\0", "long-name"),
-        ((b"\x3f" + b"a" * 63) * 4 + b"\0", "long-name"),
+        ((b"\x3f" + b"a" * 63) * 3 + b"\x3e" + b"a" * 62 + b"\0", "long-name"),
         (b"\3a.b\0", "bad-name"),
         (b"\3a\0b\0", "bad-name"),
         (b"\1a\0\0", "bad-name"),
