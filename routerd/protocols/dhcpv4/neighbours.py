@@ -87,7 +87,7 @@ class Neighbours:
         if isinstance(event, ArpPacket) and self._is_gateway(event):
             return self._learn(event)
         if self._detector is not None:
-            return self._told(self._detector.handle(event, now))
+            return self._told(self._detector, event, now)
         return [Dropped("irrelevant", event)] if isinstance(event, ArpPacket) else []
 
     def _answered(
@@ -97,16 +97,11 @@ class Neighbours:
             self._test = None
         return [SendArp(a, test.gateway_mac) if isinstance(a, ArpPacket) else a for a in answers]
 
-    def _told(self, outputs: list[conflict.Output]) -> list[Heard]:
-        heard: list[Heard] = []
-        for output in outputs:
-            if not isinstance(output, ArpPacket):
-                heard.append(output)
-                continue
-            heard.append(SendArp(output))
-            if output.sender_ip == output.target_ip:
-                heard += self._ask()
-        return heard
+    def _told(self, detector: conflict.Detector, event: ArpPacket | Tick, now: float) -> list[Heard]:
+        said = detector.handle(event, now)
+        heard: list[Heard] = [SendArp(what) if isinstance(what, ArpPacket) else what for what in said]
+        announced = said and isinstance(event, Tick) and not isinstance(detector.state, conflict.Probing)
+        return heard + self._ask() if announced else heard
 
     def _ask(self) -> list[Heard]:
         """The gateway's Ethernet address is asked for beside each announcement, until it is known."""
