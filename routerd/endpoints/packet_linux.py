@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from routerd.endpoints import Frame, Marking, Tap
-from routerd.endpoints.udp import CLIENT_PORT, SO_PRIORITY, patience
+from routerd.endpoints.udp import CLIENT_PORT, SO_PRIORITY, patience, present_name
 
 ETHERTYPE: Final[dict[Tap, int]] = {"dhcpv4": 0x0800, "arp": 0x0806}
 
@@ -84,7 +84,12 @@ class PacketSocket:
     async def send(self, frame: bytes) -> None:
         """See `PacketEndpoint`."""
         with patience():
-            await self._channel.send(frame)
+            try:
+                await self._channel.send(frame)
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:
+                    raise
+                await self._channel.send(frame)  # that was news of the past; this is about now
 
     async def receive(self) -> Frame:
         """See `PacketEndpoint`."""
@@ -94,7 +99,7 @@ class PacketSocket:
             except OSError as error:
                 if error.errno != errno.ENETDOWN:
                     raise
-            _name_of(self._index, self._name)  # raises if it went down because it was deleted
+            present_name(self._index, self._name)  # raises if it went down because it was deleted
             await trio.lowlevel.checkpoint()
 
 
@@ -107,7 +112,7 @@ async def open_packet(index: int, name: str, tap: Tap, marking: Marking) -> Asyn
         _attach(channel, _program(_steps(tap, index)))
         channel.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         channel.setsockopt(socket.SOL_SOCKET, SO_PRIORITY, marking.pcp)
-        await channel.bind((_name_of(index, name), ETHERTYPE[tap]))
+        await channel.bind((present_name(index, name), ETHERTYPE[tap]))
         yield PacketSocket(channel, index, name)
     finally:
         trio.lowlevel.notify_closing(channel)
@@ -127,11 +132,3 @@ def _attach(channel: trio.socket.SocketType, program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     pointer = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     channel.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
-
-
-def _name_of(index: int, name: str) -> str:
-    """What the link is called now; OSError(ENODEV) when it is gone."""
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name) from None

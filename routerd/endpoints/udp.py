@@ -38,6 +38,14 @@ def patience() -> Iterator[None]:
         raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
 
+def present_name(index: int, name: str) -> str:
+    """What the link of this index, once called `name`, is called now; OSError(ENODEV) when it is gone."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name) from None
+
+
 @attrs.frozen
 class UdpEndpoint:
     """`routerd.endpoints.DatagramEndpoint`; see `open_dhcpv4`."""
@@ -46,7 +54,7 @@ class UdpEndpoint:
     _index: int
 
     async def send(self, payload: bytes, source: IPv4Address, destination: IPv4Address, port: int) -> None:
-        """See `DatagramEndpoint`. `source` must be an address of this host (EINVAL)."""
+        """See `DatagramEndpoint`. `source` must be an address of this host."""
         control = _PKTINFO.pack(self._index, source.packed, bytes(4))
         with patience():
             await self._channel.sendmsg(
@@ -74,6 +82,7 @@ async def open_dhcpv4(index: int, name: str, marking: Marking) -> AsyncIterator[
     of several sockets the kernel prefers the one bound to the link.
     """
     with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        present_name(index, name)  # the kernel takes any index
         channel.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, index)
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
