@@ -2,6 +2,11 @@
 
 import pytest
 import trio.testing
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+"""A busy machine is no failure: property tests do not watch the clock."""
 
 
 @pytest.fixture
