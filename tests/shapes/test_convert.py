@@ -31,7 +31,7 @@ class Outer:
     name: str
     ready: bool = False
     ratio: float = 0.5
-    offer_window: Duration = Duration(0.0)
+    offer_window: Duration = attrs.field(default=Duration(0.0))
     timeout: Duration | None = None
     since: Instant | None = None
     mode: Literal["probe", "skip"] = "probe"

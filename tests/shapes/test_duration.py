@@ -1,5 +1,7 @@
 """Go durations, exactly."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +93,7 @@ def test_days_only_where_they_are_allowed() -> None:
         parse_duration("1.5d", days=True)
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(sorted(UNITS))), min_size=1, max_size=5))
+@given(st.lists(st.tuples(st.integers(0, 10**5), st.sampled_from(sorted(UNITS))), min_size=1, max_size=5))
 def test_parse_is_exact_to_the_nanosecond(parts: list[tuple[int, str]]) -> None:
     text = "".join(f"{number}{unit}" for number, unit in parts)
     assert parse_duration(text) == sum(number * UNITS[unit] for number, unit in parts) / 10**9
@@ -106,7 +108,5 @@ def test_formatted_and_parsed_it_is_the_same(nanoseconds: int) -> None:
 
 @given(st.text())
 def test_any_text_is_a_duration_or_invalid(text: str) -> None:
-    try:
+    with contextlib.suppress(Invalid):
         assert parse_duration(text) >= 0
-    except Invalid:
-        pass

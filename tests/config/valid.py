@@ -1,0 +1,75 @@
+"""Valid configurations: the examples, and a hypothesis strategy for JSON-able documents of every kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
+HOSTS = st.integers(0x0A000001, 0x0A00FFFF).map(lambda n: f"10.0.{n >> 8 & 255}.{(n & 127) + 1}")
+TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+DURATIONS = st.integers(0, 60_000).map(lambda ms: f"{ms}ms")
+
+
+def _some(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+OPTIONS = st.one_of(
+    st.fixed_dictionaries({"code": st.just(77), "hex": st.binary(min_size=1, max_size=9).map(bytes.hex)}),
+    st.fixed_dictionaries({"code": st.just(125), "text": TEXT}),
+    st.fixed_dictionaries({"code": st.just(90), "secret": TEXT}),
+)
+CLIENTS = _some(
+    {"interface": NAMES},
+    {
+        "hostname": TEXT,
+        "requestedAddress": HOSTS,
+        "classID": TEXT,
+        "clientID": st.sampled_from(["0x0102", "01:02:03", "gateway"]),
+        "clientIDType": st.sampled_from(["rfc4361", "mac"]),
+        "useRoutes": st.booleans(),
+        "useDNS": st.booleans(),
+        "rapidCommit": st.booleans(),
+        "offerWindow": DURATIONS,
+        "conflictDetection": st.sampled_from(["probe", "parallel", "skip"]),
+        "dscp": st.integers(0, 63),
+        "vlanPriority": st.integers(0, 7),
+        "requestOptions": st.lists(st.integers(1, 254), max_size=5, unique=True),
+        "sendOptions": st.lists(OPTIONS, max_size=3, unique_by=lambda option: option["code"]),
+        "minimumMTU": st.integers(68, 1500),
+    },
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    """A document that `load` takes: its references lead somewhere, its networks do not overlap."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
+    resources = []
+    for number, name in enumerate(names):
+        link = draw(
+            _some({"ifname": st.just(f"eth{number}")}, {"mtu": st.integers(576, 9216), "adminUp": st.booleans()})
+        )
+        resources.append(_resource("Interface", name, link))
+        if draw(st.booleans()):
+            client = {**draw(CLIENTS), "interface": name, "routeMetric": 100 + number}
+            resources.append(_resource("DHCPv4Client", name, client))
+            gateway = {"gatewayFrom": {"resource": f"DHCPv4Client/{name}", "field": "gateway"}}
+            resources.append(_resource("IPv4Route", name, {"destination": f"172.16.{number}.0/24", **gateway}))
+        address = {"interface": name, "address": f"192.168.{number}.1/24", "exclusive": draw(st.booleans())}
+        resources.append(_resource("IPv4StaticAddress", name, address))
+    return {
+        "apiVersion": "routerd.net/v1alpha1",
+        "kind": "Router",
+        "metadata": {"name": draw(NAMES)},
+        "spec": {"resources": draw(st.permutations(resources))},
+    }
+
+
+def _resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "net.routerd.net/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
