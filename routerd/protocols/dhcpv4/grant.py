@@ -163,7 +163,10 @@ def _routes(own: IPv4Interface, reading: _Reading) -> tuple[LeaseRoute, ...]:
 
 def _default(reading: _Reading) -> tuple[LeaseRoute, ...]:
     routers = reading.value(Option.ROUTER, values.addresses) or ()
-    return tuple(LeaseRoute(DEFAULT_ROUTE, router) for router in routers if _is_host(router))[:1]
+    usable = tuple(LeaseRoute(DEFAULT_ROUTE, router) for router in routers if _is_host(router))
+    if routers and not usable:
+        reading.note(f"option {Option.ROUTER:d} is ignored: it names no address that a router can have")
+    return usable[:1]
 
 
 def _distinct(granted: Iterable[LeaseRoute], own: IPv4Interface, reading: _Reading) -> list[LeaseRoute]:
@@ -177,11 +180,11 @@ def _distinct(granted: Iterable[LeaseRoute], own: IPv4Interface, reading: _Readi
         elif route.destination in routes or len(routes) == MAX_ROUTES:
             surplus += 1
         else:
-            routes[route.destination] = attrs.evolve(route, gateway=None) if route.gateway == own.ip else route
+            routes[route.destination] = LeaseRoute(route.destination, None) if route.gateway == own.ip else route
     if unusable:
         reading.note(f"{unusable} routes are ignored: their gateway can be no machine's address")
     if surplus:
-        reading.note(f"{surplus} routes are ignored: the destination was there before, or {MAX_ROUTES} were")
+        reading.note(f"{surplus} routes are ignored: the first {MAX_ROUTES} to different destinations are kept")
     return list(routes.values())
 
 
@@ -203,8 +206,8 @@ def _search(reading: _Reading) -> tuple[str, ...]:
 
 
 def _broadcast(own: IPv4Interface, reading: _Reading) -> IPv4Address | None:
-    """Option 28, if it is one of the subnet's (all ones, or of old all zeros): the kernel would not send unicast
-    to any other address in it."""
+    """Option 28, if it is the subnet's all ones, or all zeros as of old: the kernel would broadcast what goes to
+    the address, so it must not be anybody's."""
     found = reading.value(Option.BROADCAST_ADDRESS, values.address)
     network = own.network
     if found is None or (network.prefixlen < 31 and found in (network.network_address, network.broadcast_address)):

@@ -314,7 +314,9 @@ def test_one_way_to_a_gateway_is_enough() -> None:
 @pytest.mark.parametrize("router", ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"])
 def test_a_gateway_that_cannot_be(router: str) -> None:
     packed = IPv4Address(router).packed
-    assert read(ack({3: packed})).routes == ()
+    lease = read(ack({3: packed}))
+    assert lease.routes == ()
+    assert lease.notes == ("option 3 is ignored: it names no address that a router can have",)
     assert read(ack({3: packed + SERVER.packed})).gateway == SERVER
     if router != "0.0.0.0":
         lease = read(ack({121: b"\0" + packed + b"\x08\x0a" + NEXT_DOOR.packed}))
@@ -353,7 +355,7 @@ def test_what_is_too_much_is_cut_and_said() -> None:
     assert lease.search == tuple(f"{number:04d}" for number in range(32))
     assert set(lease.notes) == {
         "the classless routes have no default route, so there is none (RFC 3442)",
-        "6936 routes are ignored: the destination was there before, or 64 were",
+        "6936 routes are ignored: the first 64 to different destinations are kept",
         "option 6 names 4000 servers: the first 32 are kept",
         "option 42 names 4000 servers: the first 32 are kept",
         "option 119 is cut after 32 names",
