@@ -5,22 +5,25 @@ It holds nothing: the router, the socket and the peer come with each request in 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from quart.globals import request_ctx
 from quart.utils import encode_headers
 from quart.wrappers import Request, Response
 from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Rule
 
 from routerd.api import control, daemon, openapi
 from routerd.api.access import Client, Role, role_of
 from routerd.api.operation import Call, Doorway, Operation, answer
 from routerd.api.refusal import Refusal, encode_error, new_request_id
+
+log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20
 
@@ -29,21 +32,28 @@ class Exchange(TrioASGIHTTPConnection):
     """A request and its answer, in one task (quart-trio has three). A client that goes away cancels it: the
     connection sees to that. The body is read before anything else, and no further than MAX_BODY."""
 
+    app: App
+
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         self.scope["state"]["request_id"] = new_request_id()
         if not self.scope["path"].startswith("/"):
             self.scope["path"] = "/" + self.scope["path"]  # nothing is served there, and Quart expects it
         request = self._create_request_from_scope(send)
+        fits = await self._read_body(request, receive)
+        response = await self.app.handle_request(request) if fits else _too_large(request)
+        await self._send_response(send, response)
+
+    async def _read_body(self, request: Request, receive: Callable[[], Awaitable[Any]]) -> bool:
+        size = request.content_length or 0
+        if size > MAX_BODY:
+            return False
         size, more = 0, True
-        while more:
+        while more and size <= MAX_BODY:
             part = await receive()
             request.body.append(part["body"])
             size, more = size + len(part["body"]), part["more_body"]
-            if size > MAX_BODY or (request.content_length or 0) > MAX_BODY:
-                request.routing_exception = RequestEntityTooLarge()
-                break
         request.body.set_complete()
-        await self._send_response(send, await self.app.handle_request(request))
+        return size <= MAX_BODY
 
     async def _send_response(self, send: Callable[[Any], Awaitable[None]], response: Any) -> None:
         response.headers["x-request-id"] = self.scope["state"]["request_id"]
@@ -53,6 +63,32 @@ class Exchange(TrioASGIHTTPConnection):
             await send({"type": "http.response.body", "body": response.response.data})
         else:
             await super()._send_response(send, response)
+
+
+class App(QuartTrio):
+    """Quart's requests, responses and routing. Its contexts, signals, sessions and hooks are left out: nothing here
+    needs them, and they cost as much as all the rest."""
+
+    asgi_http_class = Exchange
+
+    async def handle_request(self, request: Request) -> Response:
+        """Route, answer, or refuse."""
+        try:
+            operation, path = self.url_map.bind("routerd").match(request.path, request.method)
+            return await _answer(operation, request, path)
+        except Refusal as refusal:
+            return _refused(request, refusal)
+        except MethodNotAllowed as error:
+            return _refused(request, _wrong_method(request, error.valid_methods or ()))
+        except NotFound:
+            return _refused(request, _unknown(request))
+        except Exception:
+            request_id = request.scope["state"]["request_id"]
+            log.exception(
+                "%s %s failed (request %s); this is a defect of routerd", request.method, request.path, request_id
+            )
+            words = "routerd failed to answer this; its log has the reason, under this request id"
+            return _refused(request, Refusal(500, "internal", words))
 
 
 async def get_openapi(_: Call) -> Response:
@@ -82,48 +118,26 @@ def _document() -> bytes:
 
 
 @cache
-def make_app() -> QuartTrio:
+def make_app() -> App:
     """The application: control API and daemon API."""
-    app = QuartTrio("routerd.api", static_folder=None)
-    app.asgi_http_class = Exchange
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.strict_slashes = False
+    app = App("routerd.api", static_folder=None)
     app.url_map.merge_slashes = False
-    for number, operation in enumerate(OPERATIONS):
-        rule = operation.path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(
-            rule,
-            f"{number} {operation.path}",
-            _view(operation),
-            methods=[operation.method],
-            provide_automatic_options=False,
-        )
-    app.register_error_handler(HTTPException, _http_exception)
-    app.register_error_handler(InternalServerError, _our_fault)
+    for operation in OPERATIONS:
+        path = operation.path.replace("{", "<").replace("}", ">")
+        app.url_map.add(Rule(path, methods=[operation.method], endpoint=operation))
     return app
 
 
-def _view(operation: Operation) -> Callable[..., Awaitable[Response]]:
-    defaults = operation.defaults
-
-    async def view(**path: str) -> Response:
-        request = request_ctx.request
-        state = request.scope["state"]
-        doorway: Doorway = state["doorway"]
-        try:
-            if doorway.kind not in operation.doors:
-                raise _unknown(request)
-            client = Client(state["peer"], state["request_id"], doorway.path)
-            if operation.role is not Role.OBSERVER:
-                await _check_role(operation, doorway, client)
-            query = defaults
-            if query is None or request.query_string:
-                query = operation.query(request.args.to_dict(flat=False))
-            return await operation.handler(Call(request, doorway, state["server"], client, query, path))
-        except Refusal as refusal:
-            return _refused(request, refusal)
-
-    return view
+async def _answer(operation: Operation, request: Request, path: Mapping[str, str]) -> Response:
+    state = request.scope["state"]
+    doorway: Doorway = state["doorway"]
+    if doorway.kind not in operation.doors:
+        raise _unknown(request)
+    client = Client(state["peer"], state["request_id"], doorway.path)
+    if operation.role is not Role.OBSERVER:
+        await _check_role(operation, doorway, client)
+    query = operation.query(request.args.to_dict(flat=False) if request.query_string else {})
+    return await operation.handler(Call(request, doorway, state["server"], client, query, path))
 
 
 async def _check_role(operation: Operation, doorway: Doorway, client: Client) -> None:
@@ -147,32 +161,21 @@ _WHO = {
 
 
 def _unknown(request: Request) -> Refusal:
-    return Refusal(
-        404, "not-found", f"there is nothing at {request.path[:200]}", hint="/openapi.json tells what there is"
-    )
+    words = f"there is nothing at {request.path[:200]}"
+    return Refusal(404, "not-found", words, hint="/openapi.json tells what there is")
+
+
+def _wrong_method(request: Request, valid: Iterable[str]) -> Refusal:
+    allowed = ", ".join(sorted(valid))
+    words = f"{request.method} is not for {request.path[:200]}"
+    return Refusal(405, "method", words, hint=f"use {allowed}", headers={"Allow": allowed})
+
+
+def _too_large(request: Request) -> Response:
+    return _refused(request, Refusal(413, "too-large", f"a body has at most {MAX_BODY} bytes"))
 
 
 def _refused(request: Request, refusal: Refusal) -> Response:
     response = answer(encode_error(refusal.detail, request.scope["state"]["request_id"]), refusal.status)
     response.headers.update(refusal.headers)
     return response
-
-
-async def _http_exception(error: HTTPException) -> Response:
-    request = request_ctx.request
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        words = f"{request.method} is not for {request.path[:200]}"
-        return _refused(request, Refusal(405, "method", words, hint=f"use {allowed}", headers={"Allow": allowed}))
-    if isinstance(error, RequestEntityTooLarge):
-        return _refused(request, Refusal(413, "too-large", f"a body has at most {MAX_BODY} bytes"))
-    if error.code == 404:
-        return _refused(request, _unknown(request))
-    return _refused(request, Refusal(error.code or 500, "http", error.description or error.name))
-
-
-async def _our_fault(error: InternalServerError) -> Response:
-    """Quart has logged the traceback; it never leaves."""
-    request = request_ctx.request
-    words = "routerd failed to answer this; its log has the reason, under this request id"
-    return _refused(request, Refusal(500, "internal", words))

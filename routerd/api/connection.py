@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from enum import Enum
+from http import HTTPStatus
 from math import inf
 from typing import Any
 
@@ -36,6 +38,7 @@ WRITTEN_FOR = {"h11": "0.16.0", "hypercorn": "0.18.0", "quart": "0.22.0", "quart
 """The versions whose internals this package knows. A test compares them with what is installed and pinned."""
 
 MAX_RECEIVE = 1 << 16
+REASONS = {int(status): status.phrase.encode("ascii") for status in HTTPStatus}
 
 App = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 """An ASGI application."""
@@ -49,12 +52,23 @@ class Limits:
     """Between requests."""
     read: float = 10
     """For the head of a request, from its first byte, and again for its body."""
+    answer: float = inf
+    """From the end of a request to the end of its answer."""
     send: float = 20
     """For one piece of an answer to be taken by the client."""
     age: float = 600
     """After this the connection is closed with its next answer: credentials are those of the day it was opened."""
     linger: float = 1
     """How long the rest of a refused request is read and thrown away, so that the refusal arrives."""
+
+
+class _Phase(Enum):
+    """Where a connection is, by the name of the limit that holds there."""
+
+    IDLE = "idle"
+    READING = "read"
+    ANSWERING = "answer"
+    ENDING = "linger"
 
 
 class _Protocol(H11Protocol):
@@ -84,16 +98,17 @@ class _Protocol(H11Protocol):
         )
 
     async def stream_send(self, event: StreamEvent) -> None:
-        if isinstance(event, Response):
+        if type(event) is Response:
             headers = [*event.headers, (b"date", _date())]
             if trio.current_time() >= self._expires:
                 headers.append((b"connection", b"close"))
-            self._head = self._encode(h11.Response(status_code=event.status_code, headers=headers))
-        elif isinstance(event, Body):
+            reason = REASONS.get(event.status_code, b"")
+            self._head = self._encode(h11.Response(status_code=event.status_code, headers=headers, reason=reason))
+        elif type(event) is Body:
             await self._flush(h11.Data(data=event.data))
-        elif isinstance(event, EndBody):
+        elif type(event) is EndBody:
             await self._flush(h11.EndOfMessage())
-        elif isinstance(event, StreamClosed):
+        elif type(event) is StreamClosed:
             await self._maybe_recycle()
 
     async def _flush(self, event: h11.Data | h11.EndOfMessage) -> None:
@@ -172,14 +187,14 @@ class Connection:
     _protocol: _Protocol = attrs.field(init=False)
     _writing: trio.Lock = attrs.field(init=False, factory=trio.Lock)
     _last_moment: float = attrs.field(init=False, default=inf)
-    _idle: bool = attrs.field(init=False, default=True)
-    _reading: bool = attrs.field(init=False, default=False)
-    _draining: bool = attrs.field(init=False, default=False)
+    _phase: _Phase = attrs.field(init=False, default=_Phase.IDLE)
+    _timed: _Phase | None = attrs.field(init=False, default=None)
+    """The phase for which the scope's deadline stands."""
 
     @property
     def idle(self) -> bool:
         """No request has begun."""
-        return self._idle
+        return self._phase is _Phase.IDLE
 
     async def run(self) -> None:
         """Serve until the connection ends, then close it."""
@@ -189,31 +204,36 @@ class Connection:
                 async with trio.open_nursery() as self._nursery:
                     arguments = (self.app, self.config, self.context, self, self.state, False, None, None, self._obey)
                     self._protocol = _Protocol(expires, *arguments)
-                    self._end_by(self.limits.idle)
                     await self._read()
                     self.hang_up()
-            if self._reading and self._last_moment == inf:
+            if self._phase is _Phase.READING and self._last_moment == inf:
                 self._say_timeout()
         finally:
             self.socket.close()
 
     def hang_up(self) -> None:
         """End now, whatever is under way."""
-        self._reading = False
+        self._phase = _Phase.ENDING
         self._scope.cancel()
 
     def stop(self, grace: float) -> None:
         """End as soon as the present answer is out, in `grace` seconds at the latest."""
         self._last_moment = trio.current_time() + grace
         self._scope.deadline = min(self._scope.deadline, self._last_moment)
-        if self._idle:
+        if self.idle:
             self.hang_up()
 
-    def _end_by(self, seconds: float) -> None:
-        self._scope.deadline = min(trio.current_time() + seconds, self._last_moment)
+    def _time(self) -> None:
+        """Bound the phase that begins now. Called when the connection is about to wait, not at every change: a short
+        request passes through all phases in between."""
+        if self._timed is not self._phase:
+            self._timed = self._phase
+            limit: float = getattr(self.limits, self._phase.value)
+            self._scope.deadline = min(trio.current_time() + limit, self._last_moment)
 
     async def _read(self) -> None:
         while True:
+            self._time()
             await trio.lowlevel.wait_readable(self.socket)
             try:
                 data = self.socket.recv(MAX_RECEIVE)
@@ -221,16 +241,17 @@ class Connection:
                 continue
             except OSError:
                 return
-            if self._draining:
+            if self._phase is _Phase.ENDING:
                 if not data:
                     return
                 continue
-            if data and self._idle:
-                self._request_begins()
+            if data and self._phase is _Phase.IDLE:
+                self._phase = _Phase.READING
             await self._protocol.handle(RawData(data))
             if not data:
                 break
         if self._protocol.stream is not None and not _hung_up(self.socket):
+            self._time()
             await trio.sleep_forever()  # it only closed its sending side: it waits for the answer, and so do we
 
     # What hypercorn asks of us: as its task group, and as its transport.
@@ -246,39 +267,33 @@ class Connection:
         await app(scope, receive, send)
         await send(None)
 
-    def _request_begins(self) -> None:
-        self._idle, self._reading = False, True
-        self._end_by(self.limits.read)
-
     def _request_complete(self) -> None:
-        self._reading = False
-        self._end_by(inf)
+        self._phase = _Phase.ANSWERING
 
     async def _obey(self, event: Event) -> None:
-        if isinstance(event, RawData):
+        if type(event) is RawData:
             await self._send(event.data)
-        elif isinstance(event, Closed):
+        elif type(event) is Closed:
             self._finish()
-        elif isinstance(event, Updated) and not event.idle:
-            self._request_begins()
-        elif isinstance(event, Updated):
-            self._idle = True
-            self._end_by(self.limits.idle)
+        elif type(event) is Updated:
+            self._phase = _Phase.IDLE if event.idle else _Phase.READING
+            if event.idle:
+                self._time()
 
     def _finish(self) -> None:
         """No more answers. A client that is still sending is heard out for a moment: closing at once could take the
         answer from it (unread input makes the kernel reset the connection)."""
-        if self._draining:
+        if self._phase is _Phase.ENDING:
             return
         if self._protocol.connection.their_state not in (h11.SEND_BODY, h11.ERROR):
             self.hang_up()
             return
-        self._draining, self._reading = True, False
+        self._phase = _Phase.ENDING
+        self._time()
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.hang_up()
-        self._end_by(self.limits.linger)
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -321,7 +336,8 @@ def refusal_bytes(status: int) -> bytes:
 
 def _refusal(status: int) -> tuple[h11.Response, h11.Data, h11.EndOfMessage]:
     headers, body = refuse_connection(status)
-    head = h11.Response(status_code=status, headers=[*headers, (b"date", _date()), (b"connection", b"close")])
+    headers = [*headers, (b"date", _date()), (b"connection", b"close")]
+    head = h11.Response(status_code=status, headers=headers, reason=REASONS.get(status, b""))
     return head, h11.Data(data=body), h11.EndOfMessage()
 
 

@@ -95,20 +95,13 @@ class Operation:
 
     def query(self, given: Mapping[str, list[str]]) -> dict[str, Any]:
         """Its parameters out of a query string. Raises Refusal (400) that names the parameter."""
-        if self.answer is None:
+        if self.answer is None or not (self.params or given):
             return {}
         known = {param.name: param for param in self.params}
         for name in given.keys() - known.keys():
             hint = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "there are none")
             raise Refusal(400, "query.unknown", f"there is no parameter {name[:60]}", field=name[:60], hint=hint)
         return {name: _value(param, given.get(name, [])) for name, param in known.items()}
-
-    @property
-    def defaults(self) -> dict[str, Any] | None:
-        """What `query` makes of no parameters at all; None when one is required."""
-        if any(param.required for param in self.params):
-            return None
-        return {param.name: param.default for param in self.params}
 
 
 def _value(param: Param, texts: list[str]) -> Any:

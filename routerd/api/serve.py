@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from routerd.api.operation import Doorway
 from routerd.api.plane import Daemon, Plane
 from routerd.api.runtime import collections_timed
 from routerd.api.server import serve_unix
-from routerd.api.sockets import bind_unix
+from routerd.api.sockets import Listener, bind_unix
 
 PRIVATE = 0o660
 PUBLIC = 0o666
@@ -34,11 +36,14 @@ async def serve_api(
     groups = groups_named(group, admin_group)
     audit = Audit(plane.log)
     paths: dict[SocketKind, str] = {"main": main_path, "status": status_path}
-    with collections_timed():
-        async with trio.open_nursery() as nursery:
-            for kind, path in paths.items():
-                await nursery.start(_serve, Doorway(kind, path, plane, groups, audit, main_path))
-            task_status.started()
+    doorways = [Doorway(kind, path, plane, groups, audit, main_path) for kind, path in paths.items()]
+    with ExitStack() as taken:
+        listeners = [taken.enter_context(_bind(doorway)) for doorway in doorways]
+        with collections_timed():
+            async with trio.open_nursery() as nursery:
+                for doorway, listener in zip(doorways, listeners, strict=True):
+                    await nursery.start(partial(_serve, doorway, listener))
+                task_status.started()
 
 
 async def serve_daemon(
@@ -51,16 +56,21 @@ async def serve_daemon(
 ) -> None:
     """Serve one daemon's API until cancelled. Raises OSError when the socket cannot be had."""
     doorway = Doorway("daemon", path, plane, groups_named(group), Audit(plane.log), path, daemon)
-    await _serve(doorway, task_status=task_status)
+    with _bind(doorway) as listener:
+        await _serve(doorway, listener, task_status=task_status)
 
 
-async def _serve(doorway: Doorway, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+async def _serve(
+    doorway: Doorway, listener: Listener, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
+) -> None:
+    await serve_unix(listener, make_app(), {"doorway": doorway}, task_status=task_status)
+
+
+def _bind(doorway: Doorway) -> Listener:
     _make_directory(Path(doorway.path).parent)
     if doorway.kind == "status":
-        listener = bind_unix(doorway.path, mode=PUBLIC)
-    else:
-        listener = bind_unix(doorway.path, mode=PRIVATE, gid=_gid_to_give(doorway.groups.operators))
-    await serve_unix(listener, make_app(), {"doorway": doorway}, task_status=task_status)
+        return bind_unix(doorway.path, mode=PUBLIC)
+    return bind_unix(doorway.path, mode=PRIVATE, gid=_gid_to_give(doorway.groups.operators))
 
 
 def _make_directory(directory: Path) -> None:

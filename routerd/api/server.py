@@ -167,20 +167,17 @@ async def serve_unix(
     capacity: Capacity = CAPACITY,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve `app` until cancelled. Then new clients are refused at once, answers under way have GRACE seconds, and
-    last the socket's file goes, unless another process has replaced it. Raises OSError when accepting fails."""
+    """Serve `app` until cancelled. Then new clients are refused at once, and answers under way have GRACE seconds. The
+    socket's file is its owner's to remove. Raises OSError when accepting fails."""
     server = Server(app, state, limits, capacity)
-    try:
-        async with trio.open_nursery() as nursery:
-            try:
-                task_status.started(server)
-                await server.accept(listener.socket, nursery)
-            finally:
-                listener.close()
-                with trio.CancelScope(shield=True):
-                    await server.stop()
-    finally:
-        listener.unlink()
+    async with trio.open_nursery() as nursery:
+        try:
+            task_status.started(server)
+            await server.accept(listener.socket, nursery)
+        finally:
+            listener.close()
+            with trio.CancelScope(shield=True):
+                await server.stop()
 
 
 def _config() -> Config:

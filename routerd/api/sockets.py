@@ -89,7 +89,7 @@ def exe_of(pid: int) -> str:
 
 @attrs.frozen(eq=False)
 class Listener:
-    """A listening socket and the name it has in the file system."""
+    """A listening socket and the name it has in the file system, until the end of a `with` block."""
 
     socket: socket.socket
     path: str
@@ -99,8 +99,12 @@ class Listener:
         """Stop listening. The file stays: whoever connects now is refused at once, not left waiting."""
         self.socket.close()
 
-    def unlink(self) -> None:
-        """Remove the file, unless another process has put its own socket there."""
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening and remove the file, unless another process has put its own socket there."""
+        self.close()
         try:
             if _inode_of(self.path) == self._inode:
                 Path(self.path).unlink()
