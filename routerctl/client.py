@@ -122,6 +122,12 @@ def entries(answer: Object, key: str) -> list[Object]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
+def number(answer: Object, key: str) -> int:
+    """The whole number under a key; 0 when there is none."""
+    found = answer.get(key)
+    return found if isinstance(found, int) else 0
+
+
 def part(answer: Object, key: str) -> Object:
     """The object under a key; empty when there is none."""
     found = answer.get(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import entries, part
+from routerctl.client import entries, number, part
 from routerctl.errors import Exit
 from routerctl.kinds import reference
 from routerctl.output import Table, cell, role
@@ -115,5 +115,5 @@ def _events(out: Out, events: list[Object], now: float) -> None:
             event.get("reason"),
             event.get("message"),
         )
-        for event in sorted(events, key=lambda event: int(event.get("id") or 0))
+        for event in sorted(events, key=lambda event: number(event, "id"))
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import entries
+from routerctl.client import entries, number
 from routerctl.errors import Exit
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
@@ -92,6 +92,8 @@ class Printer:
         self._out.flush()
 
     def _wanted(self, events: list[Object]) -> Iterator[Object]:
+        if self.done:
+            return
         for count, event in enumerate(events, self.printed + 1):
             if self._until is not None and stored(event) > self._until:
                 self.done = True
@@ -104,8 +106,8 @@ class Printer:
 
 def _first(args: Namespace, client: Client, feed: Feed) -> Object:
     if args.since is None:
-        tail = args.tail if args.tail is not None else 10 if args.follow else args.limit or 50
-        return feed.last(min(tail, PAGE))
+        usual = 10 if args.follow else 50 if args.limit is None else args.limit
+        return feed.last(min(usual if args.tail is None else args.tail, PAGE))
     cursor = args.since
     if not cursor.isdigit():
         moment = parse_moment(cursor, time.time())
@@ -123,10 +125,10 @@ def _batches(args: Namespace, feed: Feed, first: Object) -> Iterator[list[Object
 
 def _horizon(client: Client, first: Object) -> str:
     """Where the log begins and ends, for an empty answer that means "none", not "gone"."""
-    oldest, newest = first.get("oldest"), first.get("newest")
-    if not newest:
+    oldest, newest = number(first, "oldest"), number(first, "newest")
+    if newest < oldest or not newest:
         return "no events: the log is empty"
-    before = str(max(0, int(oldest or 1) - 1))
+    before = str(max(0, oldest - 1))
     found = entries(client.get("/events", [("since", before), ("limit", "1")]), "events")
     since = f" ({clock(happened(found[0]), time.time())})" if found else ""
     return f"no events match; the log reaches from event {oldest}{since} to event {newest}"

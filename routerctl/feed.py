@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import entries
+from routerctl.client import entries, number
 from routerctl.errors import Exit, Failure
 from routerctl.times import parse_instant
 
@@ -90,12 +90,12 @@ class Feed:
 def cursor_at(client: Client, moment: float) -> str:
     """The cursor before the first event stored at or after a moment (seconds since 1970), found by halving the log."""
     page = client.get("/events", [("tail", "1")])
-    low, high = int(page.get("oldest") or 1) - 1, int(page.get("newest") or 0)
+    low, high = number(page, "oldest") - 1, number(page, "newest")
     while low < high:
         middle = (low + high) // 2
         found = entries(client.get("/events", [("since", str(middle)), ("limit", "1")]), "events")
         if found and stored(found[0]) < moment:
-            low = max(low + 1, int(found[0].get("id") or 0))
+            low = max(low + 1, number(found[0], "id"))
         else:
             high = middle
     return str(low)

@@ -226,9 +226,14 @@ def _yaml(value: Any) -> str:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 1 << 20
-    stream = io.StringIO()
-    yaml.dump(value, stream)
-    return stream.getvalue()
+    text = ""
+    for yaml.allow_unicode in (True, False):
+        stream = io.StringIO()
+        yaml.dump(value, stream)
+        text = stream.getvalue()
+        if text.replace("\n", "").isprintable():
+            break
+    return text
 
 
 def _stderr(text: str) -> None:

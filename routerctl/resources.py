@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routerctl.client import entries, part
+from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import did_you_mean
 from routerctl.output import cell, role
@@ -76,7 +76,7 @@ def brief_spec(resource: Object) -> str:
 
 def newest_event(resource: Object) -> Object:
     """The newest of the events that came with it; empty when none did."""
-    return max(entries(resource, "events"), key=lambda event: int(event.get("id") or 0), default={})
+    return max(entries(resource, "events"), key=lambda event: number(event, "id"), default={})
 
 
 def last_happened(resource: Object, now: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import entries, part
+from routerctl.client import entries, number, part
 from routerctl.feed import EVENT_HEADER, event_row, happened
 from routerctl.output import Table, cell, role
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
@@ -48,7 +48,7 @@ def items_of(subject: str, answer: Object) -> list[Object]:
     if subject == "ledger":
         return entries(part(answer, "ledger"), "generations")
     if subject == "events":
-        return sorted(entries(answer, "events"), key=lambda event: int(event.get("id") or 0))
+        return sorted(entries(answer, "events"), key=lambda event: number(event, "id"))
     return entries(answer, "items")
 
 

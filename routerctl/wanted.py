@@ -31,8 +31,8 @@ class Wanted:
         self._key, _, self._expected = rest.partition("=")
         self._path: list[str | int] = []
         if self._test == "jsonpath":
-            expression, self._expected = _split(rest)
-            self._path = _steps(expression, text)
+            self._key, self._expected = _split(rest)
+            self._path = _steps(self._key, text)
         if self._test not in ("condition", "phase", "deleted", "jsonpath") or (self._test != "deleted") != bool(rest):
             hint = "phase=Bound, condition=Ready, condition=Ready=False, deleted, or jsonpath=.status.field=value"
             raise Failure(Exit.USAGE, f'"{text}" is not a condition', hint)
@@ -55,7 +55,7 @@ class Wanted:
             found = condition_of(resource, self._key)
             return f"{self._key} is {cell(found.get('status') or 'not there yet')}"
         if self._test == "jsonpath":
-            return f"{self.text.removeprefix('jsonpath=')} is {cell(_at(resource, self._path))}"
+            return f"{self._key} is {cell(_at(resource, self._path))}"
         return ""
 
 
@@ -99,7 +99,7 @@ def _steps(expression: str, text: str) -> list[str | int]:
 def _at(value: Any, path: list[str | int]) -> Any:
     for step in path:
         try:
-            value = value[step]
+            value = None if isinstance(value, str) else value[step]
         except (KeyError, IndexError, TypeError):
             return None
     return value

@@ -65,6 +65,8 @@ class Routerd:
         self.requests: list[tuple[str, str, str, dict[str, list[str]], Any]] = []
         """Socket, method, path, query, body of each request so far."""
         self.grown = threading.Condition()
+        self.polling = 0
+        """Long polls that wait now."""
         self._servers: list[socketserver.UnixStreamServer] = []
 
     # Being there
@@ -225,7 +227,9 @@ class Routerd:
         ]
         if not found and subject not in ("resources", "IPv4Route"):
             return error(400, f"bad request: {subject} not found", field="subject")
-        limit, events = (int(query.get(key, [default])[0]) for key, default in (("limit", "100"), ("events-limit", "10")))
+        limit, events = (
+            int(query.get(key, [default])[0]) for key, default in (("limit", "100"), ("events-limit", "10"))
+        )
         return 200, result | {"items": [self._with_events(view, events) for view in found[:limit]]}
 
     def _describe(self, query: dict[str, list[str]]) -> Answer:
@@ -259,11 +263,22 @@ class Routerd:
                 left = deadline - time.monotonic()
                 if found or left <= 0 or not self.up:
                     break
-                self.grown.wait(left)
+                self._poll(left)
         if not self.up:
             return b""
         whole = len(found) < limit
         return 200, self._page(found[:limit], self._newest if whole else found[limit - 1]["id"])
+
+    def _poll(self, timeout: float) -> None:
+        self.polling += 1
+        self.grown.notify_all()
+        self.grown.wait(timeout)
+        self.polling -= 1
+
+    def await_poll(self) -> None:
+        """Return when somebody waits for events."""
+        with self.grown:
+            assert self.grown.wait_for(lambda: self.polling, 20)
 
     @property
     def _newest(self) -> int:

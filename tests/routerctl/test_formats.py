@@ -1,4 +1,4 @@
-"""json and yaml are routerd's answers unchanged, jsonl one object a line, name `Kind/name`: for every verb that reads."""
+"""json and yaml are routerd's answers unchanged, jsonl is an object a line, name `Kind/name`: for every verb."""
 
 from __future__ import annotations
 

@@ -40,13 +40,10 @@ def test_every_verb_is_shown() -> None:
     assert set(VERBS) - elsewhere <= words
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [{"NO_COLOR": "1"}, {"TERM": "dumb"}],
-    ids=str,
-)
-def test_terminal_without_colour(environment: dict[str, str], routerd: Routerd) -> None:
-    done = on_terminal(routerd.run_dir, "status", **environment)
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_terminal_without_colour(name: str, value: str, routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    done = on_terminal(routerd.run_dir, "status")
     assert "\x1b" not in done.out
     assert "Degraded" in done.out
 
