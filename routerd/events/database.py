@@ -23,10 +23,11 @@ SCHEMA = 1
 SET_ASIDE_KEPT = 3
 BUSY_SECONDS = 2.0
 _APPLICATION = 0x72747264  # "rtrd", shown by file(1)
+_PAGE = 2048  # A commit writes whole pages, mostly of small changes: half the default is half the wear of a flash disk.
 _TABLES = """
 create table meta (epoch text not null);
 create table events (
-    id integer primary key autoincrement, created_at integer not null, time integer not null, topic text not null,
+    id integer primary key, created_at integer not null, time integer not null, topic text not null,
     severity integer not null, reason text not null, message text not null, api_version text, kind text, name text,
     source text, source_kind text, source_instance text, source_cursor integer,
     attributes text, causes text, actor text not null, generation integer);
@@ -38,6 +39,21 @@ create table objects (
 create table sources (name text primary key, cursor integer not null) without rowid;
 create table gaps (first integer primary key, last integer not null);
 """
+
+# Where each source stands is written down only when its events go (and when they were lost). Until then it is the end
+# of the index, looked up source by source, not row by row.
+_CURSORS = """
+with recursive sayers (sayer) as (
+    select min(source) from events where source is not null
+    union all select (select min(source) from events where source > sayer) from sayers where sayer is not null),
+stands (sayer, cursor) as (
+    select sayer, (select max(source_cursor) from events where source = sayer) from sayers where sayer is not null
+    union all select name, cursor from sources)
+select sayer, max(cursor) from stands group by sayer"""
+_KEEP_CURSORS = """
+insert or replace into sources
+    select source, max(source_cursor) from events where source is not null and id <= ? group by source"""
+_FRONT = "select id, created_at from events where id < (select max(id) from events) order by id limit ?"
 
 
 class LogVersionError(Exception):
@@ -72,13 +88,11 @@ WORLD = (Corrupt, sqlite3.Error, OSError)
 
 @attrs.frozen
 class Contents:
-    """What a log file holds besides its events. `last_id` is the last id that was ever given, `gaps` the ids
-    (first and last) of events that a fault took."""
+    """What a log file holds besides its events. `gaps` are the ids (first and last) of events that a fault took."""
 
     epoch: str
     oldest: int = 1
     newest: int = 0
-    last_id: int = 0
     objects: tuple[StoredObject, ...] = ()
     cursors: Mapping[str, int] = attrs.field(factory=dict)
     gaps: tuple[tuple[int, int], ...] = ()
@@ -103,7 +117,7 @@ def new_epoch() -> str:
 
 @attrs.define(eq=False)
 class Transaction:
-    """What is written together or not at all."""
+    """What is written together or not at all. `cursors`: where sources stand that none of `rows` tells of."""
 
     rows: list[Row] = attrs.field(factory=list)
     objects: dict[Ref, StoredObject | None] = attrs.field(factory=dict)
@@ -131,19 +145,16 @@ class Database:
         execute = self._connection.execute
         try:
             [(epoch,)] = execute("select epoch from meta").fetchall()
-            oldest, newest = execute("select min(id), max(id) from events").fetchone()
-            [given] = execute("select seq from sqlite_sequence where name = 'events'").fetchall() or [(0,)]
-            last_id = max(given[0], newest or 0)
+            oldest, newest = execute("select (select min(id) from events), (select max(id) from events)").fetchone()
             return Contents(
                 epoch=epoch,
-                oldest=oldest if oldest is not None else last_id + 1,
-                newest=last_id,
-                last_id=last_id,
+                oldest=oldest or 1,
+                newest=newest or 0,
                 objects=tuple(
                     StoredObject(Ref(kind, name, api_version), orjson.loads(status), version, changed_at)
                     for api_version, kind, name, status, version, changed_at in execute("select * from objects")
                 ),
-                cursors=dict(execute("select name, cursor from sources").fetchall()),
+                cursors=dict(execute(_CURSORS).fetchall()),
                 gaps=tuple(execute("select first, last from gaps order by first").fetchall()),
             )
         except (ValueError, TypeError) as error:
@@ -159,17 +170,20 @@ class Database:
     def prune(self, before: int, aged: int, max_bytes: int, limit: int) -> Pruned:
         """Delete up to `limit` of the oldest events: while the file uses more than `max_bytes`, or the event was
         stored before `before` (ns) and has an id up to `aged`. The first event to be kept ends it: order is by id
-        alone, and a time stamp in the past behind a newer one is a clock that was set."""
-        front = self._connection.execute("select id, created_at from events order by id limit ?", (limit,)).fetchall()
+        alone, and a time stamp in the past behind a newer one is a clock that was set. The newest event always stays:
+        ids go on from it."""
+        front = self._connection.execute(_FRONT, (limit,)).fetchall()
         if self.used() <= max_bytes:
             front = list(itertools.takewhile(lambda row: row[0] <= aged and row[1] < before, front))
         if front:
+            upto = front[-1][:1]
             with _transaction(self._connection) as connection:
-                connection.execute("delete from events where id <= ?", (front[-1][0],))
-                connection.execute("delete from gaps where last <= ?", (front[-1][0],))
+                connection.execute(_KEEP_CURSORS, upto)
+                connection.execute("delete from events where id <= ?", upto)
+                connection.execute("delete from gaps where last <= ?", upto)
             self._connection.execute("pragma incremental_vacuum").fetchall()
         oldest: int | None = self._connection.execute("select min(id) from events").fetchone()[0]
-        return Pruned(len(front), oldest if oldest is not None else front[-1][0] + 1 if front else 1)
+        return Pruned(len(front), oldest or 1)
 
     def checkpoint(self) -> None:
         """Move what is in the write-ahead log to the file itself, which only then really shrinks."""
@@ -212,6 +226,23 @@ def open_or_replace(path: Path, fresh: Contents, known: Contents | None, suspect
     return attrs.evolve(opened, aside=aside, reason=reason)
 
 
+def survey(path: Path) -> Contents | None:
+    """What a log holds that cannot be opened for writing (where SQLite needs room even to read). None when that cannot
+    be said for certain: it was not closed in order, its end is in the write-ahead log. Raises LogVersionError."""
+    try:
+        wal = path.with_name(f"{path.name}-wal")
+        if wal.exists() and wal.stat().st_size:
+            return None
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            return Database(connection).contents() if _version(path, connection) else None
+        finally:
+            connection.close()
+    except WORLD as error:
+        fault(error)
+        return None
+
+
 def _open_with_contents(path: Path, fresh: Contents) -> Opened:
     database = open_database(path, fresh)
     try:
@@ -230,10 +261,7 @@ def open_database(path: Path, fresh: Contents) -> Database:
         # FULL: synced before a commit returns. A large write-ahead log means fewer checkpoints, each of them two syncs.
         for pragma in ("synchronous = full", "wal_autocheckpoint = 4096", f"journal_size_limit = {16 * 2**20}"):
             connection.execute(f"pragma {pragma}")
-        version = connection.execute("pragma user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise LogVersionError(f"{path} has log format {version}, this routerd knows {SCHEMA} and older")
-        if version == 0:
+        if _version(path, connection) == 0:
             _create(connection, fresh)
         if new:
             sync_directory(path.parent)
@@ -241,6 +269,13 @@ def open_database(path: Path, fresh: Contents) -> Database:
     except BaseException:
         connection.close()
         raise
+
+
+def _version(path: Path, connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("pragma user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise LogVersionError(f"{path} has log format {version}, this routerd knows {SCHEMA} and older")
+    return version
 
 
 def _touch(path: Path) -> bool:
@@ -264,7 +299,8 @@ def sync_directory(directory: Path) -> None:
 def _create(connection: sqlite3.Connection, fresh: Contents) -> None:
     if connection.execute("select count(*) from sqlite_master").fetchone() != (0,):
         raise Corrupt("it is a database, but not a log of routerd")
-    connection.execute("pragma auto_vacuum = incremental")  # Only possible before anything is written.
+    connection.execute(f"pragma page_size = {_PAGE}")  # This and the next: before anything is written.
+    connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma journal_mode = wal")
     with _transaction(connection):
         for statement in _TABLES.strip().split(";\n"):

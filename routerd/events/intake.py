@@ -34,7 +34,7 @@ class Intake:
 
     def resume(self, contents: Contents) -> None:
         """Go on where a log file ends."""
-        self.last_id = contents.last_id
+        self.last_id = contents.newest
         self.cursors = dict(contents.cursors)
         self._objects = {stored.ref: stored for stored in contents.objects}
 
@@ -48,16 +48,17 @@ class Intake:
         given = clean[-1][0] if clean else None
         objects: dict[Ref, StoredObject | None] = {}
         for ref, wanted in status.items():
-            before = self._objects.get(ref)
-            after = settled(before and before.status, wanted, now)
-            version = before.version if before and not ids else self.last_id + len(ids)
-            fields = changed_fields(ref, before.status if before else {}, after)
-            if before is None or fields:
-                event = status_changed(ref, before and before.status, after, fields, ids, given, now)
-                clean.append(legible(event))
-                version = self.last_id + len(clean)
-            elif after == before.status:
+            stored = self._objects.get(ref)
+            before = stored.status if stored is not None else None
+            after = settled(before, wanted, now)
+            if before == after:
                 continue
+            fields = changed_fields(ref, before or {}, after)
+            if stored is None or fields:
+                clean.append(legible(status_changed(ref, before, after, fields, ids, given, now)))
+                version = self.last_id + len(clean)
+            else:
+                version = ids[-1] if ids else stored.version
             objects[ref] = StoredObject(ref, after, version, now)
         objects.update(dict.fromkeys(gone))
         return self._accept(ids, clean, objects, now)
@@ -73,7 +74,7 @@ class Intake:
         stored = []
         for event, attributes in clean:
             self.last_id += 1
-            stored.append(StoredEvent(self.last_id, now, event, self._count(event, change.cursors)))
+            stored.append(StoredEvent(self.last_id, now, event, self._count(event)))
             change.rows.append(to_row(stored[-1], attributes))
         for ref, stored_object in objects.items():
             if stored_object is None:
@@ -82,7 +83,7 @@ class Intake:
                 self._objects[ref] = stored_object
         return Admission(ids, stored, change)
 
-    def _count(self, event: Event, cursors: dict[str, int]) -> int | None:
+    def _count(self, event: Event) -> int | None:
         """The event's number among those of its source."""
         if event.source is None:
             return None
@@ -90,8 +91,8 @@ class Intake:
         if name not in self._floors_known:
             self._floors_known.add(name)
             self.cursors[name] = max(self.cursors.get(name, 0), self._floor(name))
-        cursors[name] = self.cursors[name] = self.cursors[name] + 1
-        return cursors[name]
+        self.cursors[name] += 1
+        return self.cursors[name]
 
 
 def _resolved(event: Event, place: int, ids: tuple[int, ...], now: int) -> Event:

@@ -31,7 +31,7 @@ RECENT = 4096
 """Events kept in memory for readers that keep up."""
 STRETCH = 20_000
 """Ids that one question to the disk looks at: who asks for what is rare does not hold up the others."""
-PRUNED_AT_ONCE = 500
+PRUNED_AT_ONCE = 200
 
 EVERYTHING = Filter()
 DEFAULT_RETENTION = Retention()

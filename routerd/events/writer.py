@@ -25,6 +25,7 @@ from routerd.events.database import (
     fault,
     new_epoch,
     open_or_replace,
+    survey,
 )
 from routerd.events.intake import Admission, Intake
 from routerd.events.objects import Objects
@@ -63,7 +64,6 @@ class Group:
         self.events += admission.events
         self.change.rows += admission.change.rows
         self.change.objects.update(admission.change.objects)
-        self.change.cursors.update(admission.change.cursors)
 
 
 class Writer:
@@ -118,6 +118,9 @@ class Writer:
         trouble = await self._reopen()
         if trouble is not None:
             self._degrade(trouble.text)
+            contents: Contents | None = await self._run(survey, self._path, limiter=self._thread)
+            if contents is not None:
+                self._take_up(contents)
 
     def close(self) -> None:
         """Take nothing more; `serve` ends when the rest is written."""
@@ -269,7 +272,7 @@ class Writer:
         """Take up the file, or begin a new one with all that is known."""
         await trio.lowlevel.checkpoint()
         fresh = Contents(new_epoch(), objects=tuple(self._objects.all()), cursors=dict(self._intake.cursors))
-        known = Contents(self._epoch, newest=self._newest) if self._intake.last_id else None
+        known = Contents(self._epoch, newest=self._newest) if self._epoch or self._intake.last_id else None
         try:
             opened: Opened = await self._run(
                 open_or_replace, self._path, fresh, known, self._suspect, self._clock_ns(), limiter=self._thread
@@ -284,16 +287,18 @@ class Writer:
         return trouble
 
     def _adopt(self, opened: Opened) -> None:
-        contents = opened.contents
         self._database, self._suspect = opened.database, None
-        self._epoch, self._newest = contents.epoch, contents.newest
-        if self._intake.last_id == 0:
-            self._intake.resume(contents)
-            self._objects.apply({stored.ref: stored for stored in contents.objects})
-        self._opened(contents)
+        self._take_up(opened.contents)
         if opened.aside is not None:
             message = f"the event log was broken: {opened.reason}; it is kept as {opened.aside.name}"
             self._say("set-aside", message, {"path": str(opened.aside), "reason": opened.reason})
+
+    def _take_up(self, contents: Contents) -> None:
+        if not self._epoch and self._intake.last_id == 0:
+            self._intake.resume(contents)
+            self._objects.apply({stored.ref: stored for stored in contents.objects})
+        self._epoch, self._newest = contents.epoch, contents.newest
+        self._opened(contents)
 
     async def _release(self) -> None:
         await trio.lowlevel.checkpoint()
