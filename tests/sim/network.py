@@ -229,7 +229,7 @@ class Node:
     def state(self) -> str:
         return "none" if self.machine is None else type(self.machine.state).__name__
 
-    def outputs(self, kind: type[Any], since: float = 0.0) -> list[Any]:
+    def all(self, kind: type[Any], since: float = 0.0) -> list[Any]:
         """What was said of one kind, since a time."""
         return [output for at, output in self.said if isinstance(output, kind) and at >= since]
 

@@ -60,7 +60,7 @@ def test_killed_after_every_output(step: int) -> None:
     node.start()
     network.run(2400)
     if held is not None and since < 1490:
-        lost = [output for output in node.outputs(outputs.Lost, since) if output.reason != "nak"]
+        lost = [output for output in node.all(outputs.Lost, since) if output.reason != "nak"]
         assert lost == []
     assert node.address is not None
     assert network.violations() == []
@@ -118,7 +118,7 @@ def test_a_host_without_a_clock_asks_before_it_uses_an_old_lease() -> None:
     since = network.now
     node.start()
     assert node.address is None
-    assert node.outputs(outputs.Resumed, since) == []
+    assert node.all(outputs.Resumed, since) == []
     network.run(30)
     assert node.address == SERVICE.first
 

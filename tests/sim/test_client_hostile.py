@@ -59,7 +59,7 @@ def discovers(node: Node) -> list[float]:
 def test_twenty_minutes_and_then_honesty(name: str) -> None:
     network, hostile, node = hostile_from_the_start(name)
     assert (node.lease is not None) or name not in HARMLESS
-    assert (node.outputs(outputs.Bound) == []) or name not in USELESS
+    assert (node.all(outputs.Bound) == []) or name not in USELESS
     hostile.mode = None
     network.run_until_bound(RECOVERY)
     network.run(1)
@@ -78,7 +78,7 @@ def test_a_good_lease_under_a_server_gone_bad(name: str) -> None:
     hostile.mode = MODES[name]
     network.run(MINUTES * 60)
     if name in HARMLESS:
-        assert node.outputs(outputs.Lost) == []
+        assert node.all(outputs.Lost) == []
     hostile.mode = None
     network.run_until_bound(RECOVERY)
     assert hostile.server.violations == []
@@ -109,7 +109,7 @@ def test_naks_for_ever_slow_the_client_down() -> None:
 @pytest.mark.req("C13", "breaks")
 def test_the_words_of_a_nak_are_made_printable() -> None:
     _, _, node = hostile_from_the_start("nak-for-ever")
-    texts = {output.text for output in node.outputs(outputs.Nak)}
+    texts = {output.text for output in node.all(outputs.Nak)}
     assert len(texts) == 1
     assert all(text.isprintable() and text.startswith("no") for text in texts)
 
@@ -130,36 +130,36 @@ def test_after_a_minute_with_a_lease_naks_are_forgiven() -> None:
 @pytest.mark.req("C10", "breaks")
 def test_another_transaction_is_not_ours() -> None:
     _, _, node = hostile_from_the_start("wrong-xid")
-    dropped = {output.reason for output in node.outputs(Dropped)}
+    dropped = {output.reason for output in node.all(Dropped)}
     assert dropped == {"wrong-xid"}
 
 
 @pytest.mark.req("V4-28", "breaks")
 def test_another_mac_is_not_ours() -> None:
     _, _, node = hostile_from_the_start("wrong-chaddr")
-    assert node.outputs(Dropped)
-    assert node.outputs(outputs.Offered) == []
+    assert node.all(Dropped)
+    assert node.all(outputs.Offered) == []
 
 
 @pytest.mark.req("V4-22", "breaks")
 def test_another_client_identifier_is_not_ours() -> None:
     _, _, node = hostile_from_the_start("other-client-id")
-    assert node.outputs(outputs.Offered) == []
+    assert node.all(outputs.Offered) == []
 
 
 @pytest.mark.req("V4-10", "breaks")
 def test_a_grant_of_another_server_is_ignored() -> None:
     _, _, node = hostile_from_the_start("other-server-grants")
-    assert node.outputs(outputs.Offered)
-    assert node.outputs(outputs.Bound) == []
+    assert node.all(outputs.Offered)
+    assert node.all(outputs.Bound) == []
 
 
 @pytest.mark.req("V4-10", "breaks")
 def test_naks_of_a_stranger_are_counted_and_ignored() -> None:
     _, _, node = hostile_from_the_start("naks-of-a-stranger")
-    assert node.outputs(outputs.Nak) == []
-    assert len(node.outputs(outputs.Bound)) == 1
-    strangers = [output for output in node.outputs(Dropped) if output.packet.options.get(54) == STRANGER.packed]
+    assert node.all(outputs.Nak) == []
+    assert len(node.all(outputs.Bound)) == 1
+    strangers = [output for output in node.all(Dropped) if output.packet.options.get(54) == STRANGER.packed]
     assert strangers
 
 
@@ -168,8 +168,8 @@ def test_naks_of_a_stranger_are_counted_and_ignored() -> None:
 def test_answers_given_twice_count_once() -> None:
     _, _, node = hostile_from_the_start("twice")
     honest, _, other = hostile_from_the_start("from-elsewhere")
-    assert len(node.outputs(outputs.Offered)) == 1
-    assert len(node.outputs(outputs.Bound)) == 1
+    assert len(node.all(outputs.Offered)) == 1
+    assert len(node.all(outputs.Bound)) == 1
     assert [message.type for _, message in node.conduct.sent] == [message.type for _, message in other.conduct.sent]
     assert honest.violations() == []
 
@@ -183,9 +183,9 @@ def test_an_answer_from_another_address_and_port_is_an_answer() -> None:
 @pytest.mark.req("V4-12", "breaks")
 def test_what_nobody_asked_for_changes_nothing() -> None:
     _, _, node = hostile_from_the_start("unasked")
-    assert len(node.outputs(outputs.Bound)) == 1
-    assert node.outputs(outputs.Lost) == []
-    assert node.outputs(outputs.Nak) == []
+    assert len(node.all(outputs.Bound)) == 1
+    assert node.all(outputs.Lost) == []
+    assert node.all(outputs.Nak) == []
 
 
 @pytest.mark.req("V4-23", "breaks")
@@ -198,15 +198,15 @@ def test_forcerenew_without_a_key_is_ignored() -> None:
 @pytest.mark.req("V4-21", "breaks")
 def test_rapid_commit_that_was_not_asked_for_is_no_grant() -> None:
     _, _, node = hostile_from_the_start("hasty")
-    assert node.outputs(Dropped)
-    assert node.outputs(outputs.Bound) == []
+    assert node.all(Dropped)
+    assert node.all(outputs.Bound) == []
 
 
 @pytest.mark.req("V4-5", "breaks")
 @pytest.mark.parametrize("name", ["lease-0", "no-lease-time", "two-lease-times"])
 def test_no_lease_without_a_lease_time(name: str) -> None:
     _, _, node = hostile_from_the_start(name)
-    assert node.outputs(outputs.Bound) == []
+    assert node.all(outputs.Bound) == []
 
 
 @pytest.mark.req("V4-4", "breaks")
@@ -224,21 +224,21 @@ def test_t1_and_t2_that_make_no_sense_are_worked_out_anew(name: str) -> None:
     """Twenty minutes of a ten-minute lease: renewed at about half of it, never at once and never not at all."""
     _, _, node = hostile_from_the_start(name)
     sensible = name in ("t1-1", "t1-2", "t2-1", "t2-2")
-    assert 2 <= len(node.outputs(outputs.Extended)) <= (1200 if sensible else 5)
+    assert 2 <= len(node.all(outputs.Extended)) <= (1200 if sensible else 5)
 
 
 @pytest.mark.req("V4-29", "breaks")
 @pytest.mark.parametrize("name", [name for name in MODES if name.startswith("address-")])
 def test_addresses_that_nobody_can_have_are_not_offers(name: str) -> None:
     _, _, node = hostile_from_the_start(name)
-    assert node.outputs(outputs.Offered) == []
+    assert node.all(outputs.Offered) == []
 
 
 @pytest.mark.req("V4-29", "breaks")
 @pytest.mark.parametrize("name", ["server-zero", "server-limited-broadcast", "server-multicast"])
 def test_servers_that_nobody_can_be_are_not_servers(name: str) -> None:
     _, _, node = hostile_from_the_start(name)
-    assert node.outputs(outputs.Offered) == []
+    assert node.all(outputs.Offered) == []
 
 
 @pytest.mark.req("V4-17", "breaks")
@@ -296,6 +296,6 @@ def test_names_from_the_wire_are_names_or_nothing() -> None:
 @pytest.mark.req("V4-13", "breaks")
 def test_an_address_that_moves_with_every_grant_is_given_up_each_time() -> None:
     network, hostile, node = hostile_from_the_start("moving")
-    assert A("192.0.2.50") not in {output.lease.address.ip for output in node.outputs(outputs.Bound)}
+    assert A("192.0.2.50") not in {output.lease.address.ip for output in node.all(outputs.Bound)}
     hostile.mode = None
     network.run_until_bound(RECOVERY)

@@ -70,8 +70,8 @@ def test_sleep_past_t2_rebinds(network: Network, node: Node) -> None:
     node.sleep(500)
     since = network.now
     network.run(520)
-    assert [output.by for output in node.outputs(outputs.Extended, since)] == ["rebind"]
-    assert node.outputs(outputs.Send, since)[0].to == BROADCAST
+    assert [output.by for output in node.all(outputs.Extended, since)] == ["rebind"]
+    assert node.all(outputs.Send, since)[0].to == BROADCAST
 
 
 @pytest.mark.req("C2", "breaks")
@@ -167,14 +167,14 @@ def test_the_other_server_of_a_pair_takes_over_at_t2(network: Network, node: Nod
     replaced(first, silent=True)
     since = network.now
     network.run(700)
-    extended = node.outputs(outputs.Extended, since)
+    extended = node.all(outputs.Extended, since)
     assert [output.by for output in extended][:1] == ["rebind"]
     assert node.lease is not None
     assert node.lease.server_id == OTHER
-    assert [output.to for output in node.outputs(outputs.Send, since)][:2] == [SERVER, SERVER]
+    assert [output.to for output in node.all(outputs.Send, since)][:2] == [SERVER, SERVER]
     network.run(600)
-    assert node.outputs(outputs.Send)[-1].to == OTHER
-    assert node.outputs(outputs.Lost) == []
+    assert node.all(outputs.Send)[-1].to == OTHER
+    assert node.all(outputs.Lost) == []
     assert network.violations() == []
 
 
@@ -183,8 +183,8 @@ def test_a_stranger_without_authority_cannot_end_a_lease(network: Network, node:
     """A second server that knows nobody says NAK to whom it does not know; only at T2 anybody may."""
     network.serve(attrs.evolve(SERVICE, server_id=OTHER, first=A("192.0.2.60")), OTHER_MAC)
     network.run(3000)
-    assert node.outputs(outputs.Lost) == []
-    assert node.outputs(outputs.Nak) == []
+    assert node.all(outputs.Lost) == []
+    assert node.all(outputs.Nak) == []
 
 
 @pytest.mark.req("V4-31")
@@ -194,10 +194,10 @@ def test_a_server_that_is_switched_off_does_not_end_the_way_to_t2(network: Netwo
     network.segment.resolve = lambda address: None  # type: ignore[method-assign]
     since = network.now
     network.run(500)
-    sent = node.outputs(outputs.Send, since)
+    sent = node.all(outputs.Send, since)
     assert [output.to for output in sent if output.to != BROADCAST]
     assert story(node, since) == ["extended"]
-    assert node.outputs(outputs.Extended, since)[0].by == "rebind"
+    assert node.all(outputs.Extended, since)[0].by == "rebind"
 
 
 @pytest.mark.req("V4-11")
@@ -217,7 +217,7 @@ def test_a_new_dns_server_changes_the_lease_and_not_the_address(network: Network
     replaced(network.servers[0], options={**SERVICE.options, 6: addresses("198.51.100.53")})
     since = network.now
     network.run(400)
-    (changed,) = node.outputs(outputs.Changed, since)
+    (changed,) = node.all(outputs.Changed, since)
     assert changed.fields == ("dns_servers",)
     assert changed.lease.dns_servers == (A("198.51.100.53"),)
     assert story(node, since)[:1] == ["changed"]
@@ -315,12 +315,12 @@ def test_somebody_takes_our_address(network: Network, defend: str) -> None:
     for _ in range(3):
         thief.claim(A("192.0.2.50"), network.now)
         network.run(4)
-    conflicts = node.outputs(outputs.Conflict, since)
+    conflicts = node.all(outputs.Conflict, since)
     assert conflicts[0].defended
     assert conflicts[0].mac == OTHER_MAC
     if defend == "defend":
         assert node.address == A("192.0.2.50")
-        assert node.outputs(outputs.Lost) == []
+        assert node.all(outputs.Lost) == []
     else:
         assert story(node, since).count("lost conflict") == 1
         network.run(60)
@@ -366,7 +366,7 @@ def test_a_crash_is_not_the_end_of_a_lease_either(network: Network, node: Node) 
     node.start()
     network.run(30)
     assert story(node, since)[0] == "resumed"
-    assert node.outputs(outputs.Lost) == []
+    assert node.all(outputs.Lost) == []
 
 
 @pytest.mark.req("C4")
@@ -400,11 +400,11 @@ def test_an_operator_may_extend(network: Network, node: Node, command: object, b
     since = network.now
     node.tell(command)
     network.run(5)
-    assert [output.by for output in node.outputs(outputs.Extended, since)] == [by]
-    assert [output.ok for output in node.outputs(outputs.Finished, since)] == [True]
+    assert [output.by for output in node.all(outputs.Extended, since)] == [by]
+    assert [output.ok for output in node.all(outputs.Finished, since)] == [True]
     assert network.violations() == []
 
 
 def test_servers_share_one_mac_with_their_gateway(network: Network, node: Node) -> None:
     """What DNAv4 keeps is the gateway's own Ethernet address."""
-    assert {output.mac for output in node.outputs(outputs.GatewayKnown)} == {SERVER_MAC}
+    assert {output.mac for output in node.all(outputs.GatewayKnown)} == {SERVER_MAC}

@@ -31,8 +31,8 @@ def a_year(seed: int, days: int = 365) -> tuple[Network, Server, Node]:
 @pytest.mark.req("C10", "breaks")
 def test_a_year_with_a_third_of_all_frames_lost() -> None:
     first, server, node = a_year(3)
-    assert node.outputs(outputs.Lost) == []
-    renewals = [output for output in node.outputs(outputs.Extended) if output.by == "renew"]
+    assert node.all(outputs.Lost) == []
+    renewals = [output for output in node.all(outputs.Extended) if output.by == "renew"]
     assert 2000 < len(renewals) < 2920  # one in three hours, if every first question were answered
     assert server.violations == []
     assert first.transcript() == a_year(3)[0].transcript()
@@ -62,7 +62,7 @@ def test_short_leases_are_honoured_as_given(seconds: int) -> None:
     replaced(server, lease_time=seconds)
     node = network.client(conflict_detection="skip")
     network.run(600)
-    leases = [output.lease for output in node.outputs(outputs.Bound) + node.outputs(outputs.Extended)]
+    leases = [output.lease for output in node.all(outputs.Bound) + node.all(outputs.Extended)]
     assert leases
     assert all(lease.duration == pytest.approx(seconds) for lease in leases)
     assert server.violations == []
@@ -83,5 +83,6 @@ def test_a_renewal_that_brings_nothing_new_says_only_that() -> None:
     network.run(300)
     said = [output for _, output in node.said if isinstance(output, outputs.Extended | outputs.Changed)]
     assert [type(output).__name__ for output in said] == ["Extended", "Changed", "Extended"]
-    assert set(said[1].fields) >= {"routes", "gateway", "domain"}
-    assert node.outputs(outputs.Lost) == []
+    (changed,) = node.all(outputs.Changed)
+    assert set(changed.fields) >= {"routes", "gateway", "domain"}
+    assert node.all(outputs.Lost) == []

@@ -53,7 +53,7 @@ def test_every_minute_brings_what_was_announced(demo: Demo) -> None:
     assert "Extended rebind" in demo.between(180, 240 + LEASE_TIME / 2)
     assert "Conflict" in demo.between(240, 300)
     assert "Changed renew" in demo.between(300, 360)
-    assert {output.reason for output in demo.node.outputs(outputs.Lost)} == {"nak"}
+    assert {output.reason for output in demo.node.all(outputs.Lost)} == {"nak"}
     assert demo.isp.server.violations == []
 
 
@@ -80,14 +80,16 @@ def test_it_has_something_to_tell_at_least_once_a_minute(demo: Demo) -> None:
 
 
 def test_without_a_customer_it_tells_nothing_that_did_not_happen() -> None:
-    network, told = Network(1), []
+    network = Network(1)
+    told: list[str] = []
     Isp(network.timeline, network.segment, told.append).open(0.0)
     network.run(ROUND)
     assert not any("down" in sentence or "neighbour" in sentence for sentence in told)
 
 
 async def test_in_a_world(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
-    world, told = World(1), []
+    world = World(1)
+    told: list[str] = []
     nursery.start_soon(world.run)
     nursery.start_soon(run_isp, world, "isp", told.append)
     await trio.sleep(130)
