@@ -117,6 +117,7 @@ async def test_the_world_knows_which_addresses_the_router_has(host: SimulatedHos
     stage.add_link("wan0")
     stage.add_address("wan0", "192.0.2.10/24")
     index = host.world.link("wan0").index
+    assert (await host.observe()).addresses
     assert host.world.owns(index, IPv4Address("192.0.2.10"))
     assert not host.world.owns(index, IPv4Address("192.0.2.11"))
     assert not host.world.owns(index + 1, IPv4Address("192.0.2.10"))

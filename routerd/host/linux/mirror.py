@@ -84,13 +84,14 @@ class Mirror:
         return [AddressChanged(before, present=False)]
 
     def _new_routes(self, routes: list[Route], replaces: bool) -> list[Notice]:
-        notices: list[Notice] = []
-        if replaces and routes:
-            spot = (routes[0].destination, routes[0].metric)
-            replaced = [route for route in self._routes if (route.destination, route.metric) == spot]
-            self.doubtful |= len(replaced) > 1
-            notices = self._gone([route for route in replaced if route not in routes])
-        return notices + self._come(routes)
+        if not (replaces and routes):
+            return self._come(routes)
+        spot = (routes[0].destination, routes[0].metric)
+        others = [old for old in self._routes if (old.destination, old.metric) == spot and old not in routes]
+        if len(others) > 1:
+            self.doubtful = True
+            return self._come(routes)
+        return [*self._gone(others), *self._come(routes)]
 
     def _come(self, routes: Iterable[Route]) -> list[Notice]:
         new = [route for route in routes if route not in self._routes]
