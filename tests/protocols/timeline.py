@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,6 +22,15 @@ class Said:
     output: Any
 
 
+@attrs.frozen
+class Told:
+    """One input, when it came, and how many outputs answered it."""
+
+    at: float
+    event: Any
+    answers: int
+
+
 class Timeline:
     """Drives `machine` from time `now` on. Its Ticks come in time unless a test lets them come late."""
 
@@ -28,12 +38,12 @@ class Timeline:
         self.machine = machine
         self.now = now
         self.said: list[Said] = []
-        self.inputs: list[Said] = []
+        self.told: list[Told] = []
 
     def feed(self, event: object) -> list[Any]:
         """What the machine answers to an input now."""
         outputs: list[Any] = self.machine.handle(event, self.now)
-        self.inputs.append(Said(self.now, event))
+        self.told.append(Told(self.now, event, len(outputs)))
         self.said += [Said(self.now, output) for output in outputs]
         return outputs
 
@@ -87,7 +97,7 @@ def only(kind: type[T], outputs: list[Any]) -> T:
 
 def gaps(times: list[float]) -> list[float]:
     """The distances between moments."""
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
 def snapshot(thing: object) -> object:
@@ -95,7 +105,9 @@ def snapshot(thing: object) -> object:
     if isinstance(thing, random.Random):
         return thing.getstate()
     if attrs.has(type(thing)):
-        return type(thing), [(f.name, snapshot(getattr(thing, f.name))) for f in attrs.fields(type(thing)) if f.name != "out"]
+        return type(thing), [
+            (f.name, snapshot(getattr(thing, f.name))) for f in attrs.fields(type(thing)) if f.name != "out"
+        ]
     if type(thing).__module__.startswith("routerd") and hasattr(thing, "__dict__"):
         return type(thing), [(name, snapshot(value)) for name, value in vars(thing).items()]
     return thing

@@ -49,7 +49,9 @@ class Scene(Timeline):
 
     machine: Client
 
-    def __init__(self, seed: int = 1, remembered: Remembered | None = None, now: float = 1000.0, **settings: Any) -> None:
+    def __init__(
+        self, seed: int = 1, remembered: Remembered | None = None, now: float = 1000.0, **settings: Any
+    ) -> None:
         settings.setdefault("client_id", CLIENT_ID)
         super().__init__(Client(Settings(**settings), random.Random(seed), remembered), now)
 
@@ -137,7 +139,7 @@ class Scene(Timeline):
     def requesting(self, **offer: Any) -> Scene:
         self.selecting()
         self.offer(**offer)
-        assert isinstance(self.state, states.Requesting)
+        self.until_state(states.Requesting, 10)
         return self
 
     def probing(self, **ack: Any) -> Scene:

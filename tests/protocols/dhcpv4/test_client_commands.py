@@ -46,9 +46,7 @@ def test_an_unanswered_command_before_t1_leaves_everything_as_it_was(command: ob
     assert len(scene.sent_at(REQUEST)) == 2
 
 
-@pytest.mark.parametrize(
-    ("state", "command"), [("renewing", Renew()), ("renewing", Rebind()), ("rebinding", Rebind())]
-)
+@pytest.mark.parametrize(("state", "command"), [("renewing", Renew()), ("renewing", Rebind()), ("rebinding", Rebind())])
 def test_an_unanswered_command_after_t1_leaves_the_asking_on(state: str, command: object) -> None:
     scene: Scene = getattr(Scene(), state)()
     scene.run(5)

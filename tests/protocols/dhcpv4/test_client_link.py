@@ -89,7 +89,7 @@ def test_a_link_that_flaps_all_the_time_keeps_its_lease_and_the_peace() -> None:
 def test_timers_run_on_during_a_flap() -> None:
     scene = Scene().bound()
     lease = scene.machine.lease
-    assert lease is not None and lease.t1 is not None  # noqa: PT018
+    assert lease is not None and lease.t1 is not None
     scene.run(lease.t1 - scene.now - 1)
     scene.feed(LinkDown())
     scene.run(2)
@@ -133,7 +133,9 @@ def test_a_flap_while_nothing_is_confirmed() -> None:
 
 @pytest.mark.req("C14")
 @pytest.mark.parametrize(
-    "link", [attrs.evolve(LINK, mac=bytes.fromhex("0200000000aa")), attrs.evolve(LINK, ifindex=9)], ids=["mac", "ifindex"]
+    "link",
+    [attrs.evolve(LINK, mac=bytes.fromhex("0200000000aa")), attrs.evolve(LINK, ifindex=9)],
+    ids=["mac", "ifindex"],
 )
 @pytest.mark.parametrize("state", ["selecting", "requesting", "probing", *HELD])
 def test_another_identity_of_the_link_begins_anew_as_the_same_client(state: str, link: LinkUp) -> None:
@@ -200,7 +202,7 @@ def test_the_gateway_confirms_after_a_flap_and_t1_has_passed() -> None:
     scene = Scene().bound()
     scene.arp(gateway_answer())
     lease = scene.machine.lease
-    assert lease is not None and lease.t1 is not None  # noqa: PT018
+    assert lease is not None and lease.t1 is not None
     scene.feed(LinkDown())
     scene.run(lease.t1 - scene.now + 60)
     scene.feed(LINK)

@@ -28,7 +28,7 @@ REQUEST, DISCOVER = MessageType.REQUEST, MessageType.DISCOVER
 
 
 def trusted(**how: object) -> Scene:
-    return Scene(remembered=remembered(**how), **{}).started()  # type: ignore[arg-type]
+    return Scene(remembered=remembered(**how)).started()  # type: ignore[arg-type]
 
 
 @pytest.mark.req("V4-30")
@@ -43,7 +43,11 @@ def test_a_trusted_lease_is_resumed_and_asked_about_in_both_ways_at_once() -> No
     assert Option.SERVER_ID not in request.message.options
     question = only(outputs.SendArp, said)
     assert question.to == GATEWAY_MAC
-    assert (question.packet.op, question.packet.sender_ip, question.packet.target_ip) == (ArpOp.REQUEST, ADDRESS, SERVER)
+    assert (question.packet.op, question.packet.sender_ip, question.packet.target_ip) == (
+        ArpOp.REQUEST,
+        ADDRESS,
+        SERVER,
+    )
     assert scene.machine.lease == resumed.lease
     assert scene.machine.listens == {"dhcpv4", "arp"}
 

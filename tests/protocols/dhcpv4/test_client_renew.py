@@ -36,7 +36,14 @@ def test_t1_and_t2_are_at_half_and_seven_eighths_with_some_fuzz() -> None:
 @pytest.mark.req("V4-3", "breaks")
 @pytest.mark.parametrize(
     ("t1", "t2", "expected"),
-    [(600, 900, 600), (0, 900, 1800), (900, 900, 1800), (900, 600, 1800), (3600, 3700, 1800), (INFINITE, INFINITE, 1800)],
+    [
+        (600, 900, 600),
+        (0, 900, 1800),
+        (900, 900, 1800),
+        (900, 600, 1800),
+        (3600, 3700, 1800),
+        (INFINITE, INFINITE, 1800),
+    ],
 )
 def test_t1_of_the_server_if_it_makes_sense(t1: int, t2: int, expected: int) -> None:
     scene = Scene().requesting()
