@@ -1,0 +1,44 @@
+"""Fixtures: a bench with its API served on real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from routerd.api.serve import serve_api, serve_daemon
+from tests.api.router import Bench, Puppet, open_bench
+
+
+@attrs.frozen
+class Served:
+    """What is served, and where. `wan` is the daemon behind the socket `daemon`."""
+
+    bench: Bench
+    wan: Puppet
+    main: str
+    status: str
+    daemon: str
+    nursery: trio.Nursery
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_bench(tmp_path) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def served(bench: Bench, tmp_path: Path) -> AsyncIterator[Served]:
+    main, status, daemon = (str(tmp_path / name) for name in ("routerd.sock", "status.sock", "wan.sock"))
+    wan = bench.daemons["dhcpv4-client/wan"]
+    assert isinstance(wan, Puppet)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_api, bench, main_path=main, status_path=status, group="no-such-group"))
+        await nursery.start(partial(serve_daemon, bench, wan, daemon, group="no-such-group"))
+        yield Served(bench, wan, main, status, daemon, nursery)
+        nursery.cancel_scope.cancel()
