@@ -51,7 +51,7 @@ class Limits:
     idle: float = 120
     """Between requests."""
     read: float = 10
-    """For the head of a request, from its first byte, and again for its body."""
+    """For a whole request, from its first byte."""
     answer: float = inf
     """From the end of a request to the end of its answer."""
     send: float = 20
@@ -277,8 +277,8 @@ class Connection:
             self._finish()
         elif type(event) is Updated:
             self._phase = _Phase.IDLE if event.idle else _Phase.READING
-            if event.idle:
-                self._time()
+            if event.idle and not self._protocol.connection.trailing_data[0]:
+                self._time()  # the reader waits; with a further request at hand it would not, and does it itself
 
     def _finish(self) -> None:
         """No more answers. A client that is still sending is heard out for a moment: closing at once could take the
