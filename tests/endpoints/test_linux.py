@@ -192,6 +192,22 @@ async def test_two_links_never_cross(lab: Lab) -> None:
             assert await hear(other_end) == dhcp(b"to other")
 
 
+@pytest.mark.req("C14", "breaks")
+async def test_a_link_on_top_of_another_keeps_its_frames(lab: Lab) -> None:
+    upper = bytes.fromhex("020000000077")
+    lab.router.ip("link", "add", "upper0", "link", "wan0", "address", upper.hex(":"), "type", "macvlan")
+    lab.router.ip("link", "set", "upper0", "up")
+    async with (
+        ENDPOINTS.open_packet(lab.wan.index, "wan0", "dhcpv4", PLAIN) as tap,
+        ENDPOINTS.open_packet(socket.if_nametoindex("upper0"), "upper0", "dhcpv4", PLAIN) as upper_tap,
+    ):
+        with lab.wan.end() as end, trio.fail_after(5):
+            await end.send(dhcp(b"upper", target_mac=upper))
+            await end.send(dhcp(b"lower", target_mac=lab.wan.mac))
+            assert payload_of(await tap.receive()) == b"lower"
+            assert payload_of(await upper_tap.receive()) == b"upper"
+
+
 async def dhcp_heard(end: trio.socket.SocketType) -> frame.Encapsulated:
     """The next datagram for a DHCPv4 server that leaves the router here."""
     while True:
