@@ -12,7 +12,7 @@ from itertools import pairwise
 from routerctl.__main__ import COMPLETE, VERBS, module_of, options
 from routerctl.client import Client, default_run_dir, entries, part
 from routerctl.errors import Exit, Failure
-from routerctl.kinds import DAEMON_DIRECTORIES, reference
+from routerctl.kinds import DAEMON_DIRECTORIES, canonical, reference
 from routerctl.output import clean
 from routerctl.resources import listed, phase_of, reference_of
 from routerctl.subjects import WORDS
@@ -61,7 +61,7 @@ _routerctl() {{
     local candidate
     for candidate in "${{(@f)$(routerctl {COMPLETE} -- "${{(@)words[2,CURRENT]}}" 2>/dev/null | cut -f1)}}"; do
         [[ -n $candidate ]] || continue
-        if [[ $candidate == *[=/] ]]; then compadd -S '' -- "$candidate"; else compadd -- "$candidate"; fi
+        if [[ $candidate == *[=/] ]]; then compadd -U -S '' -- "$candidate"; else compadd -U -- "$candidate"; fi
     done
 }}
 if [[ $funcstack[1] == _routerctl ]]; then _routerctl "$@"; else compdef _routerctl routerctl; fi
@@ -91,7 +91,8 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
 def complete(argv: list[str]) -> Exit:
     """Print `candidate TAB help` for the last of the words, which may be empty."""
     words = argv[1:] or [""]
-    typed = words[-1].lower()
+    kind, slash, name = words[-1].partition("/")
+    typed = (words[-1].lower(), f"{canonical(kind)}{slash}{name}".lower())
     try:
         for candidate, about in candidates(words[:-1], words[-1]):
             if candidate.lower().startswith(typed):

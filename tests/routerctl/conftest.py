@@ -44,6 +44,7 @@ def routerd(run_dir: Path) -> Iterator[Routerd]:
 def ctl(run_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Inside:
     """Runs routerctl in this process: the same code, exit codes and output, without a new interpreter each time."""
     monkeypatch.setenv("ROUTERD_RUN_DIR", os.fspath(run_dir))
+    monkeypatch.setattr("routerctl.client.BACKOFF", (0.001,) * 4)
     return Inside(capsys)
 
 

@@ -65,6 +65,8 @@ class Routerd:
         self.requests: list[tuple[str, str, str, dict[str, list[str]], Any]] = []
         """Socket, method, path, query, body of each request so far."""
         self.grown = threading.Condition()
+        self.daemon_polls: list[int] = []
+        """Cursors from which events of daemons were asked for."""
         self.polling = 0
         """Long polls that wait now."""
         self._servers: list[socketserver.UnixStreamServer] = []
@@ -280,6 +282,11 @@ class Routerd:
         with self.grown:
             assert self.grown.wait_for(lambda: self.polling, 20)
 
+    def await_daemon_poll(self, after: int) -> None:
+        """Return when somebody has asked for what follows that event of a daemon."""
+        with self.grown:
+            assert self.grown.wait_for(lambda: after in self.daemon_polls, 20)
+
     @property
     def _newest(self) -> int:
         return self.events[-1]["id"] if self.events else self.oldest - 1
@@ -314,6 +321,8 @@ class Routerd:
             return 200, {"cursor": str(len(events)), "events": events[-1:]}
         after = int(query["since"][0])
         with self.grown:
+            self.daemon_polls.append(after)
+            self.grown.notify_all()
             self.grown.wait_for(lambda: len(events) > after or not self.up, 30)
         return (200, {"cursor": str(len(events)), "events": events[after:]}) if self.up else b""
 
