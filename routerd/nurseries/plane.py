@@ -13,7 +13,6 @@ from routerd.controllers.meter import Meter
 from routerd.events.log import Log
 from routerd.events.types import Status
 
-LAG_INTERVAL = 1.0
 LAG_LIMIT = 5.0
 """Seconds by which the event loop may be late before /livez fails: systemd's watchdog would act on no less."""
 
@@ -76,9 +75,9 @@ class RouterPlane:
             "sockets": 2 + len(self.daemons),
         }
 
-    async def run_gauge(self) -> None:
-        """Measure the event loop's lateness, for ever."""
+    async def run_gauge(self, interval: float) -> None:
+        """Measure the event loop's lateness every `interval` seconds, for ever."""
         while True:
-            due = trio.current_time() + LAG_INTERVAL
+            due = trio.current_time() + interval
             await trio.sleep_until(due)
             self._lag = trio.current_time() - due

@@ -52,6 +52,8 @@ class Options:
     run_dir: Path
     state_dir: Path
     group: str = "routerd"
+    gauge_interval: float = 1.0
+    """Seconds between two looks at the event loop's lateness. A simulated year wants few of them."""
 
 
 async def run_router(
@@ -78,7 +80,7 @@ async def run_router(
         root = Root(options, system, log, await begin_generation(log, router, str(options.config), ROUTERD))
         await outer.start(run_signals, root.end, root.reload)
         outer.start_soon(run_logbook, log)
-        outer.start_soon(root.plane.run_gauge)
+        outer.start_soon(root.plane.run_gauge, options.gauge_interval)
         async with trio.open_nursery() as sockets:
             await root.hello()
             await sockets.start(root.serve)

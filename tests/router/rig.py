@@ -1,0 +1,150 @@
+"""A whole router on a simulated host under a fake clock: world, provider, `run_router`, and what a test asks of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from routerd.config import load
+from routerd.endpoints.simulated import SimulatedEndpoints
+from routerd.events.log import Log, inline, open_log
+from routerd.events.types import Ref, StoredEvent
+from routerd.host.simulated import SimulatedHost, open_host
+from routerd.nurseries.root import Options, run_router
+from routerd.nurseries.system import System
+from routerd.sim.arp_neighbour import Neighbour
+from routerd.sim.dhcpv4_server import Server, Settings, addresses
+from routerd.sim.dhcpv4_station import Dhcpv4Station
+from routerd.sim.world import World
+
+CLIENT = Ref("DHCPv4Client", "wan")
+GATEWAY, GATEWAY_MAC = IPv4Address("203.0.113.1"), bytes.fromhex("02005e711301")
+LINE = "line"
+
+WAN = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {name: wan}
+      spec: {ifname: eth0}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DHCPv4Client
+      metadata: {name: wan}
+      spec: {interface: wan%s}
+"""
+
+
+def document(*resources: str) -> str:
+    """A configuration with these resources."""
+    head = "apiVersion: routerd.net/v1alpha1\nkind: Router\nmetadata: {name: test}\nspec:\n  resources:\n"
+    return head + "".join(resources)
+
+
+def provider(lease_time: int = 3600, **changes: Any) -> Settings:
+    """An ordinary provider."""
+    settings = Settings(
+        server_id=GATEWAY,
+        subnet=IPv4Network("203.0.113.0/24"),
+        first=IPv4Address("203.0.113.50"),
+        last=IPv4Address("203.0.113.99"),
+        lease_time=lease_time,
+        options={3: GATEWAY.packed, 6: addresses("203.0.113.53")},
+    )
+    return attrs.evolve(settings, **changes)
+
+
+@attrs.define(eq=False)
+class Rig:
+    """See the module. `world`, `host`, `server` outlive the router's lives: `live` runs one of them."""
+
+    directory: Path
+    seed: int = 0
+    config: str = attrs.field(factory=lambda: document(WAN % ""))
+    world: World = attrs.field(init=False)
+    host: SimulatedHost = attrs.field(init=False)
+    server: Server = attrs.field(init=False)
+    neighbour: Neighbour = attrs.field(init=False)
+    log: Log | None = attrs.field(init=False, default=None)
+    lives: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.world = World(self.seed)
+
+    @property
+    def config_path(self) -> Path:
+        return self.directory / "router.yaml"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.directory / "state"
+
+    @asynccontextmanager
+    async def surroundings(self, lease_time: int = 3600, links: tuple[str, ...] = ("eth0",)) -> AsyncIterator[None]:
+        """The world with a provider on the first link; time runs while this is open."""
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self.server = Server(provider(lease_time))
+        segment = self.world.segment(LINE)
+        Dhcpv4Station(segment, GATEWAY_MAC, GATEWAY, self.server)
+        Neighbour(segment, GATEWAY_MAC, [GATEWAY])
+        self.neighbour = Neighbour(segment, bytes.fromhex("02005e7113ee"), defends=True)
+        for number, name in enumerate(links):
+            self.world.add_link(name, LINE if number == 0 else f"segment {number}")
+        async with open_host(self.world) as self.host, trio.open_nursery() as nursery:
+            nursery.start_soon(self.world.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[None]:
+        """One life of the router, ended as by SIGTERM's cancellation."""
+        self.lives += 1
+        self.config_path.write_text(self.config)
+        run_dir = self.directory / f"run{self.lives}"
+        run_dir.mkdir()
+        options = Options(self.config_path, run_dir, self.state_dir, gauge_interval=86400.0)
+        rng = random.Random(f"{self.seed} {self.lives}")
+        system = System(self.host, SimulatedEndpoints(self.world), run_sync=inline, rng=rng)
+        router = load(self.config, str(self.config_path))
+        up = trio.Event()
+        async with trio.open_nursery() as nursery:
+
+            async def run() -> None:
+                await run_router(options, router, system, ready=up.set)
+
+            nursery.start_soon(run)
+            await up.wait()
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def events(self) -> list[StoredEvent]:
+        """Every event on disk, read when no router runs."""
+        async with open_log(self.state_dir / "routerd.db", run_sync=inline) as log:
+            page = await log.read(0, limit=10**9)
+        return list(page.events)
+
+    def addresses(self, ifname: str = "eth0") -> list[str]:
+        """The IPv4 addresses of a link, as the host has them."""
+        index = self.world.link(ifname).index
+        return [str(a.address) for a in self.host.snapshot().addresses if a.link == index and a.address.version == 4]
+
+    def routes(self) -> list[str]:
+        """Our own routes."""
+        return [f"{r.destination} via {r.gateway}" for r in self.host.snapshot().routes if r.ours]
+
+
+async def until(holds: Callable[[], bool], within: float = 300.0) -> None:
+    """Wait in virtual time until `holds()`. Fails after `within` seconds."""
+    with trio.fail_after(within):
+        while not holds():  # noqa: ASYNC110  (what a test waits for has no event of its own)
+            await trio.sleep(0.05)
+
+
+def topics(events: list[StoredEvent], prefix: str = "routerd.dhcpv4.client.") -> list[str]:
+    """The topics of a prefix, without it, in order."""
+    return [e.event.topic.removeprefix(prefix) for e in events if e.event.topic.startswith(prefix)]
