@@ -5,6 +5,7 @@ Faults of the world (a full disk, a torn file) leave here as exceptions that `fa
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -126,13 +127,16 @@ class Transaction:
 
 
 class Database:
-    """The writer's connection."""
+    """The writer's connection to the file at `path`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path, self._file = path, path.stat().st_ino
         self._connection = connection
 
     def write(self, change: Transaction) -> None:
         """All of it is on disk when this returns, none of it when it raises."""
+        if self._path.stat().st_ino != self._file:  # SQLite would go on writing to a file that nobody finds again.
+            raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(self._path))
         with _transaction(self._connection) as connection:
             connection.executemany(INSERT, change.rows)
             connection.executemany("insert or replace into sources values (?, ?)", change.cursors.items())
@@ -235,7 +239,7 @@ def survey(path: Path) -> Contents | None:
             return None
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
-            return Database(connection).contents() if _version(path, connection) else None
+            return Database(path, connection).contents() if _version(path, connection) else None
         finally:
             connection.close()
     except WORLD as error:
@@ -265,7 +269,7 @@ def open_database(path: Path, fresh: Contents) -> Database:
             _create(connection, fresh)
         if new:
             sync_directory(path.parent)
-        return Database(connection)
+        return Database(path, connection)
     except BaseException:
         connection.close()
         raise

@@ -27,6 +27,7 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file = 0
 
     def ascending(self, after: int, upto: int, where: Filter, limit: int) -> Stretch:
         """The first `limit` matching events with `after` < id <= `upto`."""
@@ -68,7 +69,12 @@ class History:
             raise Corrupt(f"an event that is none: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
+        """The connection, to the file that is at `path` now: a broken one is set aside under our feet."""
+        file = self._path.stat().st_ino
+        if self._connection is not None and file != self._file:
+            self.close()
         if self._connection is None:
+            self._file = file
             self._connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
             )
