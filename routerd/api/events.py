@@ -56,12 +56,13 @@ async def serve_events(call: Call) -> Response:
     where = filter_of(call)
     if STREAMED in call.request.headers.get("Accept", "") and call.request.method == "GET":
         return await _stream(call, where)
+    log, epoch = call.plane.log, call.plane.log.epoch
     page = await _page(call, where, call.query["since"])
     if call.query["tail"] is None and call.query["wait"] and not page.events:
         page = await _awaited(call, where, page)
-    if page.epoch != call.plane.log.epoch:
-        raise stale(call.plane.log, call.plane.log.oldest - 1)
-    cursor = call.plane.log.format_cursor(page.cursor)
+    if not epoch == page.epoch == log.epoch:
+        raise stale(log, log.oldest - 1)
+    cursor = log.format_cursor(page.cursor)
     wire = to_wire(EventsAnswer(epoch=page.epoch, events=(), cursor=cursor, **_horizon(page)))
     wire["events"] = [stored_event(one) for one in page.events]
     return answer(encode(wire), X_Routerd_Cursor=cursor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,9 +33,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-@pytest.fixture
-async def served(bench: Bench, tmp_path: Path) -> AsyncIterator[Served]:
-    main, status, daemon = (str(tmp_path / name) for name in ("routerd.sock", "status.sock", "wan.sock"))
+@asynccontextmanager
+async def serving(bench: Bench, directory: Path) -> AsyncIterator[Served]:
+    """The API of a bench, with its sockets in `directory`."""
+    main, status, daemon = (str(directory / name) for name in ("routerd.sock", "status.sock", "wan.sock"))
     wan = bench.daemons["dhcpv4-client/wan"]
     assert isinstance(wan, Puppet)
     async with trio.open_nursery() as nursery:
@@ -42,3 +44,9 @@ async def served(bench: Bench, tmp_path: Path) -> AsyncIterator[Served]:
         await nursery.start(partial(serve_daemon, bench, wan, daemon, group="no-such-group"))
         yield Served(bench, wan, main, status, daemon, nursery)
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def served(bench: Bench, tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(bench, tmp_path) as served:
+        yield served
