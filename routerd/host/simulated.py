@@ -178,8 +178,7 @@ class SimulatedHost:
 
     def put_route(self, route: Route) -> None:
         """Add it, or replace the one with the same destination and metric."""
-        if route.destination.version == 6 and not route.metric:
-            route = attrs.evolve(route, metric=1024)
+        route = _as_kept(route)
         self._check(route)
         if route not in self._routes:
             self._drop(old for old in self._routes if _spot(old) == _spot(route))
@@ -187,7 +186,7 @@ class SimulatedHost:
 
     def remove_route(self, route: Route) -> None:
         """Remove it, if it is there."""
-        self._drop(old for old in self._routes if old == route)
+        self._drop(old for old in self._routes if old == _as_kept(route))
 
     def _check(self, route: Route) -> None:
         if route.kind != "unicast":
@@ -256,6 +255,11 @@ def _connected(address: Address) -> Route:
     version = address.address.version
     source = address.address.ip if version == 4 else None
     return Route(address.address.network, address.link, metric=_KERNEL_METRIC[version], source=source, ours=False)
+
+
+def _as_kept(route: Route) -> Route:
+    """As the kernel keeps it: an IPv6 route without a metric has one."""
+    return attrs.evolve(route, metric=1024) if route.destination.version == 6 and not route.metric else route
 
 
 def _spot(route: Route) -> tuple[IPv4Network | IPv6Network, int]:

@@ -66,7 +66,7 @@ def open_priority_ear(name: str, priority: int) -> Iterator[trio.socket.SocketTy
     """Hears what leaves by a link of this namespace with this priority (SO_PRIORITY), which becomes the PCP of a VLAN
     tag: a program in the kernel looks at `__sk_buff.priority`, since nothing else shows it (bpf(2))."""
     with _ear(name) as channel:
-        program = _load_priority_filter(priority)
+        program = load_priority_filter(priority)
         try:
             channel.setsockopt(socket.SOL_SOCKET, 50, program)  # SO_ATTACH_BPF
         finally:
@@ -74,7 +74,8 @@ def open_priority_ear(name: str, priority: int) -> Iterator[trio.socket.SocketTy
         yield trio.socket.from_stdlib_socket(channel)
 
 
-def _load_priority_filter(priority: int) -> int:
+def load_priority_filter(priority: int) -> int:
+    """The descriptor of such a program. Raises PermissionError for the root of a user namespace."""
     instructions = b"".join(
         struct.pack("=BBhi", code, registers, offset, operand)
         for code, registers, offset, operand in (

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Protocol, TypeVar
 
+import attrs
 import pytest
 import trio
 
@@ -468,13 +469,14 @@ async def test_an_ipv6_address_and_a_route_by_a_link_local_gateway(stage: Stage)
         link = await ready(stage, host)
         own = Address(link.index, ip_interface("2001:db8::10/64"))
         route = Route(ip_network("::/0"), link.index, ip_address("fe80::1"), metric=100)
-        for change in (PutAddress(own), PutAddress(own), PutRoute(route), PutRoute(route)):
+        unmeasured = Route(ip_network("2001:db8:1::/48"), link.index, ip_address("fe80::1"))
+        for change in (PutAddress(own), PutAddress(own), PutRoute(route), PutRoute(route), PutRoute(unmeasured)):
             await host.apply(change)
         snapshot = await host.observe()
         assert addresses_of(snapshot, link) == [own]
         connected = Route(ip_network("2001:db8::/64"), link.index, metric=256, ours=False)
-        assert set(routes_of(snapshot, link, 6)) == {connected, route}
-        for removal in (RemoveRoute(route), RemoveAddress(own)):
+        assert set(routes_of(snapshot, link, 6)) == {connected, route, attrs.evolve(unmeasured, metric=1024)}
+        for removal in (RemoveRoute(route), RemoveRoute(unmeasured), RemoveAddress(own)):
             await host.apply(removal)
         snapshot = await host.observe()
         assert (addresses_of(snapshot, link), routes_of(snapshot, link, 6)) == ([], [])

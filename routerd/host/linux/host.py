@@ -104,9 +104,8 @@ class LinuxHost:
 async def open_host(receive_buffer: int = 4 << 20) -> AsyncIterator[LinuxHost]:
     """The host that this thread's network namespace is. `receive_buffer` in octets: what the kernel keeps for us
     while we are busy; a route takes about 700. Raises OSError."""
-    with netlink.open_monitor(
-        messages.GROUPS, receive_buffer
-    ) as monitor:  # before we read, so that nothing falls between
+    with netlink.open_monitor(messages.GROUPS, receive_buffer) as monitor:
+        # Only now we read, so that no change falls between.
         clock = LinuxClock()
         host = LinuxHost(clock, Mirror(await _read(partial(_everything, clock=clock))))
         async with trio.open_nursery() as nursery:
