@@ -525,6 +525,9 @@ class DHCPv4Daemon:
         return status_of(self._client.state, self._client.lease, self._released, around)
 
     def _write(self, events: Sequence[Event], status: Status, act: FileAct | None = None) -> None:
+        """A client that is going to be started again says nothing new of itself: its address stays meanwhile (X-4)."""
+        if self._phase == "Draining":
+            status = self._status or status
         if events or act is not None or status != self._status:
             self._status = status
             self._scribe.say(Entry(events, status, act))

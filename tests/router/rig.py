@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -101,8 +102,8 @@ class Rig:
             nursery.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def live(self) -> AsyncIterator[None]:
-        """One life of the router, ended as by SIGTERM's cancellation."""
+    async def live(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """One life of the router, ended as by SIGTERM's cancellation. Gives what SIGHUP calls."""
         self.lives += 1
         self.config_path.write_text(self.config)
         run_dir = self.directory / f"run{self.lives}"
@@ -119,7 +120,12 @@ class Rig:
 
             nursery.start_soon(run)
             await up.wait()
-            yield
+
+            async def hang_up() -> None:
+                signal.raise_signal(signal.SIGHUP)
+                await trio.lowlevel.checkpoint()
+
+            yield hang_up
             nursery.cancel_scope.cancel()
 
     async def events(self) -> list[StoredEvent]:

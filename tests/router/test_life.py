@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from routerd.host import AddressChanged, Notice
 from tests.router.rig import WAN, Rig, document, provider, topics, until
 
 LEASED = "203.0.113.50/24"
@@ -122,3 +123,44 @@ async def test_an_interface_renamed_and_made_again_with_another_mac(rig: Rig, au
     said = topics(await rig.events())
     assert said.count("lease.bound") == 2
     assert not rig.server.violations
+
+
+@pytest.mark.req("V4-33")
+async def test_a_changed_declaration_restarts_the_client_without_touching_the_address(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
+    async with rig.surroundings(), rig.host.watch() as notices, rig.live() as root_reload:
+        await until(lambda: DEFAULT in rig.routes())
+        rig.config_path.write_text(document(WAN % ", hostname: other"))
+        await root_reload()
+        await trio.sleep(60)
+        assert rig.addresses() == [LEASED]
+    removed = [n for n in _taken(notices) if isinstance(n, AddressChanged) and not n.present]
+    assert removed == []
+    said = topics(await rig.events())
+    assert said.count("discover.sent") == 1
+    assert said.count("lease.resumed") == 1
+
+
+async def test_a_faulty_configuration_at_reload_keeps_the_old_one_and_says_so(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
+    async with rig.surroundings(), rig.live() as root_reload:
+        await until(lambda: DEFAULT in rig.routes())
+        rig.config_path.write_text(document(WAN % ", hostnam: other"))
+        await root_reload()
+        await trio.sleep(5)
+        assert rig.routes() == [DEFAULT]
+    [rejected] = [e.event for e in await rig.events() if e.event.topic == "routerd.configuration.rejected"]
+    assert "hostnam" in rejected.attributes["errors"]
+    assert rejected.severity == "error"
+
+
+def _taken(notices: trio.MemoryReceiveChannel[Notice]) -> list[Notice]:
+    """What has been noticed so far."""
+    seen = []
+    while True:
+        try:
+            seen.append(notices.receive_nowait())
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return seen
