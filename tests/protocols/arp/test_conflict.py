@@ -65,6 +65,16 @@ def test_three_probes_and_two_announcements_in_their_times() -> None:
     assert max(distances) - min(distances) > 0.8
 
 
+@pytest.mark.req("ARP-1", "breaks")
+def test_what_others_say_of_others_changes_no_time() -> None:
+    quiet, noisy = watch(), watch()
+    for _ in range(2000):
+        only(Dropped, noisy.feed(attrs.evolve(CLAIM, sender_ip=IPv4Address("192.0.2.77"))))
+        noisy.run(0.01)
+    quiet.run(20)
+    assert noisy.times(ArpPacket) == quiet.times(ArpPacket)
+
+
 @pytest.mark.req("ARP-2")
 def test_what_a_probe_is() -> None:
     timeline = watch()

@@ -5,10 +5,12 @@ from typing import Any
 import attrs
 import pytest
 
+from routerd.protocols.dhcpv4 import wire
 from routerd.protocols.dhcpv4.inputs import Received
 from routerd.protocols.dhcpv4.message import ANY, BROADCAST, Message, MessageType, Op
 from routerd.protocols.dhcpv4.options import Option
 from routerd.protocols.machine import Dropped
+from routerd.protocols.malformed import Malformed
 from tests.protocols.dhcpv4.scene import CLIENT_ID, LINK, OTHER_SERVER, THIEF, IPv4Address, Scene, u32
 from tests.protocols.timeline import only, snapshot
 
@@ -60,6 +62,18 @@ def test_the_baseline_is_obeyed(state: str, kind: MessageType) -> None:
     before = scene.state
     assert not any(isinstance(output, Dropped) for output in scene.feed(event))
     assert scene.state != before
+
+
+@pytest.mark.req("V4-26")
+@pytest.mark.req("V4-26", "breaks")
+def test_a_bootp_reply_never_becomes_a_message() -> None:
+    scene, event = obeyed("selecting", OFFER)
+    octets = wire.encode(event.message)
+    sound = wire.decode(octets)
+    assert isinstance(sound, Message)
+    assert wire.decode(octets.replace(bytes((53, 1, 2)), bytes(3))) == Malformed("no-message-type")
+    scene.feed(attrs.evolve(event, message=sound))
+    assert scene.sent[-1].type is MessageType.REQUEST
 
 
 @pytest.mark.req("V4-28", "breaks")
