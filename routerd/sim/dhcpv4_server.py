@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 import attrs
 
 from routerd.protocols.dhcpv4.message import ANY, BROADCAST, SERVER_PORT, Message, MessageType, Op
+from routerd.sim.dhcpv4_leases import Binding, Leases
 from routerd.sim.dhcpv4_rules import (
     CLIENT_ID,
     LEASE_TIME,
@@ -89,21 +90,6 @@ class Settings:
 
 
 @attrs.frozen
-class Binding:
-    """What the server knows of a client. `until`: of the offer when not `leased`, else of the lease (inf: for ever);
-    a `released` or expired binding is remembered, so that the client may have its address again."""
-
-    address: IPv4Address
-    until: float
-    leased: bool
-    released: bool = False
-
-    def active(self, now: float) -> bool:
-        """Whether nobody else may have the address."""
-        return not self.released and now < self.until
-
-
-@attrs.frozen
 class Reply:
     """An answer, and where it goes: IP destination and Ethernet destination (RFC 2131 §4.1). `octets`, if there are
     any, are sent in place of the message: for those who do not say what a message can hold."""
@@ -117,17 +103,19 @@ class Reply:
 
 
 class Server:
-    """One server. `bindings` may be shared by servers that are one service (a failover pair)."""
+    """One server. `leases` may be shared by servers that are one service (a failover pair)."""
 
-    def __init__(self, settings: Settings, bindings: dict[bytes, Binding] | None = None) -> None:
+    def __init__(self, settings: Settings, leases: Leases | None = None) -> None:
         self.settings = settings
-        self.bindings: dict[bytes, Binding] = {} if bindings is None else bindings
-        self.declined: dict[IPv4Address, float] = {}
+        self.leases = Leases() if leases is None else leases
         self.violations: list[Violation] = []
         self.heard: Counter[MessageType] = Counter()
         self.said: Counter[MessageType] = Counter()
         self._identities: dict[bytes, bytes | None] = {}
-        self._offers: dict[bytes, dict[int, IPv4Address]] = {}
+        self._open: dict[bytes, Binding] = {}
+        """Offers that may be taken up."""
+        self._offers: dict[bytes, dict[int, set[IPv4Address]]] = {}
+        """All offers that were ever made, by client and xid."""
 
     def receive(self, message: Message, source: IPv4Address, destination: IPv4Address, now: float) -> list[Reply]:
         """Take one message of a client; `source` and `destination` of its IP header."""
@@ -166,7 +154,7 @@ class Server:
         if offers and message.type is MessageType.REQUEST and self._chosen(message):
             if message.xid not in offers:
                 yield "REQUEST does not have the xid of an OFFER (table 5)"
-            elif _requested(message) != offers[message.xid]:
+            elif _requested(message) not in offers[message.xid]:
                 yield "REQUEST asks for another address than was offered (§4.3.2)"
 
     # What clients say (RFC 2131 §4.3.1 to §4.3.5)
@@ -179,10 +167,8 @@ class Server:
             yield self._commit(message, address, now, rapid=True)
             return
         client = _client(message)
-        known = self.bindings.get(client)
-        if not (known and known.leased and known.active(now) and known.address == address):
-            self.bindings[client] = Binding(address, now + OFFER_TIME, leased=False)
-        self._offers.setdefault(client, {})[message.xid] = address
+        self._open[client] = Binding(address, now + OFFER_TIME)
+        self._offers.setdefault(client, {}).setdefault(message.xid, set()).add(address)
         yield self._reply(message, MessageType.OFFER, address)
 
     def _request(self, message: Message, destination: IPv4Address, now: float) -> Iterator[Reply]:
@@ -195,50 +181,46 @@ class Server:
                 yield from self._extend(message, now, asked_us=state == "RENEWING")
 
     def _selecting(self, message: Message, now: float) -> Iterator[Reply]:
+        client, address = _client(message), _requested(message)
         if not self._chosen(message):
-            binding = self.bindings.get(_client(message))
-            if binding is not None and not binding.leased:
-                del self.bindings[_client(message)]
-            return
-        address = _requested(message)
-        known = self.bindings.get(_client(message))
-        if known is not None and known.address == address and self._free(address, message, now):
+            self._open.pop(client, None)
+        elif address is not None and address in self._known(client) and self._free(address, client, now):
             yield self._commit(message, address, now)
         else:
             yield self._nak(message, "that address was not offered to you")
 
     def _init_reboot(self, message: Message, now: float) -> Iterator[Reply]:
-        address = _requested(message)
-        known = self.bindings.get(_client(message))
+        client, address = _client(message), _requested(message)
+        lease = self.leases.of(client)
         if address is None:
             return
         if address not in self.settings.subnet:
             if self.settings.authoritative:
                 yield self._nak(message, "wrong network")
-        elif known is not None and known.leased:
-            if known.address == address and self._free(address, message, now):
+        elif lease is not None:
+            if lease.address == address and self._free(address, client, now):
                 yield self._commit(message, address, now)
             else:
                 yield self._nak(message, "that address is not yours")
 
     def _extend(self, message: Message, now: float, *, asked_us: bool) -> Iterator[Reply]:
-        address = message.ciaddr
-        known = self.bindings.get(_client(message))
-        mine = known is not None and known.leased and known.address == address
-        if mine and self._free(address, message, now):
+        client, address = _client(message), message.ciaddr
+        lease = self.leases.of(client)
+        mine = lease is not None and lease.address == address
+        if mine and self._free(address, client, now):
             yield self._commit(message, address, now)
         elif mine or (self.settings.authoritative and (asked_us or address in self.settings.subnet)):
             yield self._nak(message, "that address is not yours any more")
 
     def _decline(self, message: Message, now: float) -> None:
         if self._chosen(message) and (address := _requested(message)) is not None:
-            self.declined[address] = now + DECLINE_TIME
-            self.bindings.pop(_client(message), None)
+            self.leases.decline(_client(message), address, now + DECLINE_TIME)
+            self._open.pop(_client(message), None)
 
     def _release(self, message: Message) -> None:
-        known = self.bindings.get(_client(message))
-        if known is not None and known.address == message.ciaddr and self._chosen(message):
-            self.bindings[_client(message)] = attrs.evolve(known, released=True)
+        lease = self.leases.of(_client(message))
+        if lease is not None and lease.address == message.ciaddr and self._chosen(message):
+            self.leases.release(_client(message))
 
     # Addresses
 
@@ -246,33 +228,30 @@ class Server:
         """Whether option 54 names us."""
         return message.options.get(SERVER_ID) == self.settings.server_id.packed
 
-    def _free(self, address: IPv4Address | None, message: Message, now: float) -> bool:
+    def _known(self, client: bytes) -> list[IPv4Address]:
+        """The addresses that the client has, had, or was offered."""
+        return [known.address for known in (self.leases.of(client), self._open.get(client)) if known is not None]
+
+    def _free(self, address: IPv4Address, client: bytes, now: float) -> bool:
         """Whether this client may have the address."""
-        if address is None or not self.settings.serves(address) or now < self.declined.get(address, now):
-            return False
-        client = _client(message)
-        own = self.bindings.get(client)
-        if own is not None and own.address == address and own.active(now):
-            return True  # nobody else can have it then
-        others = (other for owner, other in self.bindings.items() if owner != client and other.address == address)
-        return not any(other.active(now) for other in others)
+        offers = (offer for other, offer in self._open.items() if other != client and offer.address == address)
+        return (
+            self.settings.serves(address)
+            and self.leases.available(address, client, now)
+            and not any(offer.active(now) for offer in offers)
+        )
 
     def _pick(self, message: Message, now: float) -> IPv4Address | None:
         """RFC 2131 §4.3.1: the present or last address, else the wanted one, else a new one, else the stalest."""
-        known = self.bindings.get(_client(message))
-        for wish in (known.address if known else None, _requested(message)):
-            if self._free(wish, message, now):
-                return wish
-        used = {own.address for own in self.bindings.values()}
-        new = (address for address in self.settings.pool() if address not in used)
-        stale = sorted((own.until, own.address) for own in self.bindings.values() if not own.active(now))
-        idle = itertools.chain(new, (address for _, address in stale))
-        return next((address for address in idle if self._free(address, message, now)), None)
+        client, wanted = _client(message), _requested(message)
+        wishes = [*self._known(client), *([wanted] if wanted is not None else [])]
+        candidates = itertools.chain(wishes, self.leases.unused_first(self.settings.pool(), now))
+        return next((address for address in candidates if self._free(address, client, now)), None)
 
     def _commit(self, message: Message, address: IPv4Address, now: float, *, rapid: bool = False) -> Reply:
         endless = self.settings.lease_time == INFINITE
-        until = math.inf if endless else now + self.settings.lease_time
-        self.bindings[_client(message)] = Binding(address, until, leased=True)
+        self.leases.grant(_client(message), address, math.inf if endless else now + self.settings.lease_time)
+        self._open.pop(_client(message), None)
         return self._reply(message, MessageType.ACK, address, rapid=rapid)
 
     # Replies (RFC 2131 table 3)

@@ -10,7 +10,8 @@ import attrs
 import trio
 
 from routerd.sim.arp_neighbour import Neighbour
-from routerd.sim.dhcpv4_server import Binding, Server, Settings, addresses, names, routes
+from routerd.sim.dhcpv4_leases import Binding
+from routerd.sim.dhcpv4_server import Server, Settings, addresses, names, routes
 from routerd.sim.dhcpv4_station import Dhcpv4Station
 from routerd.sim.ethernet import Segment
 from routerd.sim.timeline import Timeline
@@ -121,7 +122,7 @@ class Isp:
 
     def _lease(self, now: float) -> Binding | None:
         """A lease that somebody has now."""
-        return next((own for own in self.server.bindings.values() if own.leased and own.active(now)), None)
+        return next(iter(self.server.leases.active(now)), None)
 
 
 def _list(packed: bytes) -> str:

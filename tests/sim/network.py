@@ -80,14 +80,14 @@ class Network:
         return self.now - began
 
     def serve(self, settings: ServerSettings = SERVICE, mac: bytes = SERVER_MAC, **shared: Any) -> Server:
-        """An honest server; `bindings` shares the database of another."""
+        """An honest server; `leases` shares the database of another."""
         server = Server(settings, **shared)
         Dhcpv4Station(self.segment, mac, settings.server_id, server)
         self.servers.append(server)
         return server
 
     def serve_hostile(self, settings: ServerSettings = SERVICE) -> Hostile:
-        """A server that may be made hostile by its `mode`."""
+        """A server that may be made hostile by its `mode`; it is not among the honest `servers`."""
         hostile = Hostile(Server(settings), random.Random(self.rng.random()), None)
         Dhcpv4Station(self.segment, SERVER_MAC, settings.server_id, hostile)
         return hostile
@@ -107,8 +107,8 @@ class Network:
     def check_end(self, lease: Lease, client_id: bytes) -> None:
         """No client may use an address for longer than an honest server has given it away for (V4-2)."""
         for server in self.servers:
-            own = server.bindings.get(client_id)
-            if server.settings.server_id == lease.server_id and own and own.leased and own.address == lease.address.ip:
+            own = server.leases.of(client_id)
+            if server.settings.server_id == lease.server_id and own and own.address == lease.address.ip:
                 assert (lease.expires_at or math.inf) <= own.until + EPSILON, (
                     "the client's lease ends after the server's"
                 )
@@ -138,6 +138,7 @@ class Node:
     def __init__(self, network: Network, number: int, isolated: bool, settings: dict[str, Any]) -> None:
         self.network = network
         self.mac = bytes.fromhex("02005e01") + number.to_bytes(2)
+        self.ifindex = 1
         settings.setdefault("client_id", b"\xff\x00\x00\x00\x01\x00\x03\x00\x01" + self.mac)
         self.settings = Settings(**settings)
         self.conduct = Conduct()
@@ -191,6 +192,13 @@ class Node:
         self._port.up = True
         self._link_up(now)
 
+    def replug(self, mac: bytes | None = None) -> None:
+        """The interface is deleted and made anew, with another index; with another MAC if one is given."""
+        self.tell(inputs.LinkGone())
+        self.ifindex += 1
+        self.mac = self._port.mac = mac or self.mac
+        self.plug()
+
     def sleep(self, seconds: float) -> None:
         """The host is suspended: it hears nothing and does nothing; what it was told it finds out when it wakes."""
         self.asleep = True
@@ -236,7 +244,7 @@ class Node:
     # The kernel
 
     def _link_up(self, now: float | None = None) -> None:
-        self.tell(inputs.LinkUp(1, self.mac, 1500), now)
+        self.tell(inputs.LinkUp(self.ifindex, self.mac, 1500), now)
 
     def _end(self) -> None:
         self.machine = None

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import random
 from ipaddress import IPv4Address as A
+from typing import Any
 
+import attrs
 import pytest
 
 from routerd.protocols.dhcpv4 import inputs
 from routerd.protocols.machine import Start
-from routerd.sim.dhcpv4_server import addresses
+from routerd.sim.dhcpv4_hostile import MODES
+from routerd.sim.dhcpv4_server import Server, addresses
 from routerd.sim.ethernet import PERFECT, Faults
 from tests.sim.network import SERVICE, Network, Node, replaced
 
 PATIENCE = 900
 """Seconds for everybody to get a lease from a fair world: the longest wait after NAKs, and then some."""
+SECOND_MAC = bytes.fromhex("02005e000202")
 POOLS = ((A("192.0.2.50"), A("192.0.2.99")), (A("192.0.2.150"), A("192.0.2.199")))
 
 
@@ -28,8 +32,10 @@ class Life:
     def __init__(self, seed: int) -> None:
         self.rng = rng = random.Random(seed)
         self.network = Network(seed, self._faults())
-        self.server = self.network.serve()
-        replaced(self.server, lease_time=rng.choice((30, 60, 120, 600)), rapid_commit=rng.random() < 0.3)
+        self.hostile = self.network.serve_hostile() if rng.random() < 0.3 else None
+        self.server = self.network.serve() if self.hostile is None else self.hostile.server
+        self.second = self._second_server()
+        self._both(lease_time=rng.choice((30, 60, 120, 600)), rapid_commit=rng.random() < 0.3)
         if rng.random() < 0.8:
             self.network.gateway()
         self.thief = self.network.gateway()
@@ -54,6 +60,23 @@ class Life:
             corruption=some[4],
         )
 
+    def _second_server(self) -> Server:
+        """The other half of a pair, a stranger on the same wire, or nobody but the first."""
+        settings = attrs.evolve(SERVICE, server_id=A("192.0.2.2"))
+        match self.rng.randrange(4):
+            case 0:
+                return self.network.serve(settings, SECOND_MAC, leases=self.server.leases)
+            case 1:
+                first, last = A("192.0.2.200"), A("192.0.2.220")
+                stranger = attrs.evolve(settings, first=first, last=last, authoritative=False)
+                return self.network.serve(stranger, SECOND_MAC)
+            case _:
+                return self.server
+
+    def _both(self, **changes: Any) -> None:
+        replaced(self.server, **changes)
+        replaced(self.second, **changes)
+
     def live(self, blows: int) -> None:
         """So many blows of fate, about one in forty seconds."""
         for _ in range(blows):
@@ -64,7 +87,8 @@ class Life:
         """A fair world again, and everybody running in it."""
         self.network.segment.faults = PERFECT
         self.thief.addresses.clear()
-        replaced(self.server, silent=False)
+        self._turn_honest()
+        self._both(silent=False)
         self.network.run(2000)  # everybody is awake then
         for node in self.network.nodes:
             node.crash_after = None
@@ -97,18 +121,32 @@ class Life:
     def _sleep(self) -> None:
         self._node().sleep(self.rng.choice((5, 60, 400, 2000)) * self.rng.random())
 
+    def _replug(self) -> None:
+        node = self._node()
+        node.replug(self.rng.choice((None, b"\x02" + self.rng.randbytes(5))))
+
     def _silence(self) -> None:
-        replaced(self.server, silent=not self.server.settings.silent)
+        server = self.rng.choice((self.server, self.second))
+        replaced(server, silent=not server.settings.silent)
+
+    def _turn_hostile(self) -> None:
+        if self.hostile is not None:
+            self.hostile.mode = MODES[self.rng.choice(sorted(MODES))]
+
+    def _turn_honest(self) -> None:
+        if self.hostile is not None:
+            self.hostile.mode = None
 
     def _move_pool(self) -> None:
         first, last = self.rng.choice(POOLS)
-        replaced(self.server, first=first, last=last)
+        if self.second.leases is self.server.leases:
+            self._both(first=first, last=last)
 
     def _change_dns(self) -> None:
-        replaced(self.server, options={**SERVICE.options, 6: addresses(f"192.0.2.{self.rng.randrange(1, 9)}")})
+        self._both(options={**SERVICE.options, 6: addresses(f"192.0.2.{self.rng.randrange(1, 9)}")})
 
     def _forget_everything(self) -> None:
-        self.server.bindings.clear()
+        self.server.leases.forget()
 
     def _restart(self) -> None:
         node = self._node()
@@ -144,7 +182,8 @@ class Life:
         self.thief.addresses.clear()
 
     BLOWS = (
-        _unplug, _plug, _plug, _flap, _sleep, _silence, _silence, _move_pool, _change_dns, _forget_everything,
+        _unplug, _plug, _plug, _flap, _sleep, _replug, _silence, _silence, _move_pool, _change_dns,
+        _forget_everything, _turn_hostile, _turn_honest,
         _restart, _reboot, _crash, _stop, _command, _steal, _leave_alone, _leave_alone,
     )  # fmt: skip
 

@@ -163,7 +163,7 @@ def test_a_storm_of_flaps(network: Network, node: Node) -> None:
 @pytest.mark.req("V4-10")
 def test_the_other_server_of_a_pair_takes_over_at_t2(network: Network, node: Node) -> None:
     first = network.servers[0]
-    network.serve(attrs.evolve(SERVICE, server_id=OTHER), OTHER_MAC, bindings=first.bindings)
+    network.serve(attrs.evolve(SERVICE, server_id=OTHER), OTHER_MAC, leases=first.leases)
     replaced(first, silent=True)
     since = network.now
     network.run(700)
@@ -388,7 +388,7 @@ def test_an_operator_may_release(network: Network, node: Node) -> None:
     network.run(60)
     assert (node.address, node.disk) == (None, b"")
     assert server.heard[MessageType.RELEASE] == 1
-    assert not any(own.active(network.now) for own in server.bindings.values())
+    assert server.leases.active(network.now) == []
     node.tell(Start())
     network.run(60)
     assert node.address == A("192.0.2.50")

@@ -192,7 +192,7 @@ def test_renewing_extends_the_lease_and_unicasts_the_answer(talk: Conversation) 
     (ack,) = talk.unicast(1800, said(MessageType.REQUEST, xid=2, ciaddr=address))
     assert (ack.message.type, ack.message.yiaddr, ack.message.ciaddr) == (MessageType.ACK, address, address)
     assert (ack.to, ack.mac) == (address, MAC)
-    assert talk.server.bindings[ID].until == 1800 + 3600
+    assert [lease.until for lease in talk.server.leases.active(1800)] == [1800 + 3600]
     assert talk.rules() == []
 
 
@@ -219,7 +219,7 @@ def test_who_has_no_authority_says_nothing_of_strangers() -> None:
 def test_servers_of_one_service_know_each_others_leases() -> None:
     first = Server(SETTINGS)
     address = Conversation(first).lease()
-    second = Server(attrs.evolve(SETTINGS, server_id=A("192.0.2.2")), bindings=first.bindings)
+    second = Server(attrs.evolve(SETTINGS, server_id=A("192.0.2.2")), leases=first.leases)
     (ack,) = second.receive(said(MessageType.REQUEST, xid=2, ciaddr=address), address, BROADCAST, 3200)
     assert ack.message.options[54] == A("192.0.2.2").packed
 
@@ -235,7 +235,7 @@ def test_a_declined_address_is_not_given_again(talk: Conversation) -> None:
 def test_a_released_address_may_be_had_by_others_and_again(talk: Conversation) -> None:
     address = talk.lease()
     assert talk.unicast(1, said(MessageType.RELEASE, xid=2, wanted=None, ciaddr=address, o54=SERVER.packed)) == []
-    assert not talk.server.bindings[ID].active(2)
+    assert talk.server.leases.active(2) == []
     assert talk.lease(3, xid=3) == address
     assert talk.rules() == []
 
@@ -245,7 +245,7 @@ def test_inform_is_told_everything_but_a_lease(talk: Conversation) -> None:
     assert (ack.message.type, ack.message.yiaddr, ack.to) == (MessageType.ACK, ANY, A("192.0.2.9"))
     assert not {51, 58, 59} & set(ack.message.options)
     assert 6 in ack.message.options
-    assert talk.server.bindings == {}
+    assert talk.server.leases.of(ID) is None
 
 
 def test_rapid_commit_only_between_two_who_want_it(talk: Conversation) -> None:
@@ -270,7 +270,7 @@ def test_where_an_offer_goes(talk: Conversation, broadcast: bool, to: A, mac: by
 def test_an_infinite_lease_never_ends(talk: Conversation) -> None:
     talk.server.settings = attrs.evolve(SETTINGS, lease_time=0xFFFFFFFF, t1=None, t2=None)
     address = talk.lease()
-    assert talk.server.bindings[ID].active(1e12)
+    assert talk.server.leases.active(1e12)
     (ack,) = talk.broadcast(1e9, said(MessageType.REQUEST, xid=2, o50=address.packed))
     assert ack.message.options[51] == b"\xff\xff\xff\xff"
     assert not {58, 59} & set(ack.message.options)
