@@ -9,6 +9,7 @@ from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import DAEMON_DIRECTORIES, daemon_directory, daemons_in, did_you_mean, split_reference
 from routerctl.output import clean
+from routerctl.resources import BOOKKEEPING
 from routerctl.times import parse_duration, span
 
 TYPE_CHECKING = False
@@ -106,6 +107,8 @@ class _Watch:
     def _told(self, page: Object) -> None:
         self._cursor = str(page.get("cursor") or self._cursor)
         for event in entries(page, "events"):
+            if str(event.get("type")).startswith(BOOKKEEPING):
+                continue
             self._doing = str(event.get("message") or event.get("reason") or event.get("type"))
             if not self._out.progresses:
                 self._out.note(f"waiting: {self._doing}  {span(time.monotonic() - self._started)}")

@@ -6,7 +6,7 @@ from routerctl.client import entries
 from routerctl.errors import Exit, Failure
 from routerctl.feed import POLL, Feed
 from routerctl.kinds import canonical, reference
-from routerctl.resources import ALL, suggested
+from routerctl.resources import ALL, RECENT, suggested
 from routerctl.subjects import SUBJECT_OF, WORDS, View
 
 TYPE_CHECKING = False
@@ -124,7 +124,7 @@ def _asked(text: str, subject: str) -> str:
 
 
 def _query(subject: str, args: Namespace, form: str) -> Query:
-    events = args.events_limit if args.events_limit is not None else {"table": 1, "name": 0}.get(form, 10)
+    events = args.events_limit if args.events_limit is not None else {"table": RECENT, "name": 0}.get(form, 10)
     query = [("events-limit", str(events))] if subject == "resources" else []
     limit = str(args.limit) if args.limit is not None else ALL if subject == "resources" else ""
     query += [("limit", limit)] if limit else []

@@ -12,10 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from routerctl.client import Client, Object
 
+BOOKKEEPING = ("routerd.resource.status.changed", "routerd.daemon.command.", "routerd.api.")
+"""Topics that follow from other events, or from ourselves."""
+RECENT = 8
+"""Events of a resource among which one that tells why should be."""
 ALL = "100000"
 """The limit that is none: left to itself, routerd stops at 100."""
 
 _GATEWAYS = ("defaultGateway", "gateway")
+_SUBJECTS = ("interface", "ifname", "address", "destination", "target", "topic", "zone", "key")
 _FACTS = ("currentAddress", "currentPrefix", "addresses", "address", "destination", "ifname", "device")
 
 
@@ -61,7 +66,7 @@ def summary(resource: Object) -> str:
     """Its phase and what matters beside it: `Bound 192.0.2.10/24 via 192.0.2.1`, `Pending LinkAbsent wan0`."""
     status = part(resource, "status")
     words = [phase_of(resource)]
-    if (reason := status.get("reason")) and role(words[0]) != "good":
+    if (reason := status.get("reason")) and reason != words[0] and role(words[0]) != "good":
         words += [str(reason)]
     fact = next((key for key in _FACTS if status.get(key)), "")
     words += [address_of(status) if fact == "currentAddress" else cell(status[fact])] if fact else []
@@ -70,13 +75,18 @@ def summary(resource: Object) -> str:
 
 
 def brief_spec(resource: Object) -> str:
-    """The spec on one line: `interface=wan useDNS=yes`."""
-    return " ".join(f"{key}={cell(value)}" for key, value in part(resource, "spec").items())
+    """What its spec is about, on one line: `interface=wan`, `destination=10.0.0.0/8`. `describe` has all of it."""
+    spec = part(resource, "spec")
+    keys = [key for key in _SUBJECTS if spec.get(key)] or list(spec)[:2]
+    return " ".join(f"{key}={cell(spec[key])}" for key in keys)
 
 
 def newest_event(resource: Object) -> Object:
-    """The newest of the events that came with it; empty when none did."""
-    return max(entries(resource, "events"), key=lambda event: number(event, "id"), default={})
+    """The newest of the events that came with it, rather one that tells why than one that keeps the books; empty when
+    none did."""
+    events = entries(resource, "events")
+    telling = [event for event in events if not str(event.get("type")).startswith(BOOKKEEPING)]
+    return max(telling or events, key=lambda event: number(event, "id"), default={})
 
 
 def last_happened(resource: Object, now: float) -> str:

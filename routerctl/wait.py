@@ -10,7 +10,7 @@ from routerctl.feed import POLL, Feed
 from routerctl.health import readiness
 from routerctl.kinds import reference
 from routerctl.output import clean
-from routerctl.resources import address_of, described, reference_of
+from routerctl.resources import RECENT, address_of, described, reference_of
 from routerctl.times import parse_duration, span
 from routerctl.wanted import Wanted, blocker
 
@@ -33,6 +33,8 @@ CONDITIONS = "phase=P, condition=T, deleted, jsonpath=PATH=VALUE, or ready (rout
 TIMEOUT = "60s"
 RECHECK = 2.0
 """Seconds after which readiness is asked again: not all of it is told by events."""
+GRACE = 1.0
+"""Seconds that the last look may take beyond the timeout."""
 KNOCK = 0.2
 """Seconds between tries to find routerd at all."""
 
@@ -48,7 +50,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Look, say what keeps it, sleep until something happens to it, look again."""
     started = time.monotonic()
     deadline = started + parse_duration(args.timeout or TIMEOUT)
-    client.deadline, client.patient = deadline, False
+    client.deadline, client.patient = deadline + GRACE, False
     watched = _Routerd(client, args) if args.target == "routerd" else _Resource(client, args)
     pulse = _Pulse(client, watched.concerns)
     said = ""
@@ -123,7 +125,7 @@ class _Resource:
 
     def _read(self) -> Object | None:
         try:
-            return part(described(self._client, self.name, 1), "resource")
+            return part(described(self._client, self.name, RECENT), "resource")
         except Failure as failure:
             if failure.code is Exit.NOT_FOUND and any(one.text == "deleted" for one in (*self._wanted, *self._or_fail)):
                 return None

@@ -70,6 +70,7 @@ def test_progress_is_told_line_by_line_in_a_pipe(routerd: Routerd, slow: threadi
     with running(routerd.run_dir, "renew", "DHCPv4Client/wan") as program:
         routerd.await_daemon_poll(after=1)
         routerd.daemon_event("dhcpv4-client/wan", "routerd.dhcpv4.client.renew.sent", "REQUEST sent to 192.0.2.1")
+        routerd.daemon_event("dhcpv4-client/wan", "routerd.daemon.command.received", "renew was asked for")
         assert program.note().startswith("waiting: REQUEST sent to 192.0.2.1  ")
         routerd.daemon_event("dhcpv4-client/wan", "routerd.dhcpv4.client.renew.failed", "no answer, next try soon")
         assert program.note().startswith("waiting: no answer, next try soon  ")
