@@ -39,6 +39,7 @@ def extended(station: Station, state: Renewing | Rebinding, message: Message, no
     lease = _renewed(station, state.exchange, old, message, now)
     if lease is not None:
         station.enter(Bound(lease))
+        station.neighbours.follow(lease)
         _say_extended(station, old, lease, "renew" if isinstance(state, Renewing) else "rebind")
         station.finish(True, f"{lease.server_id} extended {lease.address.ip}")
 

@@ -76,6 +76,10 @@ class Neighbours:
         )
         self._test.handle(Start(), now)
 
+    def follow(self, lease: Lease) -> None:
+        """The lease under watch was extended; its gateway may be another one now."""
+        self._lease = lease
+
     def leave(self) -> None:
         """No address is ours any more."""
         self._detector = self._test = self._lease = None

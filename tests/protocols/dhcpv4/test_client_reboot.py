@@ -310,7 +310,15 @@ def test_the_gateway_is_learnt_beside_the_announcements() -> None:
     assert len(asked) == 2
     assert only(outputs.GatewayKnown, scene.arp(gateway_answer())).mac == GATEWAY_MAC
     assert scene.arp(gateway_answer()) == []
+    assert only(Dropped, scene.arp(gateway_answer(address=OTHER_SERVER))).reason == "irrelevant"
     scene.feed(LinkDown())
     scene.run(1)
     question = only(outputs.SendArp, scene.feed(LINK))
     assert question.to == GATEWAY_MAC
+
+
+def test_a_gateway_that_came_with_a_renewal_is_learnt_too() -> None:
+    scene = Scene().renewing()
+    scene.ack(options={Option.ROUTER: OTHER_SERVER.packed})
+    known = only(outputs.GatewayKnown, scene.arp(gateway_answer(address=OTHER_SERVER)))
+    assert known.address == OTHER_SERVER
