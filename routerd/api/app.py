@@ -148,7 +148,7 @@ async def _check_role(operation: Operation, doorway: Doorway, client: Client) ->
     if role >= operation.role:
         why, hint = "the status socket is for observing only", f"use {doorway.main_path}"
     else:
-        why = f"user {client.peer.uid} is {role}, and this takes {operation.role}"
+        why = f"user {client.peer.uid} is an {role}, and this takes an {operation.role}"
         hint = f"{_WHO[operation.role]}, by {doorway.main_path if doorway.kind == 'status' else doorway.path}"
     await doorway.audit.refused(client, f"{operation.method} {operation.path}", why)
     raise Refusal(403, "denied", why, hint=hint)

@@ -52,10 +52,11 @@ async def serve_daemon(
     path: str,
     *,
     group: str = "routerd",
+    admin_group: str | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve one daemon's API until cancelled. Raises OSError when the socket cannot be had."""
-    doorway = Doorway("daemon", path, plane, groups_named(group), Audit(plane.log), path, daemon)
+    """Serve one daemon's API until cancelled, to the same groups. Raises OSError when the socket cannot be had."""
+    doorway = Doorway("daemon", path, plane, groups_named(group, admin_group), Audit(plane.log), path, daemon)
     with _bind(doorway) as listener:
         await _serve(doorway, listener, task_status=task_status)
 

@@ -34,14 +34,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
-async def serving(bench: Bench, directory: Path) -> AsyncIterator[Served]:
+async def serving(bench: Bench, directory: Path, **groups: str) -> AsyncIterator[Served]:
     """The API of a bench, with its sockets in `directory`."""
+    groups = groups or {"group": "no-such-group"}
     main, status, daemon = (str(directory / name) for name in ("routerd.sock", "status.sock", "wan.sock"))
     wan = bench.daemons["dhcpv4-client/wan"]
     assert isinstance(wan, Puppet)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(serve_api, bench, main_path=main, status_path=status, group="no-such-group"))
-        await nursery.start(partial(serve_daemon, bench, wan, daemon, group="no-such-group"))
+        await nursery.start(partial(serve_api, bench, main_path=main, status_path=status, **groups))
+        await nursery.start(partial(serve_daemon, bench, wan, daemon, **groups))
         yield Served(bench, wan, main, status, daemon, nursery)
         nursery.cancel_scope.cancel()
 
