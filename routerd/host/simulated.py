@@ -205,7 +205,7 @@ class SimulatedHost:
     def _reaches(self, route: Route) -> bool:
         """Whether the gateway is a neighbour."""
         return route.gateway is not None and (
-            route.gateway.is_link_local
+            (route.gateway.version == 6 and route.gateway.is_link_local)
             or any(
                 direct.link == route.link and direct.gateway is None and route.gateway in direct.destination
                 for direct in self._routes
