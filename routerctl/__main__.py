@@ -114,12 +114,13 @@ def _run(verb: str, argv: list[str]) -> int:
         return 0
     args = parser.parse_args(argv)
 
-    from routerctl.client import Client, default_run_dir
+    from routerctl.client import ANSWER, Client, default_run_dir
     from routerctl.output import Out
     from routerctl.times import parse_duration
 
     out = Out(args.output, args.color, args.quiet)
-    client = Client(args.run_dir or default_run_dir(), args.socket, parse_duration(args.timeout or "30s"))
+    timeout = parse_duration(args.timeout) if args.timeout and not hasattr(module, "TIMEOUT") else ANSWER
+    client = Client(args.run_dir or default_run_dir(), args.socket, timeout)
     try:
         return int(module.run(verb, args, client, out))
     finally:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Query = Sequence[tuple[str, str]]
 
 PREFIX = "/api/control.routerd.net/v1alpha1"
+ANSWER = 30.0
+"""Seconds that an answer may take, unless said otherwise."""
 BACKOFF = (0.05, 0.1, 0.2, 0.4)
 """Seconds between tries of a read that finds nobody listening."""
 
@@ -43,7 +45,7 @@ class Client:
     `deadline` (on the monotonic clock) bounds all of them; with `patient` False nothing is tried twice.
     """
 
-    def __init__(self, run_dir: str, socket: str = "", timeout: float = 30.0) -> None:
+    def __init__(self, run_dir: str, socket: str = "", timeout: float = ANSWER) -> None:
         self.run_dir = run_dir
         self.socket = socket
         self.timeout = timeout

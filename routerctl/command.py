@@ -43,6 +43,7 @@ EXAMPLES = {
 """,
 }
 TIMEOUT = "10s"
+"""What `--timeout` is without being said. It is for the command, not for an answer."""
 LONGEST = 60.0
 """Seconds that routerd waits for the end of a command, at most (contract rule 7)."""
 TICK = 1.0

@@ -31,6 +31,7 @@ EXAMPLES = {
 }
 CONDITIONS = "phase=P, condition=T, deleted, jsonpath=PATH=VALUE, or ready (routerd); repeatable: all of them"
 TIMEOUT = "60s"
+"""What `--timeout` is without being said. It is for the whole wait, not for an answer."""
 RECHECK = 2.0
 """Seconds after which readiness is asked again: not all of it is told by events."""
 GRACE = 1.0
