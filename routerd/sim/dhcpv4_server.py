@@ -181,10 +181,11 @@ class Server:
                 yield from self._extend(message, now, asked_us=state == "RENEWING")
 
     def _selecting(self, message: Message, now: float) -> Iterator[Reply]:
+        """An offer that was declined in favour of another server's may still be taken up while it can be satisfied."""
         client, address = _client(message), _requested(message)
         if not self._chosen(message):
             self._open.pop(client, None)
-        elif address is not None and address in self._known(client) and self._free(address, client, now):
+        elif address is not None and self._promised(address, client) and self._free(address, client, now):
             yield self._commit(message, address, now)
         else:
             yield self._nak(message, "that address was not offered to you")
@@ -231,6 +232,11 @@ class Server:
     def _known(self, client: bytes) -> list[IPv4Address]:
         """The addresses that the client has, had, or was offered."""
         return [known.address for known in (self.leases.of(client), self._open.get(client)) if known is not None]
+
+    def _promised(self, address: IPv4Address, client: bytes) -> bool:
+        """Whether the client was offered the address, or has it."""
+        offered = self._offers.get(client, {}).values()
+        return address in self._known(client) or any(address in made for made in offered)
 
     def _free(self, address: IPv4Address, client: bytes, now: float) -> bool:
         """Whether this client may have the address."""

@@ -205,6 +205,12 @@ def test_a_life(seed: int) -> None:
     live(seed, blows=20)
 
 
+@pytest.mark.req("C1")
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_life_again(seed: int) -> None:
+    assert live(seed, blows=10).network.transcript() == live(seed, blows=10).network.transcript()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(2, 102))
 def test_ten_thousand_lives(hundred: int) -> None:
