@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from routerctl.client import Client, Object
+    from routerctl.client import Client, Object, Query
     from routerctl.http1 import Exchange
     from routerctl.output import Out
 
@@ -61,9 +61,9 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     kind, name = split_reference(args.target)
     socket = client.daemon(daemon_directory(kind), name)
     wait = 0.0 if args.no_wait else min(parse_duration(args.timeout or TIMEOUT), LONGEST)
+    query = [("wait", f"{round(wait * 1000)}ms")]
+    watch = None if args.no_wait else _Watch(client, socket, out, verb)
     try:
-        watch = None if args.no_wait else _Watch(client, socket, out, verb)
-        query = [("wait", f"{round(wait * 1000)}ms")]
         command = client.begin(socket, "POST", f"/v1/commands/{verb}", query, {"command": verb}, wait=wait)
     except Failure as failure:
         raise _no_such_daemon(client, kind, name, failure) from failure
@@ -73,7 +73,8 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
 
 
 class _Watch:
-    """Shows what the daemon does while a command is under way: on a terminal one line, elsewhere a line for each."""
+    """Shows what the daemon does while a command is under way: on a terminal one line, elsewhere a line for each event.
+    If the events cannot be had it shows less; that is no failure of the command."""
 
     def __init__(self, client: Client, socket: str, out: Out, verb: str) -> None:
         self._client = client
@@ -81,38 +82,51 @@ class _Watch:
         self._out = out
         self._started = time.monotonic()
         self._doing = verb
-        self._cursor = str(
-            self._finished(client.begin(socket, "GET", "/v1/events", [("tail", "true")])).get("cursor") or 0
-        )
+        newest = self._begin([("tail", "true")])
+        self._cursor = "" if newest is None else str((self._page(newest) or {}).get("cursor") or "")
 
     def until(self, command: Exchange) -> None:
-        """Return when the answer to the command has begun to come."""
+        """Return when the answer to the command begins to come, or will not come."""
         poll = self._next()
-        while True:
-            self._out.progress(f"waiting: {self._doing}  {span(time.monotonic() - self._started)}")
-            ready, _, _ = select.select([command, poll], (), (), TICK)
+        while not command.expired:
+            self._out.progress(f"waiting: {self._doing}  {self._elapsed}")
+            ready, _, _ = select.select([command, poll] if poll else [command], (), (), TICK)
             if command in ready:
-                poll.close()
-                return
-            if poll in ready:
-                self._told(self._finished(poll))
-                poll = self._next()
+                break
+            if poll is not None and poll in ready:
+                page = self._page(poll)
+                poll = None if page is None else self._told(page)
+        if poll is not None:
+            poll.close()
 
-    def _next(self) -> Exchange:
-        query = [("since", self._cursor), ("wait", "30s")]
-        return self._client.begin(self._socket, "GET", "/v1/events", query, wait=30.0)
+    @property
+    def _elapsed(self) -> str:
+        return span(time.monotonic() - self._started)
 
-    def _finished(self, exchange: Exchange) -> Object:
-        return self._client.finish(self._socket, exchange)
+    def _begin(self, query: Query, wait: float = 0.0) -> Exchange | None:
+        try:
+            return self._client.begin(self._socket, "GET", "/v1/events", query, wait=wait)
+        except Failure:
+            return None
 
-    def _told(self, page: Object) -> None:
-        self._cursor = str(page.get("cursor") or self._cursor)
+    def _page(self, exchange: Exchange) -> Object | None:
+        try:
+            return self._client.finish(self._socket, exchange)
+        except Failure:
+            return None
+
+    def _next(self) -> Exchange | None:
+        return self._begin([("since", self._cursor), ("wait", "30s")], 30.0) if self._cursor else None
+
+    def _told(self, page: Object) -> Exchange | None:
+        """Show the events of a page; the poll for the next."""
+        self._cursor = str(page.get("cursor") or "")
         for event in entries(page, "events"):
-            if str(event.get("type")).startswith(BOOKKEEPING):
-                continue
-            self._doing = str(event.get("message") or event.get("reason") or event.get("type"))
-            if not self._out.progresses:
-                self._out.note(f"waiting: {self._doing}  {span(time.monotonic() - self._started)}")
+            if not str(event.get("type")).startswith(BOOKKEEPING):
+                self._doing = str(event.get("message") or event.get("reason") or event.get("type"))
+                if not self._out.progresses:
+                    self._out.note(f"waiting: {self._doing}  {self._elapsed}")
+        return self._next()
 
 
 def _ended(verb: str, target: str, result: Object, no_wait: bool, out: Out) -> Exit:

@@ -49,10 +49,10 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Print them."""
     feed = Feed(client, out.note, filters(args))
     first = _first(args, client, feed)
-    if out.form in ("json", "yaml") and not args.follow:
-        out.value(first)
-        return Exit.OK
     printer = Printer(out, args)
+    if out.form in ("json", "yaml") and not args.follow:
+        out.value({**first, "events": list(printer.wanted(entries(first, "events")))})
+        return Exit.OK
     for events in _batches(args, feed, first):
         printer.print(events)
         if printer.done:
@@ -83,7 +83,7 @@ class Printer:
 
     def print(self, events: list[Object]) -> None:
         """Print what is wanted of them."""
-        wanted = list(self._wanted(events))
+        wanted = list(self.wanted(events))
         self.printed += len(wanted)
         if self._out.form == "table":
             self._table.rows(event_row(event, self._when(happened(event), time.time())) for event in wanted)
@@ -91,7 +91,8 @@ class Printer:
             self._out.items(wanted, lambda event: f"Event/{event.get('id')}")
         self._out.flush()
 
-    def _wanted(self, events: list[Object]) -> Iterator[Object]:
+    def wanted(self, events: list[Object]) -> Iterator[Object]:
+        """Those that come before the end."""
         if self.done:
             return
         for count, event in enumerate(events, self.printed + 1):

@@ -7,7 +7,7 @@ from routerctl.errors import Exit, Failure
 from routerctl.feed import POLL, Feed
 from routerctl.kinds import canonical, reference
 from routerctl.resources import ALL, RECENT, suggested
-from routerctl.subjects import SUBJECT_OF, WORDS, View
+from routerctl.subjects import SUBJECT_OF, WORDS, View, items_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,10 +60,11 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     feed = Feed(client, out.note)
     feed.last(0)
     before = _get(client, asked, query)
+    if subject == "resources":
+        view.items([] if args.watch_only else items_of(subject, before))
+        return _watch_resources(client, feed, view, asked, query)
     if not args.watch_only:
         view.show(before)
-    if subject == "resources":
-        return _watch_resources(client, feed, view, asked, query)
     return _watch_subject(client, feed, view, asked, before)
 
 

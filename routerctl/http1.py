@@ -55,6 +55,11 @@ class Exchange:
         """The descriptor that becomes readable when the answer begins."""
         return self._socket.fileno()
 
+    @property
+    def expired(self) -> bool:
+        """Whether the time for the answer is over."""
+        return time.monotonic() >= self._deadline
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()

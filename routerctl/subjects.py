@@ -80,7 +80,10 @@ class View:
             return
         if self._out.form == "table" and self._subject == "ledger":
             self._out.line(f"INTEGRITY {cell(part(answer, 'ledger').get('integrity') or 'unknown')}")
-        self.items(items_of(self._subject, answer))
+        items = items_of(self._subject, answer)
+        self.items(items)
+        if not items:
+            self._out.note("there are none")
 
     def items(self, items: Sequence[Object]) -> None:
         """Some of its rows."""
@@ -89,10 +92,8 @@ class View:
         elif self._subject == "status":
             for item in items:
                 self._out.line(status_line(self._out, item))
-        elif items:
-            self._table.rows(self._rows(items))
         else:
-            self._out.note("there are none")
+            self._table.rows(self._rows(items))
         self._out.flush()
 
     def _rows(self, items: Sequence[Object]) -> Iterator[Sequence[object]]:

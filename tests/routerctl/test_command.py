@@ -9,7 +9,7 @@ import pytest
 
 from routerctl.__main__ import VERBS
 from tests.routerctl.run import Inside, on_terminal, running
-from tests.routerctl.server import Answer, Routerd, result
+from tests.routerctl.server import Answer, Routerd, error, raw_server, result
 
 COMMANDS = [verb for verb, (module, _) in VERBS.items() if module == "command"]
 
@@ -93,6 +93,30 @@ def test_progress_is_one_line_of_a_terminal(routerd: Routerd, slow: threading.Ev
     assert done.code == 0
     assert "\r\x1b[Kwaiting: REQUEST sent  " in done.out
     assert done.out.endswith("\r\x1b[Krenew DHCPv4Client/wan: renewed for 1h (event 9)\n"), "and is gone at the end"
+
+
+def test_a_daemon_that_cannot_tell_its_events_still_obeys(routerd: Routerd, ctl: Inside) -> None:
+    routerd.commands["renew"] = lambda *_: (200, result("renew", "renewed", succeeded="true"))
+    routerd.overrides["/v1/events"] = error(503, "the event log cannot be read now")
+    assert ctl("renew", "dhcp4/wan").code == 0
+
+
+def test_events_that_break_off_do_not_end_the_command(routerd: Routerd, slow: threading.Event) -> None:
+    with running(routerd.run_dir, "renew", "DHCPv4Client/wan") as program:
+        routerd.await_daemon_poll(after=0)
+        routerd.overrides["/v1/events"] = error(410, "gone")
+        routerd.daemon_event("dhcpv4-client/wan", "routerd.dhcpv4.client.renew.sent", "REQUEST sent")
+        program.note()
+        slow.set()
+        assert program.process.wait(20) == 0
+
+
+def test_a_silent_daemon_ends_with_6(routerd: Routerd, ctl: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took the command and says nothing: after the time for the command and for an answer."""
+    monkeypatch.setattr("routerctl.client.ANSWER", 0.2)
+    routerd.stop()
+    with raw_server(routerd.run_dir / "dhcpv4-client" / "wan.sock", lambda connection: connection.recv(1)):
+        assert ctl("renew", "dhcp4/wan", "--timeout", "100ms").code == 6
 
 
 def test_json_is_the_command_result(routerd: Routerd, ctl: Inside) -> None:

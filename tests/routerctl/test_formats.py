@@ -104,6 +104,11 @@ def test_commands_answer_in_json(routerd: Routerd, ctl: Inside) -> None:
     assert json.loads(done.out) == told
 
 
+def test_json_of_events_ends_where_it_should(routerd: Routerd, ctl: Inside) -> None:
+    done = ctl("events", "--since", "3h", "--until", "1h", "-o", "json")
+    assert [event["id"] for event in json.loads(done.out)["events"]] == [1, 2]
+
+
 def test_options_may_stand_before_the_verb(routerd: Routerd, ctl: Inside) -> None:
     assert ctl("-o", "name", "--color", "never", "get", "if/wan").out == "Interface/wan\n"
 
