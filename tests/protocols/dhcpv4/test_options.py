@@ -125,7 +125,9 @@ def test_one_bad_route_voids_the_list(octets: str, reason: str) -> None:
         ("10.1.0.0", "10.1.0.0/32"),
         ("127.0.0.0", "127.0.0.0/8"),
         ("128.0.0.0", "128.0.0.0/16"),
+        ("191.255.0.0", "191.255.0.0/16"),
         ("192.0.0.0", "192.0.0.0/24"),
+        ("223.255.255.0", "223.255.255.0/24"),
         ("224.0.0.0", "224.0.0.0/32"),
     ],
 )
@@ -246,6 +248,7 @@ def test_the_longest_name_of_a_search_list() -> None:
         (b"\5abc", "truncated"),
         (b"\1a\0\1", "truncated"),
         (b"\1a\xc0", "bad-pointer"),
+        ((b"\x2f" + b"a" * 47) * 4 + b"\3bbb\0" + b"\1c\xc0", "bad-pointer"),
         (b"\xc0\0", "bad-pointer"),
         (b"\1a\xc0\2", "bad-pointer"),
         (b"\1a\xc0\4\1b\0", "bad-pointer"),

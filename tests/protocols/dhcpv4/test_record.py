@@ -65,8 +65,8 @@ INFINITE = written(ack({51: b"\xff" * 4}))
 @pytest.mark.req("V4-37")
 def test_the_contracts_fields_are_there_and_no_others_of_it() -> None:
     content = json.loads(FILE)
-    ours = "version remainingSeconds clientId gatewayMac bootId boottime wall times reply checksum"
-    for name in ours.split():
+    assert content.pop("remainingSeconds") == 3599.5
+    for name in ("version", "clientId", "gatewayMac", "bootId", "boottime", "wall", "times", "reply", "checksum"):
         del content[name]
     assert content == {
         "resource": "wan",
@@ -117,6 +117,27 @@ def test_what_was_written_is_read(kept: LeaseRecord) -> None:
     assert isinstance(read_back, LeaseRecord)
     assert read_back.lease.reply == kept.lease.reply
     assert dump(read_back) == dump(kept)
+
+
+@pytest.mark.req("C4")
+def test_the_reply_is_kept_byte_for_byte() -> None:
+    octets = bytes(
+        Octets(sname=b"server.example", options=bytes.fromhex("3604c0000201 330400000e10 350105 0104ffffff00"))
+    )
+    message = wire.decode(octets)
+    assert isinstance(message, Message)
+    lease = read_grant(message, sent_at=100.5, rng=random.Random(1), link_mtu=1500)
+    assert isinstance(lease, Lease)
+    read_back = load(dump(written(lease=lease)))
+    assert isinstance(read_back, LeaseRecord)
+    assert read_back.lease.reply is not None
+    assert read_back.lease.reply.opaque == octets
+
+
+@pytest.mark.req("C4")
+def test_a_reply_that_never_was_on_a_wire_is_kept_too() -> None:
+    kept = written(lease=attrs.evolve(RECORD.lease, reply=ack(OPTIONS)))
+    assert load(dump(kept)) == kept
 
 
 @pytest.mark.req("V4-6")
@@ -188,6 +209,19 @@ def test_an_absurd_reply_costs_the_record_and_nothing_else() -> None:
 def test_in_the_same_boot_the_clock_tells_the_age_whatever_the_wall_clock_says(wall: float) -> None:
     remembered = revive(RECORD, boot_id="b0071d", now=1101.0, wall=wall, build_date=BUILT)
     assert remembered == Remembered(RECORD.lease, trusted=True, gateway_mac=RECORD.gateway_mac)
+
+
+@pytest.mark.req("C4")
+def test_at_the_moment_of_writing() -> None:
+    remembered = revive(RECORD, boot_id="b0071d", now=101.0, wall=0.0, build_date=BUILT)
+    assert remembered == Remembered(RECORD.lease, trusted=True, gateway_mac=RECORD.gateway_mac)
+
+
+@pytest.mark.req("C4")
+def test_after_another_boot_this_boots_clock_says_nothing_of_the_age() -> None:
+    remembered = revive(RECORD, boot_id="another", now=3000.0, wall=NOON + 600, build_date=BUILT)
+    assert isinstance(remembered, Remembered)
+    assert remembered.lease.expires_at == pytest.approx(3000 - 600 + 3599.5)
 
 
 @pytest.mark.req("C4")
@@ -292,16 +326,21 @@ def test_every_torn_prefix() -> None:
         (FILE.replace(b'"version": 1', b'"version": "1"'), "garbage"),
         (FILE.replace(b"eth0", b"eth1"), "bad-checksum"),
         (FILE.replace(b'"trusted"', b"") + b"{}", "garbage"),
-        (FILE + b" " * (1 << 20), "long"),
+        (FILE.ljust(record.MAX_SIZE + 1), "long"),
     ],
 )
 def test_a_file_that_is_none(octets: bytes, reason: str) -> None:
     assert load(octets) == Malformed(reason)
 
 
-def forged(**changes: Any) -> bytes:
+@pytest.mark.req("C5")
+def test_white_space_does_not_matter() -> None:
+    assert load(FILE.ljust(record.MAX_SIZE)) == RECORD
+
+
+def forged(original: bytes = FILE, **changes: Any) -> bytes:
     """A file with other content and the checksum that fits it."""
-    file = msgspec.json.decode(FILE, type=record._File)
+    file = msgspec.json.decode(original, type=record._File)
     for name, value in changes.items():
         setattr(file, name, value)
     file.checksum = record._checksum(file)
@@ -324,11 +363,20 @@ def forged(**changes: Any) -> bytes:
         ({"times": record._Times(250.0, 200.0, 300.0, 350.0)}, "bad-times"),
         ({"times": record._Times(100.5, 200.0, None, 350.0)}, "bad-times"),
         ({"times": record._Times(100.5, None, None, 350.0)}, "bad-times"),
+        ({"times": record._Times(100.5, None, 200.0, 350.0)}, "bad-times"),
         ({"times": record._Times(100.5)}, "bad-times"),
     ],
 )
 def test_content_that_we_never_wrote(changes: dict[str, Any], reason: str) -> None:
     assert load(forged(**changes)) == Malformed(reason)
+
+
+@pytest.mark.req("C5", "breaks")
+@pytest.mark.parametrize(
+    "later", [(200.0, None, None), (None, 200.0, None), (None, None, 300.0), (200.0, 250.0, 300.0)]
+)
+def test_an_infinite_lease_has_no_times(later: tuple[float | None, ...]) -> None:
+    assert load(forged(dump(INFINITE), times=record._Times(100.5, *later))) == Malformed("bad-times")
 
 
 @pytest.mark.req("C5", "breaks")
