@@ -95,18 +95,18 @@ def _now(client: Client, target: str, query: Query) -> list[Object] | None:
 
 def _watch_subject(client: Client, feed: Feed, view: View, asked: str, before: Object) -> NoReturn:
     """Show the whole answer again whenever something has happened and it differs."""
+    stale = False
     while True:
-        if not feed.wait():
-            continue
+        stale = bool(feed.wait(RETRY if stale else POLL)) or stale
         try:
-            answer = client.get("/get", [("subject", asked)])
+            answer = client.get("/get", [("subject", asked)]) if stale else before
         except Failure as failure:
             if failure.code is not Exit.UNREACHABLE:
                 raise
             continue
         if answer != before:
             view.show(answer)
-            before = answer
+        stale, before = False, answer
 
 
 def _touched(events: list[Object], asked: str) -> list[str]:

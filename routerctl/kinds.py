@@ -62,6 +62,9 @@ DAEMON_DIRECTORIES = {
 }
 """Kinds with a daemon of their own, and the folder of its sockets under the run directory."""
 
+MENTIONED = 20
+"""Words that a hint lists, at most."""
+
 _BY_WORD = {kind.lower(): kind for kind in _SHORT} | SHORT_NAMES
 
 
@@ -91,12 +94,14 @@ def daemon_directory(kind: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean X?` for the likeliest of the known words, or what there is."""
+    """`did you mean X?` for the likeliest of the known words, or what there is, unless that is a lot."""
     import difflib
 
     plain = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), plain, 1)
-    return f"did you mean {plain[near[0]]}?" if near else "one of " + ", ".join(plain.values()) if plain else ""
+    if near:
+        return f"did you mean {plain[near[0]]}?"
+    return "one of " + ", ".join(plain.values()) if 0 < len(plain) <= MENTIONED else ""
 
 
 def daemons_in(run_dir: str) -> list[str]:

@@ -49,3 +49,4 @@ def test_did_you_mean() -> None:
     assert did_you_mean("DHCPV4CLINT", ["DHCPv4Client"]) == "did you mean DHCPv4Client?"
     assert did_you_mean("zzz", ["status", "get"]) == "one of status, get"
     assert did_you_mean("zzz", []) == ""
+    assert did_you_mean("zzz", [f"x{number}" for number in range(1000)]) == ""
