@@ -112,10 +112,8 @@ class Server:
         self.heard: Counter[MessageType] = Counter()
         self.said: Counter[MessageType] = Counter()
         self._identities: dict[bytes, bytes | None] = {}
-        self._open: dict[bytes, Binding] = {}
-        """Offers that may be taken up."""
-        self._offers: dict[bytes, dict[int, set[IPv4Address]]] = {}
-        """All offers that were ever made, by client and xid."""
+        self._open_offers: dict[bytes, Binding] = {}
+        self._offers_made: dict[bytes, dict[int, set[IPv4Address]]] = {}
 
     def receive(self, message: Message, source: IPv4Address, destination: IPv4Address, now: float) -> list[Reply]:
         """Take one message of a client; `source` and `destination` of its IP header."""
@@ -137,7 +135,7 @@ class Server:
                 self._decline(message, now)
             case MessageType.RELEASE:
                 self._release(message)
-            case MessageType.INFORM:
+            case MessageType.INFORM if message.ciaddr != ANY:
                 yield self._reply(message, MessageType.ACK, ANY, lease=False)
 
     # Judging
@@ -150,7 +148,7 @@ class Server:
         identity = message.options.get(CLIENT_ID)
         if self._identities.setdefault(message.chaddr, identity) != identity:
             yield "the client identifier changed (RFC 2131 §2, §4.2)"
-        offers = self._offers.get(_client(message))
+        offers = self._offers_made.get(_client(message))
         if offers and message.type is MessageType.REQUEST and self._chosen(message):
             if message.xid not in offers:
                 yield "REQUEST does not have the xid of an OFFER (table 5)"
@@ -167,8 +165,8 @@ class Server:
             yield self._commit(message, address, now, rapid=True)
             return
         client = _client(message)
-        self._open[client] = Binding(address, now + OFFER_TIME)
-        self._offers.setdefault(client, {}).setdefault(message.xid, set()).add(address)
+        self._open_offers[client] = Binding(address, now + OFFER_TIME)
+        self._offers_made.setdefault(client, {}).setdefault(message.xid, set()).add(address)
         yield self._reply(message, MessageType.OFFER, address)
 
     def _request(self, message: Message, destination: IPv4Address, now: float) -> Iterator[Reply]:
@@ -184,7 +182,7 @@ class Server:
         """An offer that was declined in favour of another server's may still be taken up while it can be satisfied."""
         client, address = _client(message), _requested(message)
         if not self._chosen(message):
-            self._open.pop(client, None)
+            self._open_offers.pop(client, None)
         elif address is not None and self._promised(address, client) and self._free(address, client, now):
             yield self._commit(message, address, now)
         else:
@@ -216,7 +214,7 @@ class Server:
     def _decline(self, message: Message, now: float) -> None:
         if self._chosen(message) and (address := _requested(message)) is not None:
             self.leases.decline(_client(message), address, now + DECLINE_TIME)
-            self._open.pop(_client(message), None)
+            self._open_offers.pop(_client(message), None)
 
     def _release(self, message: Message) -> None:
         lease = self.leases.of(_client(message))
@@ -231,16 +229,16 @@ class Server:
 
     def _known(self, client: bytes) -> list[IPv4Address]:
         """The addresses that the client has, had, or was offered."""
-        return [known.address for known in (self.leases.of(client), self._open.get(client)) if known is not None]
+        return [known.address for known in (self.leases.of(client), self._open_offers.get(client)) if known is not None]
 
     def _promised(self, address: IPv4Address, client: bytes) -> bool:
         """Whether the client was offered the address, or has it."""
-        offered = self._offers.get(client, {}).values()
+        offered = self._offers_made.get(client, {}).values()
         return address in self._known(client) or any(address in made for made in offered)
 
     def _free(self, address: IPv4Address, client: bytes, now: float) -> bool:
         """Whether this client may have the address."""
-        offers = (offer for other, offer in self._open.items() if other != client and offer.address == address)
+        offers = (offer for other, offer in self._open_offers.items() if other != client and offer.address == address)
         return (
             self.settings.serves(address)
             and self.leases.available(address, client, now)
@@ -257,7 +255,7 @@ class Server:
     def _commit(self, message: Message, address: IPv4Address, now: float, *, rapid: bool = False) -> Reply:
         endless = self.settings.lease_time == INFINITE
         self.leases.grant(_client(message), address, math.inf if endless else now + self.settings.lease_time)
-        self._open.pop(_client(message), None)
+        self._open_offers.pop(_client(message), None)
         return self._reply(message, MessageType.ACK, address, rapid=rapid)
 
     # Replies (RFC 2131 table 3)

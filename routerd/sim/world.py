@@ -61,8 +61,14 @@ class World:
         return trio.current_time() + self._slept
 
     def suspend(self, seconds: float) -> None:
-        """The router has slept for so long: the world went on meanwhile, its clock too."""
+        """The router has slept for so long: the world went on meanwhile, its clock too, and it heard nothing."""
+        self.timeline.run_until(self.now())
+        for socket in self._sockets.values():
+            socket.port.up = False
         self._slept += seconds
+        self.timeline.run_until(self.now())
+        for socket in self._sockets.values():
+            self._settle(socket)
         self._wake.set()
 
     async def run(self) -> None:
