@@ -25,7 +25,7 @@ def run_dir() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tester's shell says of colours, terminals and routerd must not matter."""
-    for name in ("NO_COLOR", "COLUMNS", "ROUTERD_RUN_DIR", "TZ"):
+    for name in ("NO_COLOR", "COLUMNS", "ROUTERD_RUN_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,8 +14,11 @@ NOW = 1_767_323_045.0  # 2026-01-02T03:04:05Z
 
 
 @pytest.fixture(autouse=True)
-def somewhere_east(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")  # UTC+9, without summer time
+def somewhere_east() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")  # UTC+9, without summer time
+        time.tzset()
+        yield
     time.tzset()
 
 
