@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 import attrs
 
-LONGEST_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes of a socket's path: sun_path less its NUL (unix(7) on Linux, unix(4) on FreeBSD)."""
+DRAFT = "~"
+"""What the name of a socket ends with until it has its rights. It is what ss(8) goes on showing."""
+LONGEST_PATH = (107 if sys.platform == "linux" else 103) - len(DRAFT)
+"""Bytes of a socket's path: sun_path less its NUL (unix(7) on Linux, unix(4) on FreeBSD) and DRAFT."""
 
 # From <asm-generic/socket.h> and FreeBSD's <sys/un.h>: Python has no names for them.
 _SO_PEERGROUPS = 59
@@ -121,7 +123,7 @@ def bind_unix(path: str, *, mode: int, gid: int = -1, backlog: int = 128) -> Lis
     """
     _check_length(path)
     _check_free(path)
-    draft = _draft(path)
+    draft = path + DRAFT
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # close-on-exec, as all of Python's
     try:
         listener.setblocking(False)
@@ -164,12 +166,6 @@ def _check_free(path: str) -> None:
 
 def _whose(probe: socket.socket, code: int) -> str:
     return f" (pid {peer_of(probe).pid})" if code == 0 else ""
-
-
-def _draft(path: str) -> str:
-    """A name beside `path` that is no longer than it, so that it fits whenever `path` does."""
-    place = Path(path)
-    return str(place.with_name(f"~{os.getpid():x}"[: max(2, len(place.name))]))
 
 
 def _inode_of(path: str) -> tuple[int, int]:
