@@ -40,6 +40,7 @@ class Conduct:
     def __init__(self) -> None:
         self.lease: Lease | None = None
         self.sent: list[tuple[float, Message]] = []
+        self._exchanges: dict[int, list[tuple[float, Message]]] = defaultdict(list)
         self._dhcp, self._arp = Bucket(), Bucket()
         self._transmissions: dict[tuple[object, ...], list[float]] = defaultdict(list)
 
@@ -61,7 +62,7 @@ class Conduct:
                 assert self.lease is None, "bound twice"
                 self._fresh(lease, now)
                 if output.confirmed_by == "request":
-                    self._answered(lease, MessageType.REQUEST)
+                    self._answered(lease)
                 self.lease = lease
             case outputs.Resumed(lease):
                 assert self.lease is None or self.lease.address == lease.address, "resumed another address"
@@ -74,7 +75,7 @@ class Conduct:
                 assert changed == (set(output.fields) & CONTENT if isinstance(output, outputs.Changed) else set())
                 self._fresh(lease, now)
                 if output.by in ("renew", "rebind"):
-                    self._answered(lease, MessageType.REQUEST)
+                    self._answered(lease)
                 self.lease = lease
             case outputs.Lost(lease):
                 assert self.lease is not None, "lost what was not held"
@@ -91,16 +92,16 @@ class Conduct:
         assert lease.expires_at is None or lease.expires_at > now, "a lease that is over"
         assert lease.obtained_at <= now + EPSILON
 
-    def _answered(self, lease: Lease, kind: MessageType) -> None:
+    def _answered(self, lease: Lease) -> None:
         """(vi): the answer belongs to our last question, and counts from when that was first or again sent."""
         reply = lease.reply
         assert reply is not None
         _, question = self.sent[-1]
         rapid = question.type is MessageType.DISCOVER and 80 in question.options
-        assert question.type is kind or rapid
+        assert question.type is MessageType.REQUEST or rapid
         assert reply.xid == question.xid
-        times = [at for at, message in self.sent if message.xid == question.xid]
-        assert any(abs(lease.obtained_at - at) < EPSILON for at in times), "counted from when nothing was sent"
+        sent = (at for at, _ in self._exchanges[question.xid])
+        assert any(abs(lease.obtained_at - at) < EPSILON for at in sent), "counted from when nothing was sent"
         if SERVER_ID in question.options:
             assert reply.options[SERVER_ID] == question.options[SERVER_ID]
         assert LEASE_TIME in reply.options
@@ -116,12 +117,12 @@ class Conduct:
             self._as_discovered(message)
         self._spaced(message, output.to, now)
         self.sent.append((now, message))
+        self._exchanges[message.xid].append((now, message))
 
     def _as_discovered(self, request: Message) -> None:
         """RFC 2131 §3.1(3): secs and flags of the REQUEST are those of its DISCOVER."""
-        discovers = [
-            message for _, message in self.sent if message.type is MessageType.DISCOVER and message.xid == request.xid
-        ]
+        exchange = (message for _, message in self._exchanges[request.xid])
+        discovers = [message for message in exchange if message.type is MessageType.DISCOVER]
         assert discovers, "a REQUEST that no DISCOVER came before"
         assert (request.secs, request.broadcast) in {(message.secs, message.broadcast) for message in discovers}
 

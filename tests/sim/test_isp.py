@@ -20,8 +20,8 @@ ROUND = 5 * 60
 class Demo:
     """A client at the provider, and everything that was said on both sides."""
 
-    def __init__(self) -> None:
-        self.network = Network(1)
+    def __init__(self, seed: int = 1) -> None:
+        self.network = Network(seed)
         self.told: list[tuple[float, str]] = []
         self.isp = Isp(self.network.timeline, self.network.segment, self._narrate)
         self.node: Node = self.network.client()
@@ -45,7 +45,9 @@ def demo() -> Demo:
     return Demo()
 
 
-def test_every_minute_brings_what_was_announced(demo: Demo) -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_every_minute_brings_what_was_announced(seed: int) -> None:
+    demo = Demo(seed)
     demo.network.run(2 * ROUND)
     assert set(demo.between(0, 60)) == {"Bound", "Extended renew"}
     assert demo.between(60, 120)[0] == "Changed renew"
