@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from routerd.controllers.lease import ifname_of, ref_of
+from routerd.api.plane import Running
+from routerd.config import Router
+from routerd.controllers.lease import ifname_of
 from routerd.controllers.reconcile import View
 from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon, starting
 from routerd.events.log import Log
@@ -27,19 +29,10 @@ class ClientFleet:
         self._look = look
         self._log = log
 
-    async def forget_the_past(self) -> None:
-        """Before anything else runs: what the store says of clients is from an earlier life. Until each has
-        looked at its lease file nobody may act on it, neither install nor remove (X-4)."""
-        view = self._look()
-        declared = self._desired(view)
-        stored = {ref for ref in view.objects if ref.kind == "DHCPv4Client"}
-        fresh = {Ref("DHCPv4Client", name): starting(spec, view.generation) for name, spec in declared.items()}
-        await self._log.append(status=fresh, gone=stored - fresh.keys())
-
     async def __call__(self, why: str) -> Mapping[Ref, str]:
         """Fit the fleet; nothing is ever refused here."""
         view = self._look()
-        desired = self._desired(view)
+        desired = desired_clients(view.router)
         for name in self._fleet.members.keys() - desired.keys():
             self._fleet.members[name].leave_for_good()
         await self._fleet.fit(desired)
@@ -50,11 +43,21 @@ class ClientFleet:
             await self._log.append(gone=gone)
         return {}
 
-    @staticmethod
-    def _desired(view: View) -> dict[str, ClientSpec]:
-        specs = {}
-        for resource in view.router.of(DHCPv4Client):
-            ifname = ifname_of(view.router, resource.spec.interface)
-            assert ifname is not None, "the configuration was checked for dangling references"
-            specs[ref_of(resource).name] = ClientSpec(resource.spec, ifname)
-        return specs
+
+def desired_clients(router: Router) -> dict[str, ClientSpec]:
+    """Who shall run, by name."""
+    specs = {}
+    for resource in router.of(DHCPv4Client):
+        ifname = ifname_of(router, resource.spec.interface)
+        assert ifname is not None, "the configuration was checked for dangling references"
+        specs[resource.name] = ClientSpec(resource.spec, ifname)
+    return specs
+
+
+async def forget_the_past(log: Log, running: Running) -> None:
+    """Before anything is served or acted on: what the store says of clients is from an earlier life. Until each has
+    looked at its lease file nobody may act on it, neither install nor remove (X-4)."""
+    stored = {o.ref for o in log.objects.of_kind("DHCPv4Client")}
+    declared = desired_clients(running.router)
+    fresh = {Ref("DHCPv4Client", name): starting(spec, running.generation) for name, spec in declared.items()}
+    await log.append(status=fresh, gone=stored - fresh.keys())

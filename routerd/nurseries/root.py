@@ -27,7 +27,7 @@ from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
-from routerd.nurseries.clients import ClientFleet
+from routerd.nurseries.clients import ClientFleet, forget_the_past
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.generation import begin_generation
 from routerd.nurseries.logbook import run_logbook
@@ -77,7 +77,9 @@ async def run_router(
     ):
         for companion in system.companions:
             outer.start_soon(companion)
-        root = Root(options, system, log, await begin_generation(log, router, str(options.config), ROUTERD))
+        running = await begin_generation(log, router, str(options.config), ROUTERD)
+        await forget_the_past(log, running)
+        root = Root(options, system, log, running)
         await outer.start(run_signals, root.end, root.reload)
         outer.start_soon(run_logbook, log)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
@@ -144,7 +146,6 @@ class Root:
         fleet = Fleet(nursery, self._make_client, self._run_client)
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
-        await clients.forget_the_past()
         self._start_controller(nursery, clients.name, clients.kinds, clients)
         planners: list[Planner] = [InterfaceController(), AddressController(), RouteController()]
         for planner in planners:

@@ -1,0 +1,5 @@
+"""Fixtures of the lab."""
+
+from tests.lab.netns import namespaces
+
+__all__ = ["namespaces"]
