@@ -25,22 +25,22 @@ def initialize(station: Station, now: float) -> None:
 
 def offered(station: Station, state: Selecting, message: Message, now: float) -> None:
     """DHCPOFFER: the first valid one, or one of those of the window (V4-9)."""
+    wished = message.yiaddr == station.hint
+    if (message.yiaddr, replies.server_id(message)) in [(known.address, known.server_id) for known in state.offers]:
+        station.drop("duplicate", message)
+        return
+    if len(state.offers) >= MAX_OFFERS and not wished:
+        station.drop("too-many-offers", message)
+        return
     lease = read(station, message, now, now)
     if isinstance(lease, Malformed):
         station.drop(lease.reason, message)
-        return
-    offer = Offer(lease.server_id, lease.address.ip)
-    wished = offer.address == station.hint
-    if offer in state.offers:
-        station.drop("duplicate", message)
-    elif len(state.offers) >= MAX_OFFERS and not wished:
-        station.drop("too-many-offers", message)
     elif losing.may_go_without(station, lease):
         losing.go_without(station, lease, state.exchange.xid, now)
     else:
         if not state.offers or wished:
-            station.say(outputs.Offered(message, offer.server_id))
-        _collect(station, state, offer, wished, now)
+            station.say(outputs.Offered(message, lease.server_id))
+        _collect(station, state, Offer(lease.server_id, lease.address.ip), wished, now)
 
 
 def _collect(station: Station, state: Selecting, offer: Offer, wished: bool, now: float) -> None:

@@ -222,7 +222,7 @@ class Client:
                 keeping.renew(station, lease, now)
             case Renewing(lease, exchange):
                 keeping.rebind(station, lease, now, began=exchange.began)
-            case _:
+            case _:  # Rebinding, Probing and Detached end with their lease
                 losing.expired(station, now)
 
     def _has_expired(self, now: float) -> bool:

@@ -39,7 +39,6 @@ def extended(station: Station, state: Renewing | Rebinding, message: Message, no
     lease = _renewed(station, state.exchange, old, message, now)
     if lease is not None:
         station.enter(Bound(lease))
-        station.neighbours.follow(lease)
         _say_extended(station, old, lease, "renew" if isinstance(state, Renewing) else "rebind")
         station.finish(True, f"{lease.server_id} extended {lease.address.ip}")
 
@@ -118,6 +117,7 @@ def _renewed(station: Station, exchange: Exchange, old: Lease, message: Message,
         acquiring.install(station, lease, now)
     else:
         station.nonce = auth.read_nonce(message) or station.nonce
+        station.neighbours.follow(lease)
         return lease
     return None
 

@@ -33,6 +33,7 @@ class Neighbours:
         self._test: ReachabilityTest | None = None
         self._mac = b""
         self._lease: Lease | None = None
+        self._may_learn = False
 
     @property
     def deadline(self) -> float | None:
@@ -56,13 +57,13 @@ class Neighbours:
         if not link.arp:  # ARP-6
             return
         address = lease.address.ip
-        self._lease, self._mac = lease, link.mac
+        self._mac = link.mac
+        self.follow(lease)
         self._detector = conflict.Detector(address, link.mac, self._rng, probe=probe, policy=self._settings.defend)
         self._detector.handle(Start(), now)
 
     def test(self, link: LinkUp, lease: Lease, now: float) -> None:
         """Ask the lease's gateway whether it is the one we knew (V4-30), if that can be asked."""
-        self.leave()
         gateway = self.gateway
         if not link.arp or gateway is None or gateway.address != lease.gateway or not testable(lease.address.ip):
             return
@@ -77,8 +78,8 @@ class Neighbours:
         self._test.handle(Start(), now)
 
     def follow(self, lease: Lease) -> None:
-        """The lease under watch was extended; its gateway may be another one now."""
-        self._lease = lease
+        """The lease under watch is new, or was extended; its gateway may be another one now."""
+        self._lease, self._may_learn = lease, True
 
     def leave(self) -> None:
         """No address is ours any more."""
@@ -125,8 +126,11 @@ class Neighbours:
         )
 
     def _learn(self, packet: ArpPacket) -> list[Heard]:
+        """One lesson for each grant: whoever floods us with answers does not fill the event log and wear the disk."""
         known = GatewayKnown(packet.sender_ip, packet.sender_mac)
         if known == self.gateway:
             return []
-        self.gateway = known
+        if not self._may_learn:
+            return [Dropped("gateway-known", packet)]
+        self.gateway, self._may_learn = known, False
         return [known]

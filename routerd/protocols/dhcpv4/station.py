@@ -1,7 +1,7 @@
 """One host on one link, as the transitions of the client see it: what it is, what it remembers, how it speaks.
 
-The transitions themselves are next door: `acquiring` (RFC 2131 §4.4.1), `rebooting` (§4.4.2, RFC 4436), `keeping`
-(§4.4.5), `losing`; `client` says when which of them is due.
+The transitions themselves are next door: `acquiring` (RFC 2131 §4.4.1), `keeping` (§4.4.2, §4.4.5, RFC 4436),
+`losing` and `commands`; `client` says when which of them is due.
 """
 
 from __future__ import annotations

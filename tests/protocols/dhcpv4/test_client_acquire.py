@@ -20,7 +20,7 @@ from tests.protocols.dhcpv4.scene import (
     remembered,
     u32,
 )
-from tests.protocols.timeline import gaps, of, only
+from tests.protocols.timeline import gaps, of, only, snapshot
 
 DISCOVER, REQUEST, OFFER, ACK, NAK = (
     MessageType.DISCOVER,
@@ -218,7 +218,9 @@ def test_sixteen_offers_are_kept_and_the_wished_one_displaces_the_last() -> None
 def test_an_offer_said_twice_is_one_offer() -> None:
     scene = Scene(offer_window=5.0).selecting()
     scene.offer()
+    before = snapshot(scene.machine)
     assert only(Dropped, scene.offer()).reason == "duplicate"
+    assert snapshot(scene.machine) == before
     scene.run(5)
     assert only(Dropped, scene.offer()).reason == "unexpected-type"
 

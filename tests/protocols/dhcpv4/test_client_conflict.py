@@ -63,6 +63,9 @@ def test_a_thief_of_every_address_gets_one_attempt_a_minute() -> None:
     assert all(gap >= 10 for gap in gaps(declines))
     assert all(gap >= 60 for gap in gaps(declines[9:]))
     assert min(gaps(declines[:10])) < 20
+    pauses = [failed.retry_in for failed in scene.all(outputs.Failed)]
+    assert all(10 <= pause <= 11 for pause in pauses[:9])
+    assert all(60 <= pause <= 61 for pause in pauses[9:])
 
 
 def test_our_own_probes_looped_back_are_no_conflict() -> None:

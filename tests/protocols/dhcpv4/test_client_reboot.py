@@ -322,3 +322,14 @@ def test_a_gateway_that_came_with_a_renewal_is_learnt_too() -> None:
     scene.ack(options={Option.ROUTER: OTHER_SERVER.packed})
     known = only(outputs.GatewayKnown, scene.arp(gateway_answer(address=OTHER_SERVER)))
     assert known.address == OTHER_SERVER
+
+
+@pytest.mark.req("C17", "breaks")
+def test_a_flood_of_gateways_is_one_lesson() -> None:
+    scene = Scene().bound()
+    for n in range(100):
+        scene.arp(gateway_answer(mac=bytes((2, 0, 0, 0, 0, n))))
+    assert len(scene.all(outputs.GatewayKnown)) == 1
+    scene.until_state(states.Renewing)
+    scene.ack()
+    assert of(outputs.GatewayKnown, scene.arp(gateway_answer()))
