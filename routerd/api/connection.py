@@ -28,7 +28,7 @@ from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamCl
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 
 from routerd.api.refusal import refuse_connection
 
@@ -74,8 +74,9 @@ class _Phase(Enum):
 class _Protocol(H11Protocol):
     """HTTP/1.1 only (no upgrade to HTTP/2 or websockets), head and body in one write, JSON refusals."""
 
-    def __init__(self, expires: float, *arguments: Any) -> None:
+    def __init__(self, expires: float, pausing: Callable[[], None], *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.can_read = _Gate(pausing)
         self._expires = expires
         self._head = b""
 
@@ -135,6 +136,18 @@ class _Protocol(H11Protocol):
     def refuse(self, status: int) -> bytes:
         """The bytes that answer what never became a request."""
         return b"".join(self._encode(event) for event in _refusal(status))
+
+
+class _Gate(EventWrapper):
+    """Where the reader waits while an answer is under way and the client has sent more."""
+
+    def __init__(self, pausing: Callable[[], None]) -> None:
+        super().__init__()
+        self._pausing = pausing
+
+    async def wait(self) -> None:
+        self._pausing()
+        await super().wait()
 
 
 class _Mailbox:
@@ -203,7 +216,7 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
                     arguments = (self.app, self.config, self.context, self, self.state, False, None, None, self._obey)
-                    self._protocol = _Protocol(expires, *arguments)
+                    self._protocol = _Protocol(expires, self._time, *arguments)
                     await self._read()
                     self.hang_up()
             if self._phase is _Phase.READING and self._last_moment == inf:
@@ -277,8 +290,8 @@ class Connection:
             self._finish()
         elif type(event) is Updated:
             self._phase = _Phase.IDLE if event.idle else _Phase.READING
-            if event.idle and not self._protocol.connection.trailing_data[0]:
-                self._time()  # the reader waits; with a further request at hand it would not, and does it itself
+            if event.idle:
+                self._time()
 
     def _finish(self) -> None:
         """No more answers. A client that is still sending is heard out for a moment: closing at once could take the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -160,11 +161,12 @@ async def talk(path: str, *parts: bytes, end: bool = False, pause: float = 0.0) 
     """Send bytes as they are; what comes back until the server closes. `end`: then close our sending side."""
     stream = await trio.open_unix_socket(path)
     async with stream:
-        for part in parts:
-            await stream.send_all(part)
-            await trio.sleep(pause)
-        if end:
-            await stream.send_eof()
+        with suppress(trio.BrokenResourceError):  # it may not want to hear it all; its answer is there to read
+            for part in parts:
+                await stream.send_all(part)
+                await trio.sleep(pause)
+            if end:
+                await stream.send_eof()
         return await drain(stream)
 
 
