@@ -1,8 +1,8 @@
 """What is kept of a lease over a restart, as the octets of `lease.json` (docs/contract.md §2.3), and how it comes
 back to life on another clock (C4). Pure: `routerd.daemons.lease_file` does the input and output.
 
-Only the server's reply is read back; what else a person finds in the file was made from it. Passwords of
-authentication (option 90) are not in it (C16).
+A lease is read back from the server's reply, and from beside it only what the reply does not tell: its times, and
+what became of its MTU. The contract's fields are for people and scripts. Keys (option 90) are not kept (C16).
 """
 
 from __future__ import annotations
