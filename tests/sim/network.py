@@ -147,7 +147,7 @@ class Node:
         self.boot_id = "first"
         self.wall_offset = 0.0
         self.keep = True
-        """Whether `said` grows; a year of it is much."""
+        """Whether what it says is kept, and part of the transcript: of a thousand clients that is much."""
         self.crash_after: int | None = None
         """How many outputs more are carried out before the process is gone."""
         self.machine: Client | None = None
@@ -311,8 +311,8 @@ class Node:
                 self.crash_after = None
                 raise Crashed
             self.crash_after -= 1
-        self.network.note(now, self.mac, output)
         if self.keep:
+            self.network.note(now, self.mac, output)
             self.said.append((now, output))
         self.conduct.saw(output, now)
         match output:
