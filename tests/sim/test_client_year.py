@@ -28,6 +28,7 @@ def a_year(seed: int, days: int = 365) -> tuple[Network, Server, Node]:
 
 @pytest.mark.req("C1")
 @pytest.mark.req("V4-2", "breaks")
+@pytest.mark.req("C10")
 @pytest.mark.req("C10", "breaks")
 def test_a_year_with_a_third_of_all_frames_lost() -> None:
     first, server, node = a_year(3)
