@@ -15,7 +15,7 @@ import attrs
 
 from tests.lab.netns import Namespace, need_program
 
-SUBNET, GATEWAY = "203.0.113.0/24", "203.0.113.1"
+GATEWAY = "203.0.113.1"
 READY_WITHIN = 10.0
 
 
@@ -24,6 +24,8 @@ class Terms:
     """What the server grants. Seconds; dnsmasq cannot do leases under 120."""
 
     pool: tuple[str, str] = ("203.0.113.50", "203.0.113.99")
+    subnet: str = "203.0.113.0"
+    """A /24; its first address is the server's and the router's."""
     lease: int = 600
     t1: int = 300
     t2: int = 525
@@ -32,13 +34,17 @@ class Terms:
     routes: str = ""
     """Classless routes as dnsmasq writes them: `10.1.0.0/16,203.0.113.9`."""
 
+    @property
+    def gateway(self) -> str:
+        return self.subnet.removesuffix("0") + "1"
+
 
 @contextmanager
 def dnsmasq(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterator[subprocess.Popen[Any]]:
     """dnsmasq, authoritative. Its leases stay in `directory` for the next one."""
     options = [f"--dhcp-option=option:dns-server,{terms.dns}", f"--dhcp-option=option:T1,{terms.t1}"]
     options += [f"--dhcp-option=option:T2,{terms.t2}", f"--dhcp-option=option:netmask,{terms.netmask}"]
-    options += [f"--dhcp-option=option:router,{GATEWAY}"]
+    options += [f"--dhcp-option=option:router,{terms.gateway}"]
     options += [f"--dhcp-option=121,{terms.routes}"] if terms.routes else []
     command = [
         need_program("dnsmasq"),
@@ -57,7 +63,7 @@ def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterator[
     """kea-dhcp4 on raw sockets, authoritative. Its leases stay in `directory` for the next one."""
     network = f"{terms.pool[0]} - {terms.pool[1]}"
     options = [
-        {"name": "routers", "data": GATEWAY},
+        {"name": "routers", "data": terms.gateway},
         {"name": "domain-name-servers", "data": terms.dns},
         {"name": "subnet-mask", "data": terms.netmask, "always-send": True},
     ]
@@ -70,7 +76,7 @@ def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterator[
             "renew-timer": terms.t1,
             "rebind-timer": terms.t2,
             "calculate-tee-times": False,
-            "subnet4": [{"subnet": SUBNET, "id": 1, "pools": [{"pool": network}], "option-data": options}],
+            "subnet4": [{"subnet": f"{terms.subnet}/24", "id": 1, "pools": [{"pool": network}], "option-data": options}],
             "loggers": [
                 {"name": "kea-dhcp4", "output_options": [{"output": "stdout"}], "severity": "INFO", "debuglevel": 0}
             ],
@@ -91,9 +97,9 @@ def dhcpd(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterato
         authoritative; ping-check false; one-lease-per-client true;
         default-lease-time {terms.lease}; max-lease-time {terms.lease}; min-lease-time {terms.lease};
         option dhcp-renewal-time {terms.t1}; option dhcp-rebinding-time {terms.t2};
-        subnet 203.0.113.0 netmask 255.255.255.0 {{
+        subnet {terms.subnet} netmask 255.255.255.0 {{
             range {terms.pool[0]} {terms.pool[1]};
-            option routers {GATEWAY}; option domain-name-servers {terms.dns};
+            option routers {terms.gateway}; option domain-name-servers {terms.dns};
             option subnet-mask {terms.netmask};
         }}
     """

@@ -138,15 +138,19 @@ def test_kill_dash_nine_and_back_by_init_reboot(server: str, isp: Namespace, rou
 
 @every_server
 def test_a_nak_after_the_pool_moved(server: str, isp: Namespace, router: Router, tmp_path: Path) -> None:
-    with SERVERS[server](isp, "isp0", tmp_path, Terms(t1=3, t2=6)):
+    """The provider renumbers and its line flaps: INIT-REBOOT asks for an address that is not of that network."""
+    with SERVERS[server](isp, "isp0", tmp_path, Terms()):
         router.start()
         bound(router)
     for leases in (*tmp_path.glob("*.leases*"),):
         leases.unlink()
-    moved = Terms(pool=("203.0.113.150", "203.0.113.160"), t1=3, t2=6)
+    moved = Terms(subnet="198.51.100.0", pool=("198.51.100.150", "198.51.100.160"))
+    isp.ip("addr", "flush", "dev", "isp0")
+    isp.ip("addr", "add", f"{moved.gateway}/24", "dev", "isp0")
     with SERVERS[server](isp, "isp0", tmp_path, moved):
-        router.command("wan", "rebind")
-        router.until(lambda: any(a.startswith("203.0.113.15") for a in router.addresses("wan0")), 60)
+        isp.ip("link", "set", "isp0", "down")
+        isp.ip("link", "set", "isp0", "up")
+        router.until(lambda: any(a.startswith("198.51.100.15") for a in router.addresses("wan0")), 60)
         assert len(router.addresses("wan0")) == 1
         assert "lease.nak" in router.topics()
 
