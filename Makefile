@@ -33,7 +33,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/flake8 --select ASYNC --extend-ignore ASYNC109 routerd routerctl tests
 	$(BIN)/mypy
-	$(BIN)/python tests/conformance.py --check
+	$(BIN)/python -m tests.conformance --check
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check dpkt scapy

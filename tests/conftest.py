@@ -13,3 +13,11 @@ settings.load_profile("unhurried")
 def patient_clock() -> trio.testing.MockClock:
     """An autojump clock for tests that also use threads (SQLite): it jumps only after 0.1 s of real silence."""
     return trio.testing.MockClock(autojump_threshold=0.1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests run only when a mark expression is given (`make slow`; `make test` excludes them by one)."""
+    if config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
