@@ -28,7 +28,7 @@ from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamCl
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.trio.worker_context import EventWrapper, WorkerContext
+from hypercorn.trio.worker_context import WorkerContext
 
 from routerd.api.refusal import refuse_connection
 
@@ -38,6 +38,8 @@ WRITTEN_FOR = {"h11": "0.16.0", "hypercorn": "0.18.0", "quart": "0.22.0", "quart
 """The versions whose internals this package knows. A test compares them with what is installed and pinned."""
 
 MAX_RECEIVE = 1 << 16
+MAX_AHEAD = 1 << 16
+"""Octets that a client may send before it has had the answer to its last request."""
 REASONS = {int(status): status.phrase.encode("ascii") for status in HTTPStatus}
 
 App = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -72,16 +74,41 @@ class _Phase(Enum):
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 only (no upgrade to HTTP/2 or websockets), head and body in one write, JSON refusals."""
+    """HTTP/1.1 only (no upgrade to HTTP/2 or websockets), head and body in one write, JSON refusals. It never waits:
+    what a client sends ahead stays in the buffer until `resume`."""
 
-    def __init__(self, expires: float, pausing: Callable[[], None], *arguments: Any) -> None:
+    def __init__(self, expires: float, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.can_read = _Gate(pausing)
         self._expires = expires
         self._head = b""
 
-    async def _check_protocol(self, event: h11.Request) -> None:
-        pass
+    async def resume(self) -> bool:
+        """Go on with what the client sent ahead. False when that was its end, and all that it asked for is answered."""
+        data, ended = self.connection.trailing_data
+        if data or ended:
+            await self._handle_events()
+        return self.stream is not None or not ended
+
+    async def _handle_events(self) -> None:
+        while True:
+            if self.connection.they_are_waiting_for_100_continue:
+                await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            try:
+                event = self.connection.next_event()
+            except h11.RemoteProtocolError as error:
+                if self.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                    await self._send_error_response(error.error_status_hint)
+                await self.send(Closed())
+                return
+            if type(event) is h11.Request:
+                await self.send(Updated(idle=False))
+                await self._create_stream(event)
+            elif type(event) is h11.Data and self.stream is not None:
+                await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
+            elif type(event) is h11.EndOfMessage and self.stream is not None:
+                await self.stream.handle(EndBody(stream_id=STREAM_ID))
+            else:
+                return  # more is needed, or an answer is under way, or the client has said all
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.stream = HTTPStream(
@@ -138,18 +165,6 @@ class _Protocol(H11Protocol):
         return b"".join(self._encode(event) for event in _refusal(status))
 
 
-class _Gate(EventWrapper):
-    """Where the reader waits while an answer is under way and the client has sent more."""
-
-    def __init__(self, pausing: Callable[[], None]) -> None:
-        super().__init__()
-        self._pausing = pausing
-
-    async def wait(self) -> None:
-        self._pausing()
-        await super().wait()
-
-
 class _Mailbox:
     """What hypercorn has for the application: the parts of one request. Bounded, because the application reads a
     body of bounded length and the connection ends when it answers without reading the rest."""
@@ -201,6 +216,7 @@ class Connection:
     _writing: trio.Lock = attrs.field(init=False, factory=trio.Lock)
     _last_moment: float = attrs.field(init=False, default=inf)
     _phase: _Phase = attrs.field(init=False, default=_Phase.IDLE)
+    _sent_ahead: int = attrs.field(init=False, default=0)
     _timed: _Phase | None = attrs.field(init=False, default=None)
     """The phase for which the scope's deadline stands."""
 
@@ -216,7 +232,7 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
                     arguments = (self.app, self.config, self.context, self, self.state, False, None, None, self._obey)
-                    self._protocol = _Protocol(expires, self._time, *arguments)
+                    self._protocol = _Protocol(expires, *arguments)
                     await self._read()
                     self.hang_up()
             if self._phase is _Phase.READING and self._last_moment == inf:
@@ -245,6 +261,7 @@ class Connection:
             self._scope.deadline = min(trio.current_time() + limit, self._last_moment)
 
     async def _read(self) -> None:
+        """Read until the client has said all, or is gone."""
         while True:
             self._time()
             await trio.lowlevel.wait_readable(self.socket)
@@ -254,18 +271,22 @@ class Connection:
                 continue
             except OSError:
                 return
-            if self._phase is _Phase.ENDING:
-                if not data:
-                    return
-                continue
-            if data and self._phase is _Phase.IDLE:
-                self._phase = _Phase.READING
-            await self._protocol.handle(RawData(data))
+            if self._phase is not _Phase.ENDING:
+                await self._take(data)
+            if self._sent_ahead > MAX_AHEAD:
+                return
             if not data:
                 break
         if self._protocol.stream is not None and not _hung_up(self.socket):
             self._time()
             await trio.sleep_forever()  # it only closed its sending side: it waits for the answer, and so do we
+
+    async def _take(self, data: bytes) -> None:
+        if self._phase is _Phase.ANSWERING:
+            self._sent_ahead += len(data)
+        elif self._phase is _Phase.IDLE and data:
+            self._phase = _Phase.READING
+        await self._protocol.handle(RawData(data))
 
     # What hypercorn asks of us: as its task group, and as its transport.
 
@@ -288,10 +309,18 @@ class Connection:
             await self._send(event.data)
         elif type(event) is Closed:
             self._finish()
+        elif type(event) is Updated and event.idle:
+            await self._go_on()
         elif type(event) is Updated:
-            self._phase = _Phase.IDLE if event.idle else _Phase.READING
-            if event.idle:
-                self._time()
+            self._phase = _Phase.READING
+
+    async def _go_on(self) -> None:
+        """An answer is out."""
+        self._phase, self._sent_ahead = _Phase.IDLE, 0
+        if await self._protocol.resume():
+            self._time()
+        else:
+            self.hang_up()
 
     def _finish(self) -> None:
         """No more answers. A client that is still sending is heard out for a moment: closing at once could take the

@@ -67,6 +67,35 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
         ]
 
 
+async def test_a_request_of_which_half_came_ahead(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with serving_plain(tmp_path) as plain:
+        stream = await dial(plain)
+        async with stream:
+            await stream.send_all(HELLO + HELLO[:9])
+            assert (await stream.receive_some(1000)).endswith(b"0")
+            await trio.sleep(5)
+            await stream.send_all(HELLO[9:])
+            assert (await stream.receive_some(1000)).endswith(b"0")
+
+
+async def test_a_client_may_not_run_far_ahead(tmp_path: Path) -> None:
+    """What it sends before it has its answer is kept, and memory is finite."""
+    async with serving_plain(tmp_path) as plain:
+        answer = await talk(plain.path, GET % b"/hang", *[HELLO * 1000] * 10, pause=0.01)
+        assert answer == b""
+        await settle(plain)
+
+
+async def test_leaving_is_noticed_even_with_a_request_ahead(tmp_path: Path) -> None:
+    async with serving_plain(tmp_path) as plain:
+        stream = await dial(plain)
+        await stream.send_all(GET % b"/hang" + HELLO)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await stream.aclose()
+        await settle(plain)
+        assert plain.cancelled == 1
+
+
 async def test_a_request_a_byte_at_a_time(tmp_path: Path) -> None:
     async with serving_plain(tmp_path) as plain:
         request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
