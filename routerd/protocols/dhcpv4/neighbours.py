@@ -88,19 +88,13 @@ class Neighbours:
     def handle(self, event: ArpPacket | Tick, now: float) -> list[Heard]:
         """Take one packet, or the time."""
         if self._test is not None:
-            return self._answered(self._test, self._test.handle(event, now))
+            answers = self._test.handle(event, now)
+            return [SendArp(a, self._test.gateway_mac) if isinstance(a, ArpPacket) else a for a in answers]
         if isinstance(event, ArpPacket) and self._is_gateway(event):
             return self._learn(event)
         if self._detector is not None:
             return self._told(self._detector, event, now)
         return [Dropped("irrelevant", event)] if isinstance(event, ArpPacket) else []
-
-    def _answered(
-        self, test: ReachabilityTest, answers: list[ArpPacket | Reachable | Dropped[ArpPacket]]
-    ) -> list[Heard]:
-        if Reachable() in answers:
-            self._test = None
-        return [SendArp(a, test.gateway_mac) if isinstance(a, ArpPacket) else a for a in answers]
 
     def _told(self, detector: conflict.Detector, event: ArpPacket | Tick, now: float) -> list[Heard]:
         said = detector.handle(event, now)

@@ -256,9 +256,11 @@ def test_a_confirmed_address_that_somebody_else_has_is_given_up() -> None:
 
 @pytest.mark.req("V4-33")
 def test_a_restart_keeps_the_lease() -> None:
-    scene = Scene().bound()
+    scene = Scene(conflict_detection="parallel").requesting()
+    scene.ack()
     lease = scene.machine.lease
     said = scene.feed(Stop())
+    assert (scene.machine.deadline, scene.machine.listens) == (None, frozenset())
     assert not of(outputs.Lost, said) + of(outputs.Send, said) + of(outputs.Forget, said)  # type: ignore[operator]
     assert scene.machine.lease is None
     scene.run(30)

@@ -161,3 +161,13 @@ def test_stopped_it_is_nobody() -> None:
     scene = bound()
     scene.feed(Stop())
     assert only(Dropped, scene.feed(forcerenew())).reason == "unexpected-type"
+
+
+@pytest.mark.req("V4-23", "breaks")
+def test_all_eight_octets_of_the_counter_count() -> None:
+    for counter in (1 << 8, 1 << 56, 1 << 63):
+        given = {Option.AUTHENTICATION: authentication(1, NONCE, counter)}
+        scene = Scene(forcerenew=True).bound(options=given)
+        for older in (counter, counter - 1, counter >> 8):
+            assert only(Dropped, scene.feed(forcerenew(replay=older))).reason == "replayed"
+        only(outputs.Send, scene.feed(forcerenew(replay=counter + 1)))
