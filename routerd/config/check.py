@@ -79,20 +79,20 @@ def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
     known: dict[str, dict[str, None]] = {}
     for one in declared:
         known.setdefault(one.kind, {})[one.name] = None
+    by_ifname = {one.spec.ifname: one for one in reversed(_of(declared, Interface))}
     for one in declared:
         for wire, name, metadata in _fields(one):
             kind = metadata.get("refers")
             if kind is None or name is None or name in known.get(kind, {}):
                 continue
             names = [*known.get(kind, {})]
-            hint = _meant_ifname(declared, name) or did_you_mean(name, names) or _listed(kind, names)
+            hint = _meant_ifname(by_ifname.get(name)) or did_you_mean(name, names) or _listed(kind, names)
             message = f"there is no {kind} of the name {described(name)}"
             yield one, Problem(("spec", wire), "reference.dangling", message, f"expected the name of an {kind}", hint)
 
 
-def _meant_ifname(declared: Sequence[Declared], name: str) -> str:
-    meant = next((one for one in _of(declared, Interface) if one.spec.ifname == name), None)
-    return f"did you mean {meant.name}? {meant.label} is {name}" if meant is not None else ""
+def _meant_ifname(meant: Declared | None) -> str:
+    return f"did you mean {meant.name}? {meant.label} is {meant.spec.ifname}" if meant is not None else ""
 
 
 def _listed(kind: str, known: Sequence[str]) -> str:
@@ -120,29 +120,27 @@ def _values(declared: Sequence[Declared]) -> Iterator[Finding]:
 
 
 def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:
-    """`*From` that leads back to where it began: neither would ever have its value."""
-    leads: Mapping[str, list[str]] = {one.label: [value.resource for _, value in _references(one)] for one in declared}
-    told: set[str] = set()
-    for one in declared:
-        for wire, value in _references(one):
-            way = _way(leads, value.resource, one.label)
-            if way and not told & set(way):
-                told |= set(way)
-                message = f"it waits for itself: {' -> '.join((one.label, *way))}"
-                yield one, Problem(("spec", wire), "reference.cycle", message, "leads back here", "break the circle")
-
-
-def _way(leads: Mapping[str, list[str]], start: str, goal: str) -> list[str]:
-    """A way from one resource to another along references; empty when there is none."""
-    ways, seen = [[start]], {start}
-    while ways:
-        way = ways.pop()
-        if way[-1] == goal:
-            return way
-        fresh = [label for label in leads.get(way[-1], ()) if label not in seen]
-        seen.update(fresh)
-        ways += [[*way, label] for label in fresh]
-    return []
+    """`*From` that leads back to where it began: it would never have its value. Each circle is told once."""
+    by_label = {one.label: one for one in declared}
+    done: set[str] = set()
+    for start in by_label:
+        way = [] if start in done else [(start, _references(by_label[start]))]
+        places = {start: 0}
+        while way:
+            label, references = way[-1]
+            wire, value = next(references, ("", None))
+            if value is None:
+                way.pop()
+                del places[label]
+                done.add(label)
+            elif value.resource in places:
+                circle = [label, *(before for before, _ in way[places[value.resource] :])]
+                message = f"it waits for itself: {' -> '.join(circle)}"
+                problem = Problem(("spec", wire), "reference.cycle", message, "leads back", "break the circle")
+                yield by_label[label], problem
+            elif value.resource in by_label and value.resource not in done:
+                places[value.resource] = len(way)
+                way.append((value.resource, _references(by_label[value.resource])))
 
 
 def _same_ifname(declared: Sequence[Declared]) -> Iterator[Finding]:

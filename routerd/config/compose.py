@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 from ruamel.yaml import YAML
@@ -25,13 +25,13 @@ from ruamel.yaml.events import (
 )
 
 from routerd.config.document import Document, Mapping, Node, Scalar, Sequence
-from routerd.config.errors import ConfigError, ConfigErrors
+from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.text import Span, Text
 from routerd.shapes.invalid import Problem, described
 
 DEEPEST = 32
-MOST_NODES = 100_000
-"""Values, once every alias is replaced by what it stands for."""
+MOST_NODES = 150_000
+"""Keys and values as written; and values again, once every alias is replaced by what it stands for."""
 
 N = TypeVar("N", bound=Node)
 
@@ -61,6 +61,7 @@ class _Composer:
         self._errors: list[ConfigError] = []
         self._root: Node | None = None
         self._documents = 0
+        self._nodes = 0
 
     def document(self) -> Document:
         for event in _events(self._text):
@@ -86,7 +87,7 @@ class _Composer:
                 self._refuse_tag(event)
                 self._open.append(_Open(event))
                 if len(self._open) > DEEPEST:
-                    raise self._too("deep", f"{DEEPEST} levels are the most", event)
+                    raise self._too("deep", event)
             case CollectionEndEvent():
                 return self._close(event)
         return None
@@ -123,7 +124,7 @@ class _Composer:
         height = 1 + max((child.height for child in children), default=0)
         weight = 1 + sum(child.weight for child in children)
         if weight > MOST_NODES:
-            raise self._too("large", f"{MOST_NODES} values are the most, aliases counted in full", frame.event)
+            raise self._too("large", frame.event)
         span = _span(frame.event, end)
         node: Node
         if isinstance(frame.event, MappingStartEvent):
@@ -134,6 +135,9 @@ class _Composer:
         return self._remember(frame.event, node)
 
     def _remember(self, event: NodeEvent, node: N) -> N:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise self._too("large", event)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -145,7 +149,7 @@ class _Composer:
             return
         frame = self._open[-1]
         if len(self._open) + node.height > DEEPEST:
-            raise self._too("deep", f"{DEEPEST} levels are the most", event)
+            raise self._too("deep", event)
         if not isinstance(frame.event, MappingStartEvent):
             frame.items.append(node)
         elif frame.key is None and not frame.skipping:
@@ -175,9 +179,12 @@ class _Composer:
             self._tell("yaml.tag", "tags have no meaning here", _span(event, event), "remove it; quote what is text")
 
     def _tell(self, code: str, message: str, span: Span, hint: str) -> None:
-        self._errors.append(self._text.error(Problem((), code, message, "", hint), span))
+        if len(self._errors) < MOST_ERRORS:
+            self._errors.append(self._text.error(Problem((), code, message, "", hint), span))
 
-    def _too(self, what: str, hint: str, event: Event) -> ConfigErrors:
+    def _too(self, what: Literal["deep", "large"], event: Event) -> ConfigErrors:
+        levels, values = f"{DEEPEST} levels are the most", f"{MOST_NODES} values are the most, aliases counted in full"
+        hint = levels if what == "deep" else values
         return self._text.refusal(f"yaml.too-{what}", f"this is too {what}", event.start_mark.index, hint)
 
 
@@ -224,7 +231,8 @@ _COMPLAINTS = (
     ("expected <block end>", "this does not fit the indentation above", "indent it like its neighbours", False),
     ("could not find expected ':'", "a `:` is missing after this key", "write key: value", True),
     ("expected ',' or", "the bracket that opens here is never closed", "close it, or put a comma between", True),
-    ("but found '<document start>'", "the document is torn here", "", False),
+    ("expected '<document start>'", "this cannot follow what stands above", "one file, one mapping", False),
+    ("expected the node content", "a value is missing here", "write it, or remove the comma or key before", False),
     ("cannot start any token", "a value cannot begin with this character", "quote the text", False),
 )
 

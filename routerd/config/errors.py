@@ -15,6 +15,8 @@ import attrs
 from routerd.config.sensitive import SENSITIVE
 from routerd.shapes.convert import to_wire
 
+MOST_ERRORS = 1000
+"""A file with more mistakes than that is not what it was meant to be: the rest is not looked for."""
 LONGEST_EXCERPT = 140
 HIDDEN = "***"
 
@@ -76,32 +78,32 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " if letter == "\t" else "?" for letter in text)
 
 
-def excerpt(lines: Sequence[str], index: int, column: int) -> tuple[str, int]:
-    """What may be shown of `lines[index]`, and where in it the character `column` (from 0) stands."""
-    line = printable(lines[index][: _secret_from(lines, index)])
-    line += HIDDEN if len(line) < len(lines[index]) else ""
+_KEY = re.compile(r"""\b(\w+)["']?\s*:\s*""")
+_SECRETIVE = ("secret", "passw", "token")
+
+
+def shown(lines: Sequence[str]) -> list[str]:
+    """The lines as they may be shown: nothing behind the key of what may be a secret, and nothing indented below it."""
+    result = []
+    hidden_below: int | None = None
+    for line in lines:
+        indent = len(line) - len(line.lstrip(" -"))
+        if hidden_below is not None and (indent > hidden_below or not line.strip()):
+            result.append(printable(line[:indent]) + HIDDEN)
+            continue
+        start = next((key.end() for key in _KEY.finditer(line) if _is_secretive(key[1])), None)
+        hidden_below = indent if start is not None else None
+        result.append(printable(line[:start]) + (HIDDEN if start is not None else ""))
+    return result
+
+
+def _is_secretive(key: str) -> bool:
+    return key in SENSITIVE or any(word in key.lower() for word in _SECRETIVE)
+
+
+def excerpt(line: str, column: int) -> tuple[str, int]:
+    """A piece of a line that a person can read, and where in it the character `column` (from 0) stands."""
     if len(line) <= LONGEST_EXCERPT:
         return line, column
     start = max(0, min(column - LONGEST_EXCERPT // 2, len(line) - LONGEST_EXCERPT))
     return ("…" if start else "") + line[start : start + LONGEST_EXCERPT] + "…", column - start + bool(start)
-
-
-_SECRET_KEY = re.compile(
-    rf"""(?:\b(?:{"|".join(sorted(SENSITIVE))})|\w*(?:secret|passw|token)\w*)["']?\s*:\s*""", re.IGNORECASE
-)
-
-
-def _secret_from(lines: Sequence[str], index: int) -> int:
-    """The column from which a line is not shown: behind the key of a secret, or all of it below such a key."""
-    indent = _indent(lines[index])
-    for line in reversed(lines[:index] if indent else ()):
-        if line.strip() and _indent(line) < indent:
-            indent = _indent(line)
-            if _SECRET_KEY.search(line):
-                return _indent(lines[index])
-    key = _SECRET_KEY.search(lines[index])
-    return key.end() if key is not None else len(lines[index])
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" -"))

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import attrs
 
-from routerd.config.check import Declared, check
+from routerd.config.check import Declared, Finding, check
 from routerd.config.compose import compose
 from routerd.config.document import Document
 from routerd.config.draft import draft, taken
 from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
-from routerd.config.errors import ConfigError, ConfigErrors
+from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.router import Router
 from routerd.config.sensitive import SENSITIVE
 from routerd.config.text import decode
@@ -26,6 +27,8 @@ from routerd.resources.kinds import KINDS, UNSUPPORTED, Kind, kind_named
 from routerd.resources.resource import Position, Resource
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean, dotted
 
+WHOLE = Declared((), "", "", "", 1, None, None)
+"""The document itself, as one of which there may be something to say."""
 NOT_HERE = "is not supported by this version of routerd"
 _HERE = f"this version has {', '.join(KINDS)}"
 
@@ -33,27 +36,31 @@ _HERE = f"this version has {', '.join(KINDS)}"
 def load(text: str | bytes, source: str = "router.yaml") -> Router:
     """The router that a file declares. Raises ConfigErrors with every error of the file."""
     document = compose(decode(text, source))
-    errors = list(document.errors)
     router, problems = taken(RouterDocument, document.root.data)
-    errors += [
-        _error(document, problem, (), "") for problem in _judged(problems, ("spec", "reconcile"), RECONCILE_LATER)
-    ]
-    declared = []
-    for place, data in enumerate(_resources(document.root.data)):
-        resource, problems = _resource(document, place, data)
-        declared.append(resource)
-        errors += [_error(document, problem, resource.path, resource.label) for problem in problems]
-    for resource, problem in check(declared):
-        errors.append(_error(document, problem, resource.path, resource.label))
+    declared: list[Declared] = []
+    findings = chain(
+        ((WHOLE, problem) for problem in _judged(problems, ("spec", "reconcile"), RECONCILE_LATER)),
+        _findings(document, declared),
+    )
+    errors = [*document.errors, *(_error(document, *finding) for finding in islice(findings, MOST_ERRORS))]
     if errors or router is None:
         raise ConfigErrors(dict.fromkeys(errors))
     return Router(
         router.metadata.name,
-        tuple(resource.resource for resource in declared if resource.resource is not None),
+        tuple(one.resource for one in declared if one.resource is not None),
         source,
         document.text.text,
         _digest(document.root.data),
     )
+
+
+def _findings(document: Document, declared: list[Declared]) -> Iterator[Finding]:
+    """What is wrong with each resource, which is then among `declared`; and what is wrong between them."""
+    for place, data in enumerate(_resources(document.root.data)):
+        resource, problems = _resource(document, place, data)
+        declared.append(resource)
+        yield from ((resource, problem) for problem in problems)
+    yield from check(declared)
 
 
 def _resources(data: Any) -> list[Any]:
@@ -123,16 +130,17 @@ def _judged(problems: list[Problem], within: Path, later: tuple[str, ...]) -> It
         yield problem
 
 
-def _error(document: Document, problem: Problem, within: Path, label: str) -> ConfigError:
-    path = within + problem.path
+def _error(document: Document, declared: Declared, problem: Problem) -> ConfigError:
+    """A problem of a resource, at its place in the file."""
+    path = declared.path + problem.path
     scalar = document.scalar(path)
-    if scalar is not None and isinstance(scalar.data, int | float):  # as it was written: 0102, not 102
+    if scalar is not None and type(scalar.data) in (int, float):  # as it was written: 0102, not 102
         number, written = described(scalar.data), f"the number {scalar.text}"
         hint = f'if text is meant, quote it: "{scalar.text}"' if problem.hint.startswith("if text") else problem.hint
         problem = attrs.evolve(problem, message=problem.message.replace(number, written), hint=hint)
     hide = problem.at == "key" and bool(did_you_mean(str(path[-1]), SENSITIVE))
     span = document.find(path, problem.at)
-    return document.text.error(problem, span, label, dotted(problem.path), hide=hide)
+    return document.text.error(problem, span, declared.label, dotted(problem.path), hide=hide)
 
 
 def _digest(data: Any) -> str:

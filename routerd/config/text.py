@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from functools import cached_property
 
 import attrs
 
-from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors, excerpt, printable
+from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors, excerpt, printable, shown
 from routerd.shapes.invalid import Problem
 
 LARGEST = 1 << 20
@@ -37,6 +38,10 @@ class Text:
         self.lines = _BREAK.split(text)
         self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
 
+    @cached_property
+    def _shown(self) -> list[str]:
+        return shown(self.lines)
+
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both from 0."""
         line = bisect_right(self._starts, min(offset, len(self.text))) - 1
@@ -47,8 +52,8 @@ class Text:
     ) -> ConfigError:
         """The problem, at its place. `hide`: what stands behind the place is not shown."""
         line, column = self.place(span.start)
-        shown, caret = excerpt(self.lines, line, column)
-        width = max(1, min(span.end - span.start, len(self.lines[line]) - column, len(shown) - caret))
+        visible, caret = excerpt(self._shown[line], column)
+        width = max(1, min(span.end - span.start, len(self.lines[line]) - column, len(visible) - caret))
         return ConfigError(
             code=problem.code,
             message=printable(problem.message),
@@ -59,7 +64,7 @@ class Text:
             path=printable(path),
             expected=printable(problem.expected),
             hint=printable(problem.hint),
-            text=f"{shown[: caret + width]}: {HIDDEN}" if hide else shown,
+            text=f"{visible[: caret + width]}: {HIDDEN}" if hide else visible,
             caret=caret,
             width=width,
         )
