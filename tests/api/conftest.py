@@ -24,7 +24,8 @@ class Served:
     main: str
     status: str
     daemon: str
-    nursery: trio.Nursery
+    life: trio.CancelScope
+    """Of all the sockets."""
 
 
 @pytest.fixture
@@ -40,11 +41,19 @@ async def serving(bench: Bench, directory: Path, **groups: str) -> AsyncIterator
     main, status, daemon = (str(directory / name) for name in ("routerd.sock", "status.sock", "wan.sock"))
     wan = bench.daemons["dhcpv4-client/wan"]
     assert isinstance(wan, Puppet)
+    life = trio.CancelScope()
+
+    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        with life:
+            async with trio.open_nursery() as inner:
+                await inner.start(partial(serve_api, bench, main_path=main, status_path=status, **groups))
+                await inner.start(partial(serve_daemon, bench, wan, daemon, **groups))
+                task_status.started()
+
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(serve_api, bench, main_path=main, status_path=status, **groups))
-        await nursery.start(partial(serve_daemon, bench, wan, daemon, **groups))
-        yield Served(bench, wan, main, status, daemon, nursery)
-        nursery.cancel_scope.cancel()
+        await nursery.start(run)
+        yield Served(bench, wan, main, status, daemon, life)
+        life.cancel()
 
 
 @pytest.fixture
