@@ -96,7 +96,7 @@ def _meant_ifname(meant: Declared | None) -> str:
 
 
 def _listed(kind: str, known: Sequence[str]) -> str:
-    return f"declared: {', '.join(known)}" if known else f"declare a resource of kind {kind}"
+    return f"declared: {', '.join(known[:10])}" if known else f"declare a resource of kind {kind}"
 
 
 def _references(one: Declared) -> Iterator[tuple[str, ValueFrom]]:
@@ -182,10 +182,7 @@ def _overlap(one: Declared, other: Declared) -> Iterator[Finding]:
     if mine.interface == theirs.interface:
         if mine.address.ip == theirs.address.ip:
             message = f"{other.label} puts {mine.address.ip} there already"
-            yield (
-                one,
-                Problem(("spec", "address"), "duplicate.address", message, "expected another address", _at(other)),
-            )
+            yield one, Problem(("spec", "address"), "duplicate.address", message, "expected another one", _at(other))
     elif not (mine.allow_overlap or theirs.allow_overlap):
         message = f"{mine.address.network} overlaps {theirs.address.network} of {other.label}"
         hint = "if it is wanted, set allowOverlap and say why in allowOverlapReason"
@@ -208,11 +205,7 @@ def _routes(declared: Sequence[Declared]) -> Iterator[Finding]:
 def _gateways(declared: Sequence[Declared]) -> Iterator[Finding]:
     own = {one.spec.address.ip: one for one in _of(declared, IPv4StaticAddress)}
     for one in _of(declared, IPv4Route):
-        if one.spec.gateway in own:
+        other = own.get(one.spec.gateway)
+        if other is not None:
             message = f"{one.spec.gateway} is this router's own address"
-            yield (
-                one,
-                Problem(
-                    ("spec", "gateway"), "value.gateway", message, "expected another router", _at(own[one.spec.gateway])
-                ),
-            )
+            yield one, Problem(("spec", "gateway"), "value.gateway", message, "expected another router", _at(other))

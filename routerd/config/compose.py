@@ -222,12 +222,7 @@ _COMPLAINTS = (
     # (what ruamel.yaml says, what we say, what helps, whether the fault lies where the construct began)
     ("character '\\t'", "a tab cannot indent", "use spaces", False),
     ("unexpected end of stream", "the quote that opens here is never closed", "close it on the same line", True),
-    (
-        "mapping values are not allowed",
-        "a `:` has no key here",
-        "indent it like its neighbours, or quote the text",
-        False,
-    ),
+    ("mapping values are not allowed", "a `:` has no key here", "indent it like its neighbours, or quote it", False),
     ("expected <block end>", "this does not fit the indentation above", "indent it like its neighbours", False),
     ("could not find expected ':'", "a `:` is missing after this key", "write key: value", True),
     ("expected ',' or", "the bracket that opens here is never closed", "close it, or put a comma between", True),

@@ -9,8 +9,6 @@ import attrs
 from routerd.resources.resource import Metadata, told
 from routerd.shapes.invalid import Invalid
 
-API_VERSION = "routerd.net/v1alpha1"
-
 
 def _mode(_instance: object, _field: object, value: str) -> None:
     if value == "strict":

@@ -18,6 +18,7 @@ from routerd.shapes.convert import to_wire
 MOST_ERRORS = 1000
 """A file with more mistakes than that is not what it was meant to be: the rest is not looked for."""
 LONGEST_EXCERPT = 140
+LONGEST_TEXT = 300
 HIDDEN = "***"
 
 
@@ -76,6 +77,11 @@ def _rendered(error: ConfigError) -> str:
 def printable(text: str) -> str:
     """Character for character, with what a terminal would act on replaced."""
     return "".join(letter if letter.isprintable() else " " if letter == "\t" else "?" for letter in text)
+
+
+def brief(text: str) -> str:
+    """Text of ours with words of the file in it, which may be longer than anybody wants to read."""
+    return printable(text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…")
 
 
 _KEY = re.compile(r"""\b(\w+)["']?\s*:\s*""")

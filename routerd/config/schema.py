@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from routerd.config.envelope import API_VERSION, ResourceDocument, RouterDocument
+from routerd.config.envelope import ResourceDocument, RouterDocument
 from routerd.resources.kinds import KINDS, Kind
 from routerd.shapes.schema import Refs, Schema, schema_of
 
@@ -18,7 +18,6 @@ def document_schema() -> dict[str, Any]:
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"https://{API_VERSION}/router.schema.json",
         "title": "routerd configuration",
         **root,
         "$defs": dict(sorted(refs.schemas.items())),

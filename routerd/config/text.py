@@ -9,7 +9,7 @@ from functools import cached_property
 
 import attrs
 
-from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors, excerpt, printable, shown
+from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors, brief, excerpt, shown
 from routerd.shapes.invalid import Problem
 
 LARGEST = 1 << 20
@@ -56,14 +56,14 @@ class Text:
         width = max(1, min(span.end - span.start, len(self.lines[line]) - column, len(visible) - caret))
         return ConfigError(
             code=problem.code,
-            message=printable(problem.message),
+            message=brief(problem.message),
             source=self.source,
             line=line + 1,
             column=column + 1,
-            resource=printable(resource),
-            path=printable(path),
-            expected=printable(problem.expected),
-            hint=printable(problem.hint),
+            resource=brief(resource),
+            path=brief(path),
+            expected=brief(problem.expected),
+            hint=brief(problem.hint),
             text=f"{visible[: caret + width]}: {HIDDEN}" if hide else visible,
             caret=caret,
             width=width,

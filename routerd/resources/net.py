@@ -16,9 +16,9 @@ from routerd.resources.options import OPTION_CODE, OPTION_TEXT, SendOption, each
 from routerd.resources.resource import NAME, ValueFrom, told
 from routerd.shapes.duration import Duration
 from routerd.shapes.invalid import Invalid
-from routerd.shapes.limits import AtMost, Between, Each, Text
+from routerd.shapes.limits import AtMost, Between, Each, Matching
 
-IFNAME = Text(r"[A-Za-z0-9_][!-.0-9;-~]{0,14}", 15, "an interface name", "1 to 15 characters, no space, / or :")
+IFNAME = Matching(r"[A-Za-z0-9_][!-.0-9;-~]{0,14}", 15, "an interface name", "1 to 15 characters, no space, / or :")
 
 
 _INTERFACE = told("Name of the Interface resource.", example="wan", refers="Interface")
@@ -96,7 +96,7 @@ class IPv4StaticAddress:
     )
     allow_overlap_reason: str | None = attrs.field(
         default=None,
-        validator=Text(r"\S[\s\S]*", 1000, "a reason", "a sentence"),
+        validator=Matching(r"\S[\s\S]*", 1000, "a reason", "a sentence"),
         metadata=told("Why the overlap is wanted: for whoever reads the file next."),
     )
 
@@ -117,7 +117,7 @@ class IPv4Route:
     )
     device: str | None = attrs.field(
         default=None,
-        validator=Text(r"[!-.0-9;-~]{1,63}", 63, "the name of an interface", "a name without space, / or :"),
+        validator=Matching(r"[!-.0-9;-~]{1,63}", 63, "the name of an interface", "a name without space, / or :"),
         metadata=told("The interface to send by: an Interface resource, or the kernel's name.", example="lan"),
     )
     device_from: ValueFrom | None = attrs.field(
@@ -176,7 +176,7 @@ class DHCPv4Client:
     interface: str = attrs.field(validator=NAME, metadata=_INTERFACE)
     hostname: str | None = attrs.field(
         default=None,
-        validator=Text(r"[!-~]{1,255}", 255, "a host name", "ASCII without spaces"),
+        validator=Matching(r"[!-~]{1,255}", 255, "a host name", "ASCII without spaces"),
         metadata=told("Host name to tell the server (option 12).", example="gateway"),
     )
     requested_address: IPv4Address | None = attrs.field(

@@ -9,11 +9,11 @@ import attrs
 
 from routerd.resources.resource import told
 from routerd.shapes.invalid import Invalid
-from routerd.shapes.limits import Between, Text
+from routerd.shapes.limits import Between, Matching
 from routerd.shapes.secret import Secret
 
 OPTION_CODE = Between(1, 254)
-OPTION_TEXT = Text(r"[ -~]{1,255}", 255, "the text of an option", "1 to 255 printable ASCII characters")
+OPTION_TEXT = Matching(r"[ -~]{1,255}", 255, "the text of an option", "1 to 255 printable ASCII characters")
 
 COMPUTED = {
     12: "the field `hostname` sends it",

@@ -7,15 +7,15 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from routerd.shapes.limits import Text
+from routerd.shapes.limits import Matching
 
 Spec = TypeVar("Spec", covariant=True)
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
-NAME = Text(_NAME, 63, "a name", "lower-case letters, digits, and between them - and .")
+NAME = Matching(_NAME, 63, "a name", "lower-case letters, digits, and between them - and .")
 """Names become file and socket names, so nothing else may stand in them."""
 
-REFERENCE = Text(rf"[A-Za-z0-9]+/{_NAME}", 127, "a reference", "Kind/name")
+REFERENCE = Matching(rf"[A-Za-z0-9]+/{_NAME}", 127, "a reference", "Kind/name")
 
 
 def told(help: str, **more: Any) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class AtMost:
 
 
 @attrs.frozen
-class Text:
+class Matching:
     """Text of which the whole matches `pattern` (in the common part of Python's and ECMA's grammar), at most `longest`
     characters. `name` is what it then is, `rule` completes "expected …"."""
 
@@ -76,7 +76,7 @@ class Text:
 class Each:
     """A list whose items keep a limit, none of them twice, at most `most` of them."""
 
-    limit: Between | Text
+    limit: Between | Matching
     most: int
 
     def __call__(self, instance: object, field: object, value: Any) -> None:

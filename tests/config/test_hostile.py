@@ -66,6 +66,16 @@ def mutated(draw: st.DrawFn) -> str:
     return text[: draw(st.integers(len(text) // 2, len(text)))] if draw(st.booleans()) else text
 
 
+def test_long_names_are_cut() -> None:
+    resource = {
+        "apiVersion": "net.routerd.net/v1alpha1",
+        "kind": "K" * 9000,
+        "metadata": {"name": "n" * 9000},
+        "x" * 9000: 1,
+    }
+    assert len(judge(json.dumps({"apiVersion": "v" * 9000, "spec": {"resources": [resource]}}))) < 12_000
+
+
 def judge(text: str | bytes) -> str:
     """What is said of a text; nothing when it is good."""
     try:

@@ -16,7 +16,7 @@ from routerd.shapes.convert import from_wire, to_wire
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant
 from routerd.shapes.invalid import Invalid, Problem, Problems
-from routerd.shapes.limits import Between, Each, Text
+from routerd.shapes.limits import Between, Each, Matching
 from routerd.shapes.secret import Secret
 
 
@@ -49,7 +49,7 @@ class Outer:
     octets: bytes = b""
     request_id: str | None = attrs.field(default=None, metadata={"name": "requestId"})
     pin: str | None = attrs.field(
-        default=None, validator=Text(r"[0-9]{4}", 4, "a PIN", "four digits"), metadata={"sensitive": True}
+        default=None, validator=Matching(r"[0-9]{4}", 4, "a PIN", "four digits"), metadata={"sensitive": True}
     )
     warnings: tuple[str, ...] = attrs.field(default=(), metadata={"omit_default": True})
 
