@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from quart.utils import encode_headers
@@ -16,7 +16,7 @@ from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from routerd.api import control, daemon, openapi
 from routerd.api.access import Client, Role, role_of
@@ -44,9 +44,6 @@ class Exchange(TrioASGIHTTPConnection):
         await self._send_response(send, response)
 
     async def _read_body(self, request: Request, receive: Callable[[], Awaitable[Any]]) -> bool:
-        size = request.content_length or 0
-        if size > MAX_BODY:
-            return False
         size, more = 0, True
         while more and size <= MAX_BODY:
             part = await receive()
@@ -56,12 +53,13 @@ class Exchange(TrioASGIHTTPConnection):
         return size <= MAX_BODY
 
     async def _send_response(self, send: Callable[[Any], Awaitable[None]], response: Any) -> None:
-        response.headers["x-request-id"] = self.scope["state"]["request_id"]
         if isinstance(response.response, DataBody):
             headers = encode_headers(response.headers)
+            headers.append((b"x-request-id", self.scope["state"]["request_id"].encode("ascii")))
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             await send({"type": "http.response.body", "body": response.response.data})
         else:
+            response.headers["x-request-id"] = self.scope["state"]["request_id"]
             await super()._send_response(send, response)
 
 
@@ -71,10 +69,15 @@ class App(QuartTrio):
 
     asgi_http_class = Exchange
 
+    @cached_property
+    def routes(self) -> MapAdapter:
+        """From path and method to Operation."""
+        return self.url_map.bind("routerd")
+
     async def handle_request(self, request: Request) -> Response:
         """Route, answer, or refuse."""
         try:
-            operation, path = self.url_map.bind("routerd").match(request.path, request.method)
+            operation, path = self.routes.match(request.path, request.method)
             return await _answer(operation, request, path)
         except Refusal as refusal:
             return _refused(request, refusal)
