@@ -22,7 +22,7 @@ def lose(station: Station, reason: outputs.LossReason, now: float) -> None:
     station.finish(False, f"the lease was lost: {reason}")
     station.neighbours.leave()
     if station.bound_at is not None and now - station.bound_at >= SETTLED:
-        station.naks = station.conflicts = 0
+        station.setbacks = station.conflicts = 0
     station.bound_at = None
 
 
@@ -40,9 +40,11 @@ def fail(station: Station, reason: outputs.FailReason, detail: str, retry_in: fl
 
 
 def expired(station: Station, now: float) -> None:
-    """The end of the lease: stop using the address at once, then begin anew (§4.4.5)."""
+    """The end of the lease: stop using the address at once, then begin anew (§4.4.5). A lease that did not even last
+    a minute is a setback: a server that grants seconds must not make the address come and go all day."""
+    settled = station.bound_at is None or now - station.bound_at >= SETTLED
     lose(station, "expired", now)
-    restart(station, station.start_delay(), now)
+    restart(station, station.start_delay() if settled else _setback(station), now)
 
 
 def refused(station: Station, message: Message, now: float) -> None:
@@ -53,9 +55,14 @@ def refused(station: Station, message: Message, now: float) -> None:
     if was_ours:
         station.say(outputs.Forget())
     station.last_address = None
-    station.naks += 1
+    fail(station, "nak", "the server refused the address", _setback(station), now)
+
+
+def _setback(station: Station) -> float:
+    """One more; how long to wait after it (V4-11)."""
+    station.setbacks += 1
     jitter = station.rng.uniform(-retransmit.NAK_JITTER, retransmit.NAK_JITTER)
-    fail(station, "nak", "the server refused the address", retransmit.after_nak(station.naks, jitter), now)
+    return retransmit.after_nak(station.setbacks, jitter)
 
 
 def say_nak(station: Station, message: Message) -> None:

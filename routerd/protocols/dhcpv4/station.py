@@ -70,7 +70,7 @@ class Station:
     last_address: IPv4Address | None = None
     nonce: Nonce | None = None
     bound_at: float | None = None
-    naks: int = 0
+    setbacks: int = 0
     conflicts: int = 0
     not_before: float = float("-inf")
     out: list[outputs.Output] = attrs.field(factory=list)

@@ -317,7 +317,7 @@ def test_a_server_of_short_leases_gets_at_most_a_packet_a_second(lease_time: int
     scene = Scene(conflict_detection="skip").requesting()
     scene.ack(lease_time=lease_time)
     for _ in range(200):
-        scene.until(outputs.Send, 100)
+        scene.until(outputs.Send, 400)
         if scene.sent[-1].type is DISCOVER:
             scene.offer()
         scene.ack(lease_time=lease_time)

@@ -97,6 +97,18 @@ def test_a_short_peace_does_not() -> None:
     assert after_binding_for(40) > 28
 
 
+@pytest.mark.req("V4-5", "breaks")
+def test_leases_that_end_within_a_minute_are_setbacks_too() -> None:
+    """A server that grants one second makes the address come and go: ever more slowly, and not twice a minute."""
+    scene = Scene(conflict_detection="skip").requesting()
+    while scene.now < 1000 + 1200:
+        scene.ack(lease_time=1)
+        scene.until(outputs.Lost)
+        scene.until(outputs.Send, where=lambda send: send.message.type is DISCOVER)
+        scene.offer()
+    assert len([at for at in scene.sent_at(DISCOVER) if at <= 2200]) <= 12
+
+
 @pytest.mark.req("V4-11", "breaks")
 def test_a_link_that_comes_and_goes_does_not_shorten_the_pause() -> None:
     scene = Scene().requesting()
