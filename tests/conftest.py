@@ -1,8 +1,14 @@
 """Fixtures for every test: a fake clock that leaves threads time to answer."""
 
+import signal
+
 import pytest
 import trio.testing
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has it ignored, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
