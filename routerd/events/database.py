@@ -21,6 +21,7 @@ from routerd.events.rows import INSERT, Row
 from routerd.events.types import Ref, StoredObject
 
 SCHEMA = 1
+_NO_VERSION = 100  # From here on it is not a newer routerd that we see but a broken file.
 SET_ASIDE_KEPT = 3
 BUSY_SECONDS = 2.0
 _APPLICATION = 0x72747264  # "rtrd", shown by file(1)
@@ -73,18 +74,34 @@ class Fault:
     corrupt: bool = False
 
 
+WORLD = (Corrupt, sqlite3.Error, UnicodeDecodeError, OSError)
+"""What the world may do to a file. UnicodeDecodeError: an error message of SQLite that quotes garbage."""
+
+_PASSING = {
+    sqlite3.SQLITE_OK,  # An OSError.
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
 def fault(error: Exception) -> Fault:
-    """The fault behind one of WORLD. Raises it again when it is not the world's but our own mistake."""
-    if isinstance(error, Corrupt):
-        return Fault(str(error), corrupt=True)
-    if isinstance(error, OSError | sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-        undecodable = str(error).startswith("Could not decode to UTF-8")
-        return Fault(str(error), corrupt=undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
-    raise error
-
-
-WORLD = (Corrupt, sqlite3.Error, OSError)
+    """The fault behind one of WORLD. Raises it again when it is our own mistake."""
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        raise error
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return Fault(str(error), corrupt=not isinstance(error, OSError))
+    # Our statements do not change: one that makes no sense to SQLite has met a schema that is no longer ours.
+    return Fault(str(error), corrupt=code & 0xFF not in _PASSING)
 
 
 @attrs.frozen
@@ -150,7 +167,7 @@ class Database:
         try:
             [(epoch,)] = execute("select epoch from meta").fetchall()
             oldest, newest = execute("select (select min(id) from events), (select max(id) from events)").fetchone()
-            return Contents(
+            contents = Contents(
                 epoch=epoch,
                 oldest=oldest or 1,
                 newest=newest or 0,
@@ -163,6 +180,8 @@ class Database:
             )
         except (ValueError, TypeError) as error:
             raise Corrupt(str(error)) from error
+        _check_types(contents)
+        return contents
 
     def used(self) -> int:
         """Octets in use. Free pages do not count: they are given back or used again."""
@@ -199,47 +218,101 @@ class Database:
 
 
 @attrs.frozen
+class Doubt:
+    """What we know against a file before we open it. `broken`: somebody has found it so, and how. `known`: it must be
+    the continuation of that. `thorough`: look at every page, for SQLite blames the disk for some broken files."""
+
+    broken: str | None = None
+    known: Contents | None = None
+    thorough: bool = False
+
+
+@attrs.frozen
 class Opened:
-    """A log file that can be written. `aside`: where the one before it was put, and `reason`: why."""
+    """A log file that can be written. `orderly`: it was closed when it was written last. `aside`: where the one before
+    it was put, and `reason`: why."""
 
     database: Database
     contents: Contents
+    orderly: bool = True
     aside: Path | None = None
     reason: str = ""
 
 
-def open_or_replace(path: Path, fresh: Contents, known: Contents | None, suspect: str | None, at: int) -> Opened:
-    """Open the log at `path`, or set it aside and begin a new one: when it is corrupt, when it is `suspect` (a reason),
-    or when it is not the one that we had open (`known`). Raises LogVersionError; WORLD when nothing can be written."""
-    reason = suspect
+def open_or_replace(path: Path, fresh: Contents, doubt: Doubt, at: int) -> Opened:
+    """Open the log at `path`; when it is broken, or justifies the `doubt`, set it aside and begin a new one with the
+    objects and cursors of `fresh`. Raises LogVersionError, and WORLD when nothing can be written at all."""
+    reason = doubt.broken
     if reason is None:
         try:
-            opened = _open_with_contents(path, fresh)
+            return _open_undoubted(path, fresh, doubt)
         except WORLD as error:
             trouble = fault(error)
             if not trouble.corrupt:
                 raise
             reason = trouble.text
-        else:
-            if known is None or opened.contents.epoch == fresh.epoch or opened.contents.continues(known):
-                return opened
-            opened.database.close()
-            reason = "it is another log than the one that was open"
     aside = set_aside(path, at)
-    opened = _open_with_contents(path, fresh)
-    return attrs.evolve(opened, aside=aside, reason=reason)
+    return attrs.evolve(_open_undoubted(path, fresh, Doubt()), aside=aside, reason=reason)
+
+
+def _open_undoubted(path: Path, fresh: Contents, doubt: Doubt) -> Opened:
+    orderly = not _has_tail(path)
+    database = open_database(path, fresh)
+    try:
+        contents = database.contents()
+        if doubt.known is not None and contents.epoch != fresh.epoch and not contents.continues(doubt.known):
+            raise Corrupt("it is another log than the one that was open")
+        if doubt.thorough:
+            check(path)
+    except BaseException:
+        database.close()
+        raise
+    return Opened(database, contents, orderly)
+
+
+def check(path: Path) -> None:
+    """Look at every page, which may take seconds. Raises Corrupt when the file is not sound, and WORLD."""
+    with _connected(path) as connection:
+        [verdict] = connection.execute("pragma quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise Corrupt(verdict)
+
+
+def _has_tail(path: Path) -> bool:
+    """Whether the end of the log is in its write-ahead log: nobody has closed it."""
+    wal = path.with_name(f"{path.name}-wal")
+    return wal.exists() and wal.stat().st_size > 0
+
+
+def _check_types(contents: Contents) -> None:
+    """SQLite stores anything anywhere, and hands out what it takes from a broken page."""
+    numbers = (contents.oldest, contents.newest, *contents.cursors.values(), *itertools.chain(*contents.gaps))
+    texts = (contents.epoch, *contents.cursors)
+    sound = all(isinstance(number, int) for number in numbers) and all(isinstance(text, str) for text in texts)
+    if not sound or not all(_sound_object(stored) for stored in contents.objects):
+        raise Corrupt("values that we never wrote")
+
+
+def _sound_object(stored: StoredObject) -> bool:
+    ref = stored.ref
+    return (
+        all(isinstance(text, str) for text in (ref.kind, ref.name, ref.api_version))
+        and isinstance(stored.version, int)
+        and isinstance(stored.changed_at, int)
+        and isinstance(stored.status, dict)
+    )
 
 
 def survey(path: Path) -> Contents | None:
     """What a log holds that cannot be opened for writing (where SQLite needs room even to read). None when that cannot
     be said for certain: it was not closed in order, its end is in the write-ahead log. Raises LogVersionError."""
     try:
-        wal = path.with_name(f"{path.name}-wal")
-        if wal.exists() and wal.stat().st_size:
+        if _has_tail(path):
             return None
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
-            return Database(path, connection).contents() if _version(path, connection) else None
+            _check_version(path, connection)
+            return Database(path, connection).contents()
         finally:
             connection.close()
     except WORLD as error:
@@ -247,48 +320,35 @@ def survey(path: Path) -> Contents | None:
         return None
 
 
-def _open_with_contents(path: Path, fresh: Contents) -> Opened:
-    database = open_database(path, fresh)
-    try:
-        return Opened(database, database.contents())
-    except BaseException:
-        database.close()
-        raise
-
-
 def open_database(path: Path, fresh: Contents) -> Database:
     """Open the log at `path`; when there is none, make one that begins with the epoch, objects and cursors of
     `fresh`. Raises LogVersionError, Corrupt, sqlite3.Error, OSError."""
-    new = _touch(path)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        # FULL: synced before a commit returns. A large write-ahead log means fewer checkpoints, each of them two syncs.
+    if not path.exists():
+        _make(path, fresh)
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(_connected(path))
+        _check_version(path, connection)
+        # FULL: synced before a commit returns. A long write-ahead log: few checkpoints, each of them two more syncs.
         for pragma in ("synchronous = full", "wal_autocheckpoint = 4096", f"journal_size_limit = {16 * 2**20}"):
             connection.execute(f"pragma {pragma}")
-        if _version(path, connection) == 0:
-            _create(connection, fresh)
-        if new:
-            sync_directory(path.parent)
-        return Database(path, connection)
-    except BaseException:
-        connection.close()
-        raise
+        database = Database(path, connection)
+        undo.pop_all()
+        return database
 
 
-def _version(path: Path, connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("pragma user_version").fetchone()[0]
+def _connected(path: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(
+        sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    )
+
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+    [application] = connection.execute("pragma application_id").fetchone()
+    [version] = connection.execute("pragma user_version").fetchone()
+    if application != _APPLICATION or not 0 < version < _NO_VERSION:
+        raise Corrupt("it is not a log of routerd")
     if version > SCHEMA:
         raise LogVersionError(f"{path} has log format {version}, this routerd knows {SCHEMA} and older")
-    return version
-
-
-def _touch(path: Path) -> bool:
-    """Make the file so that no other user can read it; what SQLite puts beside it inherits the mode."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640))
-    except FileExistsError:
-        return False
-    return True
 
 
 def sync_directory(directory: Path) -> None:
@@ -300,20 +360,29 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _create(connection: sqlite3.Connection, fresh: Contents) -> None:
-    if connection.execute("select count(*) from sqlite_master").fetchone() != (0,):
-        raise Corrupt("it is a database, but not a log of routerd")
-    connection.execute(f"pragma page_size = {_PAGE}")  # This and the next: before anything is written.
-    connection.execute("pragma auto_vacuum = incremental")
-    connection.execute("pragma journal_mode = wal")
-    with _transaction(connection):
-        for statement in _TABLES.strip().split(";\n"):
-            connection.execute(statement)
-        connection.execute("insert into meta values (?)", (fresh.epoch,))
-        connection.executemany("insert into sources values (?, ?)", fresh.cursors.items())
-        _put_objects(connection, {stored.ref: stored for stored in fresh.objects})
-        connection.execute(f"pragma application_id = {_APPLICATION}")
-        connection.execute(f"pragma user_version = {SCHEMA}")
+def _make(path: Path, fresh: Contents) -> None:
+    """Make an empty log under another name and then give it its own: there never is half a log at `path`."""
+    new = path.with_name(f"{path.name}.new")
+    # A write-ahead log left by a file that is gone would be taken for ours.
+    for leftover in (new.name, f"{new.name}-journal", f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(leftover).unlink(missing_ok=True)
+    # No other user may read it; what SQLite puts beside it inherits the mode.
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640))
+    with _connected(new) as connection:
+        # Before anything is written; synced as SQLite does by itself.
+        for pragma in (f"page_size = {_PAGE}", "auto_vacuum = incremental"):
+            connection.execute(f"pragma {pragma}")
+        with _transaction(connection):
+            for statement in _TABLES.strip().split(";\n"):
+                connection.execute(statement)
+            connection.execute("insert into meta values (?)", (fresh.epoch,))
+            connection.executemany("insert into sources values (?, ?)", fresh.cursors.items())
+            _put_objects(connection, {stored.ref: stored for stored in fresh.objects})
+            connection.execute(f"pragma application_id = {_APPLICATION}")
+            connection.execute(f"pragma user_version = {SCHEMA}")
+        connection.execute("pragma journal_mode = wal")
+    new.replace(path)
+    sync_directory(path.parent)
 
 
 def _put_objects(connection: sqlite3.Connection, objects: Mapping[Ref, StoredObject | None]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import trio
 
-from routerd.events.database import WORLD, Contents, LogVersionError, fault, new_epoch
+from routerd.events.database import WORLD, Contents, LogVersionError, check, fault, new_epoch
 from routerd.events.history import History
 from routerd.events.intake import Intake
 from routerd.events.objects import Objects
@@ -68,7 +68,7 @@ class Log:
         self.epoch = new_epoch()
         self.oldest, self.newest = 1, 0
         self.objects = Objects()
-        self._clock_ns, self._run = clock_ns, run
+        self._path, self._clock_ns, self._run = path, clock_ns, run
         self._intake = Intake(cursor_floor)
         self._writer = Writer(
             path,
@@ -205,6 +205,8 @@ class Log:
         """Write and prune until `close`, however much is cancelled around it: goodbyes are written, too."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_retention, self, retention)
+            if not self._writer.orderly:
+                nursery.start_soon(self._verify)
             await self._writer.serve()
             nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
@@ -232,6 +234,16 @@ class Log:
             self.newest = group.events[-1].id
             self._grown.set()
             self._grown = trio.Event()
+
+    async def _verify(self) -> None:
+        """A power cut may tear pages that nobody reads for weeks, and lose events without a word."""
+        await trio.lowlevel.checkpoint()
+        try:
+            await self._run(check, self._path, abandon_on_cancel=True)
+        except WORLD as error:
+            trouble = fault(error)
+            if trouble.corrupt:
+                await self._writer.replace(trouble.text)
 
     async def _look(self, question: Callable[..., Any], *args: Any) -> Any:
         """Ask the disk; None: its file was broken and has been replaced."""

@@ -84,6 +84,8 @@ def from_row(row: Row) -> StoredEvent:
     """The inverse of `to_row`. Raises ValueError or IndexError on a row that we did not write."""
     number, created_at, time, topic, severity, reason, message, api_version, kind, name, *rest = row
     source, source_kind, source_instance, source_cursor, attributes, causes, actor, generation = rest
+    if not all(isinstance(text, str) for text in (topic, reason, message, actor)) or not isinstance(time, int):
+        raise ValueError(f"the row of event {number} holds what we never wrote")
     event = Event(
         topic=topic,
         severity=SEVERITIES[severity],

@@ -18,6 +18,7 @@ from routerd.events.database import (
     WORLD,
     Contents,
     Database,
+    Doubt,
     Fault,
     Opened,
     Pruned,
@@ -83,6 +84,8 @@ class Writer:
     ) -> None:
         self.degraded: str | None = None
         self.dropped = 0
+        self.orderly = True
+        """Whether the file that is open had been closed before."""
         self._path, self._clock_ns, self._run = path, clock_ns, run_sync
         self._intake, self._objects = intake, objects
         self._opened, self._published = opened, published
@@ -94,6 +97,7 @@ class Writer:
         self._gap_first: int | None = None
         self._owed: dict[Ref, StoredObject | None] = {}
         self._suspect: str | None = None
+        self._doubtful = False
         self._work, self._attempted, self.closing = trio.Event(), trio.Event(), trio.Event()
         self._pause, self._trouble_at = PAUSES[0], -QUIET
 
@@ -140,12 +144,14 @@ class Writer:
     async def replace(self, reason: str) -> bool:
         """Somebody found the file broken. Returns whether it has been replaced."""
         await trio.lowlevel.checkpoint()
-        if self.degraded is not None:
-            return False
-        self._suspect = reason
-        self._work.set()
-        await self._attempted.wait()
-        return self._suspect is None
+        if self.degraded is None:
+            self._suspect = reason
+            self._work.set()
+        if self._suspect is not None:
+            with trio.move_on_after(PATIENCE):
+                await self._attempted.wait()
+                return self._suspect is None
+        return False
 
     async def prune(self, before: int, aged: int, max_bytes: int, limit: int) -> Pruned | None:
         """`Database.prune` between two transactions; None when the file is out of reach."""
@@ -221,6 +227,7 @@ class Writer:
         """Give up the file for a while. Nobody waits for it meanwhile."""
         if trouble.corrupt:
             self._suspect = trouble.text
+        self._doubtful = self._doubtful or self.degraded is None
         self._degrade(trouble.text)
         await self._release()
         if trio.current_time() - self._trouble_at >= QUIET:
@@ -273,9 +280,10 @@ class Writer:
         await trio.lowlevel.checkpoint()
         fresh = Contents(new_epoch(), objects=tuple(self._objects.all()), cursors=dict(self._intake.cursors))
         known = Contents(self._epoch, newest=self._newest) if self._epoch or self._intake.last_id else None
+        doubt = Doubt(self._suspect, known, self._doubtful)
         try:
             opened: Opened = await self._run(
-                open_or_replace, self._path, fresh, known, self._suspect, self._clock_ns(), limiter=self._thread
+                open_or_replace, self._path, fresh, doubt, self._clock_ns(), limiter=self._thread
             )
         except WORLD as error:
             trouble: Fault | None = fault(error)
@@ -287,8 +295,9 @@ class Writer:
         return trouble
 
     def _adopt(self, opened: Opened) -> None:
-        self._database, self._suspect = opened.database, None
+        self._database, self._suspect, self._doubtful = opened.database, None, False
         self._take_up(opened.contents)
+        self.orderly = opened.orderly
         if opened.aside is not None:
             message = f"the event log was broken: {opened.reason}; it is kept as {opened.aside.name}"
             self._say("set-aside", message, {"path": str(opened.aside), "reason": opened.reason})
