@@ -15,18 +15,21 @@ import trio
 
 from routerd.config import load
 from routerd.endpoints.simulated import SimulatedEndpoints
-from routerd.events.log import Log, inline, open_log
+from routerd.events.log import inline, open_log
 from routerd.events.types import Ref, StoredEvent
 from routerd.host.simulated import SimulatedHost, open_host
 from routerd.nurseries.root import Options, run_router
 from routerd.nurseries.system import System
 from routerd.sim.arp_neighbour import Neighbour
+from routerd.sim.dhcpv4_hostile import Hostile
 from routerd.sim.dhcpv4_server import Server, Settings, addresses
 from routerd.sim.dhcpv4_station import Dhcpv4Station
 from routerd.sim.world import World
+from tests.api.client import Answer, control, fetch
 
 CLIENT = Ref("DHCPv4Client", "wan")
 GATEWAY, GATEWAY_MAC = IPv4Address("203.0.113.1"), bytes.fromhex("02005e711301")
+NEIGHBOUR_MAC = bytes.fromhex("02005e7113ee")
 LINE = "line"
 
 WAN = """
@@ -62,7 +65,8 @@ def provider(lease_time: int = 3600, **changes: Any) -> Settings:
 
 @attrs.define(eq=False)
 class Rig:
-    """See the module. `world`, `host`, `server` outlive the router's lives: `live` runs one of them."""
+    """See the module. `world`, `host`, `server` outlive the router's lives: `live` runs one of them. `hostile` is what
+    the server's answers go through, honest to begin with; `sent` is when the router has put a frame on the line."""
 
     directory: Path
     seed: int = 0
@@ -70,8 +74,9 @@ class Rig:
     world: World = attrs.field(init=False)
     host: SimulatedHost = attrs.field(init=False)
     server: Server = attrs.field(init=False)
+    hostile: Hostile = attrs.field(init=False)
     neighbour: Neighbour = attrs.field(init=False)
-    log: Log | None = attrs.field(init=False, default=None)
+    sent: list[float] = attrs.field(init=False, factory=list)
     lives: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -85,15 +90,26 @@ class Rig:
     def state_dir(self) -> Path:
         return self.directory / "state"
 
+    @property
+    def run_dir(self) -> Path:
+        """Of the life that runs."""
+        return self.directory / f"run{self.lives}"
+
+    def _see(self, frame: bytes, now: float) -> None:
+        if frame[6:12] not in (GATEWAY_MAC, NEIGHBOUR_MAC):
+            self.sent.append(now)
+
     @asynccontextmanager
     async def surroundings(self, lease_time: int = 3600, links: tuple[str, ...] = ("eth0",)) -> AsyncIterator[None]:
         """The world with a provider on the first link; time runs while this is open."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.server = Server(provider(lease_time))
+        self.hostile = Hostile(self.server, random.Random(self.seed), mode=None)
         segment = self.world.segment(LINE)
-        Dhcpv4Station(segment, GATEWAY_MAC, GATEWAY, self.server)
+        segment.witness(self._see)
+        Dhcpv4Station(segment, GATEWAY_MAC, GATEWAY, self.hostile)
         Neighbour(segment, GATEWAY_MAC, [GATEWAY])
-        self.neighbour = Neighbour(segment, bytes.fromhex("02005e7113ee"), defends=True)
+        self.neighbour = Neighbour(segment, NEIGHBOUR_MAC, defends=True)
         for number, name in enumerate(links):
             self.world.add_link(name, LINE if number == 0 else f"segment {number}")
         async with open_host(self.world) as self.host, trio.open_nursery() as nursery:
@@ -106,9 +122,8 @@ class Rig:
         """One life of the router, ended as by SIGTERM's cancellation. Gives what SIGHUP calls."""
         self.lives += 1
         self.config_path.write_text(self.config)
-        run_dir = self.directory / f"run{self.lives}"
-        run_dir.mkdir()
-        options = Options(self.config_path, run_dir, self.state_dir, gauge_interval=86400.0)
+        self.run_dir.mkdir()
+        options = Options(self.config_path, self.run_dir, self.state_dir, gauge_interval=86400.0)
         rng = random.Random(f"{self.seed} {self.lives}")
         system = System(self.host, SimulatedEndpoints(self.world), run_sync=inline, rng=rng)
         router = load(self.config, str(self.config_path))
@@ -127,6 +142,23 @@ class Rig:
 
             yield hang_up
             nursery.cancel_scope.cancel()
+
+    async def ask(self, path: str, **query: object) -> Answer:
+        """What an operator is told: a GET of the control API on the status socket."""
+        return await fetch(str(self.run_dir / "routerd-status.sock"), control(path, **query))
+
+    async def unready(self) -> list[str]:
+        """What /readyz finds wrong."""
+        answer = await fetch(str(self.run_dir / "routerd-status.sock"), "/readyz")
+        failed = [f"{check['name']}: {check['detail']}" for check in answer.json.get("checks", ())]
+        assert answer.status == (503 if failed else 200)
+        return failed
+
+    async def status_of(self, target: str) -> dict[str, Any]:
+        """The status of `Kind/name`, as the API tells it."""
+        answer = await self.ask("/describe", target=target)
+        status: dict[str, Any] = answer.json["resource"]["status"]
+        return status
 
     async def events(self) -> list[StoredEvent]:
         """Every event on disk, read when no router runs."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import trio
 from trio.testing import MockClock
@@ -13,11 +11,6 @@ from tests.router.rig import WAN, Rig, document, provider, topics, until
 
 LEASED = "203.0.113.50/24"
 DEFAULT = "0.0.0.0/0 via 203.0.113.1"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path)
 
 
 async def test_it_acquires_and_applies(rig: Rig, autojump_clock: MockClock) -> None:
