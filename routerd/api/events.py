@@ -84,13 +84,23 @@ def reading() -> Iterator[None]:
         raise Refusal(503, "log.unreadable", f"the event log cannot be read now: {error}", hint=hint) from error
 
 
-def stale(log: Log, oldest: int) -> Refusal:
+def position(log: Log, cursor: str, field: str) -> int:
+    """Where a cursor that was given as this parameter stands. Raises Refusal."""
+    try:
+        return log.parse_cursor(cursor)
+    except StaleCursor as error:
+        raise stale(log, error.oldest, field) from None
+    except ValueError as error:
+        raise Refusal(400, "query.cursor", str(error), field=field, hint="use the cursor of an answer") from None
+
+
+def stale(log: Log, oldest: int, field: str = "since") -> Refusal:
     """410: what the cursor asks for is gone."""
     cursor = log.format_cursor(oldest)
     words = "this cursor is of another event log, or what followed it has been removed"
     hint = f"read on from {cursor}: that is all there is"
     return Refusal(
-        410, "stale-cursor", words, field="since", hint=hint, oldest=cursor, headers={"X-Routerd-Cursor": cursor}
+        410, "stale-cursor", words, field=field, hint=hint, oldest=cursor, headers={"X-Routerd-Cursor": cursor}
     )
 
 
@@ -101,16 +111,8 @@ async def _page(call: Call, where: Filter, since: str | None) -> Page:
     with reading():
         if query["tail"] is not None:
             return await log.tail(query["tail"], where)
-        return await log.read(_position(log, since), limit=query["limit"], where=where)
-
-
-def _position(log: Log, since: str | None) -> int:
-    try:
-        return log.parse_cursor(since) if since is not None else 0
-    except StaleCursor as error:
-        raise stale(log, error.oldest) from None
-    except ValueError as error:
-        raise Refusal(400, "query.cursor", str(error), field="since", hint="use the cursor of an answer") from None
+        after = position(log, since, "since") if since is not None else 0
+        return await log.read(after, limit=query["limit"], where=where)
 
 
 async def _awaited(call: Call, where: Filter, page: Page) -> Page:

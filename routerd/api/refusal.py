@@ -29,6 +29,11 @@ class Refusal(Exception):
         self.headers = headers
 
 
+def not_here(what: str) -> Refusal:
+    """This version of routerd cannot."""
+    return Refusal(501, "not-implemented", f"this version of routerd does not have {what}")
+
+
 def encode_error(detail: ErrorDetail, request_id: str) -> bytes:
     """The body of an error."""
     return encode(Error(error=detail, request_id=request_id))

@@ -18,7 +18,8 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
-from routerd.api.connection import App, Connection, Limits, refusal_bytes
+from routerd.api.connection import App, Connection, Limits
+from routerd.api.http1 import refusal_bytes
 from routerd.api.sockets import Listener, Peer, peer_of
 
 log = logging.getLogger(__name__)

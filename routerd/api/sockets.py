@@ -50,9 +50,9 @@ def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
     try:
         data = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_OPTION_BYTES)
     except OSError as error:
-        if error.errno != errno.ERANGE:
+        if error.errno not in (errno.ERANGE, errno.ENOPROTOOPT):
             raise
-        return ()  # more than 256 groups: none of them counts, which can only lessen what the peer may do
+        return ()  # more than 256 groups, or a kernel that does not tell: none counts, which can only lessen rights
     return struct.unpack(f"={len(data) // 4}I", data)
 
 

@@ -350,19 +350,6 @@ class DaemonRef:
 
 
 @attrs.frozen
-class Condition:
-    """One aspect of a resource."""
-
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    last_transition_time: str | None = None
-    severity: str | None = None
-    reason: str | None = None
-    message: str | None = None
-    observed_generation: int | None = None
-
-
-@attrs.frozen
 class ResourceStatus:
     """How a daemon sees its resource."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from routerd.api.connection import WRITTEN_FOR, Limits
+from routerd.api.connection import Limits
+from routerd.api.http1 import WRITTEN_FOR
 from routerd.api.runtime import open_files
 from routerd.api.server import GRACE
 from tests.api.client import control, dial, drain, fetch, talk
@@ -169,6 +170,18 @@ async def test_4_a_client_that_does_not_read_is_hung_up_on(
         assert plain.server.connections == 0
         assert len(await drain(stream)) < BIG
         await stream.aclose()
+
+
+async def test_4_nothing_is_said_after_an_answer_that_was_cut_off(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A client would take it for a part of the answer."""
+    async with serving_plain(tmp_path) as plain:
+        stream = await trio.open_unix_socket(plain.path)
+        async with stream:
+            await stream.send_all(GET % b"/big" + b"GET / HTTP/1.1\r\nHo")
+            await trio.sleep(Limits().send + Limits().read + 1)
+            assert (await drain(stream)).endswith(b"xxx")
 
 
 # 5. A request, one byte more, and gone: descriptor and task are kept for ever.
