@@ -31,7 +31,7 @@ lab: $(VENV)/dev.stamp
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8 --select ASYNC --extend-ignore ASYNC109 routerd routerctl tests
+	$(BIN)/flake8 routerd routerctl tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m tests.conformance --check
 

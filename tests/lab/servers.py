@@ -76,7 +76,8 @@ def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterator[
             "renew-timer": terms.t1,
             "rebind-timer": terms.t2,
             "calculate-tee-times": False,
-            "subnet4": [{"subnet": f"{terms.subnet}/24", "id": 1, "pools": [{"pool": network}], "option-data": options}],
+            "option-data": options,
+            "subnet4": [{"subnet": f"{terms.subnet}/24", "id": 1, "pools": [{"pool": network}]}],
             "loggers": [
                 {"name": "kea-dhcp4", "output_options": [{"output": "stdout"}], "severity": "INFO", "debuglevel": 0}
             ],
