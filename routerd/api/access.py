@@ -46,11 +46,13 @@ class Groups:
 
     operators: int | None = None
     admins: int | None = None
+    name: str = "routerd"
+    """What the operators' group is called."""
 
 
 def groups_named(operators: str, admins: str | None = None) -> Groups:
     """The groups of these names, as the host knows them now."""
-    return Groups(_gid(operators), _gid(admins) if admins is not None else None)
+    return Groups(_gid(operators), _gid(admins) if admins is not None else None, operators)
 
 
 def _gid(name: str) -> int | None:

@@ -6,7 +6,7 @@ It holds nothing: the router, the socket and the peer come with each request in 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -36,8 +36,7 @@ class Exchange(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         self.scope["state"]["request_id"] = new_request_id()
-        if not self.scope["path"].startswith("/"):
-            self.scope["path"] = "/" + self.scope["path"]  # nothing is served there, and Quart expects it
+        self.scope["path"] = _path(self.scope["path"])
         request = self._create_request_from_scope(send)
         fits = await self._read_body(request, receive)
         response = await self.app.handle_request(request) if fits else _too_large(request)
@@ -82,7 +81,7 @@ class App(QuartTrio):
         except Refusal as refusal:
             return _refused(request, refusal)
         except MethodNotAllowed as error:
-            return _refused(request, _wrong_method(request, error.valid_methods or ()))
+            return _refused(request, self._wrong_method(request, sorted(error.valid_methods or ())))
         except NotFound:
             return _refused(request, _unknown(request))
         except Exception:
@@ -92,6 +91,14 @@ class App(QuartTrio):
             )
             words = "routerd failed to answer this; its log has the reason, under this request id"
             return _refused(request, Refusal(500, "internal", words))
+
+    def _wrong_method(self, request: Request, valid: list[str]) -> Refusal:
+        operation, _ = self.routes.match(request.path, valid[0])
+        if request.scope["state"]["doorway"].kind not in operation.doors:
+            return _unknown(request)
+        allowed = ", ".join(valid)
+        words = f"{request.method} is not for {request.path[:200]}"
+        return Refusal(405, "method", words, hint=f"use {allowed}", headers={"Allow": allowed})
 
 
 async def get_openapi(_: Call) -> Response:
@@ -152,26 +159,29 @@ async def _check_role(operation: Operation, doorway: Doorway, client: Client) ->
         why, hint = "the status socket is for observing only", f"use {doorway.main_path}"
     else:
         why = f"user {client.peer.uid} is an {role}, and this takes an {operation.role}"
-        hint = f"{_WHO[operation.role]}, by {doorway.main_path if doorway.kind == 'status' else doorway.path}"
+        socket = doorway.main_path if doorway.kind == "status" else doorway.path
+        hint = f"{_who(operation.role, doorway)} may, by {socket}"
     await doorway.audit.refused(client, f"{operation.method} {operation.path}", why)
     raise Refusal(403, "denied", why, hint=hint)
 
 
-_WHO = {
-    Role.OPERATOR: "members of the group routerd and root may",
-    Role.ADMIN: "root, and the members of the group that the configuration names, may",
-}
+def _who(role: Role, doorway: Doorway) -> str:
+    if role is Role.OPERATOR:
+        return f"root and the members of the group {doorway.groups.name}"
+    return "root and the members of the admins' group"
+
+
+def _path(target: str) -> str:
+    """The path of a request's target, which may be a whole URL (RFC 9112 §3.2.2), or no path at all."""
+    if target.startswith("/"):
+        return target
+    _, scheme, rest = target.partition("://")
+    return "/" + (rest.partition("/")[2] if scheme else target)
 
 
 def _unknown(request: Request) -> Refusal:
     words = f"there is nothing at {request.path[:200]}"
     return Refusal(404, "not-found", words, hint="/openapi.json tells what there is")
-
-
-def _wrong_method(request: Request, valid: Iterable[str]) -> Refusal:
-    allowed = ", ".join(sorted(valid))
-    words = f"{request.method} is not for {request.path[:200]}"
-    return Refusal(405, "method", words, hint=f"use {allowed}", headers={"Allow": allowed})
 
 
 def _too_large(request: Request) -> Response:

@@ -26,7 +26,7 @@ MAX_RECEIVE = 1 << 16
 MAX_AHEAD = 1 << 16
 """Octets that a client may send before it has had the answer to its last request."""
 
-App = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+Asgi = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 """An ASGI application."""
 
 
@@ -96,7 +96,7 @@ class Connection:
     calls `stop`, which lets an answer under way end in time.
     """
 
-    app: App
+    app: Asgi
     config: Config
     context: WorkerContext
     state: dict[str, Any]
@@ -183,13 +183,13 @@ class Connection:
     # What hypercorn asks of us: as its task group, and as its transport.
 
     async def spawn_app(
-        self, app: App, _: Config, scope: dict[str, Any], send: Callable[[Any], Awaitable[None]]
+        self, app: Asgi, _: Config, scope: dict[str, Any], send: Callable[[Any], Awaitable[None]]
     ) -> Callable[[Any], Awaitable[None]]:
         mailbox = _Mailbox(self._request_complete)
         self._nursery.start_soon(self._answer, app, scope, mailbox.receive, send)
         return mailbox.put
 
-    async def _answer(self, app: App, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def _answer(self, app: Asgi, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await app(scope, receive, send)
         await send(None)
 

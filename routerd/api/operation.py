@@ -98,9 +98,10 @@ class Operation:
         if self.answer is None or not (self.params or given):
             return {}
         known = {param.name: param for param in self.params}
-        for name in given.keys() - known.keys():
-            hint = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "there are none")
-            raise Refusal(400, "query.unknown", f"there is no parameter {name[:60]}", field=name[:60], hint=hint)
+        for name in given:
+            if name not in known:
+                hint = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "there are none")
+                raise Refusal(400, "query.unknown", f"there is no parameter {name[:60]}", field=name[:60], hint=hint)
         return {name: _value(param, given.get(name, [])) for name, param in known.items()}
 
 

@@ -77,7 +77,7 @@ def _bind(doorway: Doorway) -> Listener:
 def _make_directory(directory: Path) -> None:
     """For everybody to enter and for us to write, whatever the umask."""
     if not directory.exists():
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
 
 

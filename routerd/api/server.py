@@ -18,7 +18,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
-from routerd.api.connection import App, Connection, Limits
+from routerd.api.connection import Asgi, Connection, Limits
 from routerd.api.http1 import refusal_bytes
 from routerd.api.sockets import Listener, Peer, peer_of
 
@@ -49,7 +49,7 @@ class Server:
     """One socket being served. `state` is what the application finds in `scope["state"]`, with `peer` (Peer) and
     `server` (this) added."""
 
-    app: App
+    app: Asgi
     state: dict[str, Any]
     limits: Limits = LIMITS
     capacity: Capacity = CAPACITY
@@ -161,7 +161,7 @@ class Server:
 
 async def serve_unix(
     listener: Listener,
-    app: App,
+    app: Asgi,
     state: dict[str, Any],
     *,
     limits: Limits = LIMITS,

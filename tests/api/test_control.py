@@ -321,6 +321,15 @@ async def test_unknown_paths_are_404(served: Served, path: str) -> None:
 
 async def test_control_paths_are_not_on_daemon_sockets(served: Served) -> None:
     assert (await fetch(served.daemon, control("/status"))).status == 404
+    assert (await fetch(served.daemon, control("/status"), "POST")).status == 404
+
+
+async def test_a_whole_url_is_a_target_too(served: Served) -> None:
+    """RFC 9112 §3.2.2."""
+    session = await dial(served.status)
+    async with session.stream:
+        answer = await session.ask("http://routerd" + control("/get", subject="if", limit=1))
+        assert len(answer.json["items"]) == 1
 
 
 @pytest.mark.parametrize(

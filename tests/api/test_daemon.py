@@ -261,4 +261,5 @@ async def test_daemon_paths_are_not_on_the_control_sockets(served: Served) -> No
     for socket in (served.main, served.status):
         assert (await fetch(socket, "/v1/status")).status == 404
         assert (await fetch(socket, RENEW, "POST")).status == 404
+        assert (await fetch(socket, RENEW)).status == 404, "not 405: there is nothing here"
     assert (await fetch(served.main, control("/status"))).status == 200
