@@ -49,19 +49,17 @@ class Ports:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the sockets until `close`, cancellation, or the link's end. Raises OSError when we may not."""
-        try:
-            async with (
-                self._endpoints.open_dhcpv4(self._link.index, self._link.name, self._marking) as udp,
-                trio.open_nursery() as self._nursery,
-            ):
-                self._udp = udp
-                self._nursery.start_soon(self._read_udp, udp)
-                task_status.started()
-        except* OSError as group:
-            if self._udp is None or group.split(_is_gone)[1] is not None:
-                raise
-        finally:
-            self._udp = self._nursery = None
+        opening = self._endpoints.open_dhcpv4(self._link.index, self._link.name, self._marking)
+        async with opening as self._udp:
+            try:
+                async with trio.open_nursery() as self._nursery:
+                    self._nursery.start_soon(self._read_udp, self._udp)
+                    task_status.started()
+            except* OSError as group:
+                if group.split(_is_gone)[1] is not None:
+                    raise
+            finally:
+                self._udp = self._nursery = None
 
     def close(self) -> None:
         """End `run`."""
