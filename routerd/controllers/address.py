@@ -44,7 +44,9 @@ class AddressController:
 
     def plan(self, view: View) -> Sequence[Step]:
         """Removals first, so that an address that moves to another link never stands on both (C15)."""
-        wanted = {address_key(w.address): w for w in wanted_addresses(view)}
+        wanted: dict[AddressKey, Wanted] = {}
+        for want in wanted_addresses(view):
+            wanted.setdefault(address_key(want.address), want)  # what is declared does not end with a lease of the same
         steps = [*self._removals(view, wanted), *self._additions(view, wanted)]
         self._put |= wanted.keys()
         return steps

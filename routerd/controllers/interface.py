@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface
 
 from routerd.controllers.lease import ref_of
@@ -20,29 +20,19 @@ class InterfaceController:
 
     def plan(self, view: View) -> Sequence[Step]:
         """Bring up what we manage; set the MTU where one is declared."""
-        steps = []
-        for resource in view.router.of(Interface):
-            spec = resource.spec
-            link = view.picture.link_named(spec.ifname)
-            if link is None or not managed(spec):
-                continue
-            admin_up = spec.admin_up if link.admin_up is not spec.admin_up else None
-            mtu = spec.mtu if spec.mtu is not None and spec.mtu != link.mtu else None
-            if admin_up is None and mtu is None:
-                continue
-            wishes = [f"mtu {mtu}"] if mtu is not None else []
-            wishes += [f"administratively {'up' if admin_up else 'down'}"] if admin_up is not None else []
-            steps.append(
-                Step(
-                    SetLink(link.index, admin_up, mtu),
-                    ref_of(resource),
-                    "routerd.interface.link.applied",
-                    "LinkSet",
-                    f"set {link.name} {', '.join(wishes)}",
-                    {"ifname": link.name},
-                )
+        return [
+            Step(
+                change,
+                ref_of(resource),
+                "routerd.interface.link.applied",
+                "LinkSet",
+                f"set {link.name} {words}",
+                {"ifname": link.name},
             )
-        return steps
+            for resource in view.router.of(Interface)
+            if managed(resource.spec) and (link := view.picture.link_named(resource.spec.ifname)) is not None
+            for change, words in _wishes(resource.spec, link)
+        ]
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each Interface."""
@@ -51,6 +41,14 @@ class InterfaceController:
             for resource in view.router.of(Interface)
         }
         return Judgement(statuses, [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses])
+
+
+def _wishes(spec: Interface, link: Link) -> Iterator[tuple[SetLink, str]]:
+    """One at a time: an MTU that the device cannot do must not keep it down."""
+    if link.admin_up is not spec.admin_up:
+        yield SetLink(link.index, admin_up=spec.admin_up), f"administratively {'up' if spec.admin_up else 'down'}"
+    if spec.mtu is not None and spec.mtu != link.mtu:
+        yield SetLink(link.index, mtu=spec.mtu), f"mtu {spec.mtu}"
 
 
 def managed(spec: Interface) -> bool:

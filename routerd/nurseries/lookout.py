@@ -35,8 +35,9 @@ async def run_lookout(
                 await log.append(*events)
 
 
-async def run_clock_watch(host: Host, log: Log) -> None:
-    """Tell of clock steps and of sleep: they explain timestamps that run backwards and leases that ran out."""
+async def run_clock_watch(host: Host, log: Log, ring: Callable[[str], None]) -> None:
+    """Tell of clock steps and of sleep: they explain timestamps that run backwards and leases that ran out. Then look
+    again: a clock that was set has other words for the moments in statuses."""
     async with host.clock.steps() as steps:
         async for step in steps:
             if abs(step.suspended) >= 1:
@@ -45,3 +46,4 @@ async def run_clock_watch(host: Host, log: Log) -> None:
                 what, reason, word = f"the wall clock was set by {step.wall:+.3f} s", "ClockStep", "step"
             attributes = {"wallSeconds": f"{step.wall:.3f}", "suspendedSeconds": f"{step.suspended:.3f}"}
             await log.append(Event(f"routerd.host.clock.{word}", "warning", reason, what, attributes=attributes))
+            ring(f"clock: {reason}")

@@ -142,7 +142,7 @@ class Root:
     async def start_inner(self, nursery: trio.Nursery) -> None:
         """Lookout, daemons and controllers."""
         await nursery.start(run_lookout, self._host, self._picture, self._look, self._log, self._ring)
-        nursery.start_soon(run_clock_watch, self._host, self._log)
+        nursery.start_soon(run_clock_watch, self._host, self._log, self._ring)
         fleet = Fleet(nursery, self._make_client, self._run_client)
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
