@@ -6,23 +6,27 @@ touches the host. An effect on the host comes before the event that says so.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import errno
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 import trio
 
 from routerd.config import Router
+from routerd.controllers.contest import TIMES, Contest
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Source, Status
+from routerd.events.types import Event, Ref, Severity, Source, Status
 from routerd.host import Change, Host, HostRefused
 
-logger = logging.getLogger("routerd.controllers")
-
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
+GOODBYE = 2.0
+"""Seconds for telling what was done in a round that was cut short."""
+
+TOLD_SINGLY = 8
+"""Steps of one kind in one round; more are told as one: a lease may bring sixty routes, and others each time."""
 
 
 @attrs.frozen
@@ -49,6 +53,15 @@ class Step:
 
 
 @attrs.frozen
+class Blocked:
+    """A step that must not be taken now: `message` says why. Told and tried again as if the system had refused it."""
+
+    resource: Ref
+    message: str
+    attributes: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
 class Judgement:
     """What is now true of the resources of a controller."""
 
@@ -62,11 +75,11 @@ class Planner(Protocol):
     name: str
     kinds: tuple[str, ...]
 
-    def plan(self, view: View) -> Sequence[Step]:
+    def plan(self, view: View) -> Sequence[Step | Blocked]:
         """What to do, in order."""
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
-        """What to say of each resource after the plan was applied; `refused` has the system's words."""
+        """What to say of each resource after the plan was applied; `refused` has the words of who refused."""
 
 
 class Bell:
@@ -109,6 +122,15 @@ async def run_controller(bell: Bell, meter: Meter, reconcile: Reconcile) -> None
         retry_at = trio.current_time() + delay if refused else float("inf")
 
 
+@attrs.define
+class _Round:
+    """What one round of a reconciler has come to. `refused` has each refusal by what was refused."""
+
+    events: list[Event] = attrs.field(factory=list)
+    refused: dict[Change | Blocked, str] = attrs.field(factory=dict)
+    by_resource: dict[Ref, str] = attrs.field(factory=dict)
+
+
 class HostReconciler:
     """Binds a planner to the host and to the log."""
 
@@ -118,61 +140,81 @@ class HostReconciler:
         self._host = host
         self._log = log
         self._source = Source(f"routerd-controller-{planner.name}", "routerd-controller", planner.name)
+        self._contest = Contest()
+        self._told: Mapping[Change | Blocked, str] = {}
 
     async def __call__(self, why: str) -> Mapping[Ref, str]:
-        """One round. Returns what the system refused, by resource, in its own words."""
-        view = self._look()
-        events: list[Event] = []
-        refused: dict[Ref, str] = {}
-        for step in self._planner.plan(view):
-            try:
-                with view.picture.applying(step.change):
-                    await self._host.apply(step.change)
-            except HostRefused as no:
-                refused[step.resource] = no.reason
-                events += self._refusal(step, no)
-                continue
-            view.picture.applied(step.change)
-            if step.topic:
-                events.append(self._event(step))
-        judgement = self._planner.judge(view, refused)
+        """One round. Returns what was refused, by resource, in the words of who refused."""
+        view, now = self._look(), _Round()
+        whole = False
+        try:
+            await self._take(view, now)
+            whole = True
+        finally:
+            if not whole:
+                # Cancelled or crashed half-way: what was done is done, so it is told.
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
+                    await self._log.append(*now.events)
+        self._told = now.refused
+        judgement = self._planner.judge(view, now.by_resource)
         changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
         gone = [ref for ref in judgement.gone if ref in view.objects]
-        if events or changed or gone:
-            await self._log.append(*events, status=changed, gone=gone)
-        return refused
+        if now.events or changed or gone:
+            await self._log.append(*now.events, status=changed, gone=gone)
+        return now.by_resource
 
-    def _event(self, step: Step) -> Event:
-        return Event(
-            topic=step.topic,
-            reason=step.reason,
-            message=step.message,
-            resource=step.resource,
-            source=self._source,
-            attributes=step.attributes,
-        )
+    async def _take(self, view: View, now: _Round) -> None:
+        """Every step that can be taken. One that is refused does not stop the others: what depends on it is refused
+        by the system itself, and all of it is tried again."""
+        for step in self._planner.plan(view):
+            if isinstance(step, Blocked):
+                self._refuse(now, step, step.resource, step.message, step.message, step.attributes)
+                continue
+            try:
+                await self._apply(view, step)
+            except HostRefused as no:
+                told = f"{step.message}: {no.reason}"
+                self._refuse(now, step.change, step.resource, no.reason, told, step.attributes)
+                continue
+            if step.topic:
+                now.events.append(self._event(step.topic, step.reason, step.message, step.resource, step.attributes))
 
-    def _refusal(self, step: Step, no: HostRefused) -> list[Event]:
-        """Tell of a refusal once, not at each retry: the status keeps it in sight."""
-        known = self._status_message(step.resource)
-        if known is not None and no.reason in known:
-            return []
-        return [
-            Event(
-                topic=f"routerd.controller.{self._planner.name}.refused",
-                severity="warning",
-                reason="HostRefused",
-                message=f"{step.message}: {no.reason}",
-                resource=step.resource,
-                source=self._source,
-                attributes=step.attributes,
-            )
-        ]
+    async def _apply(self, view: View, step: Step) -> None:
+        """Raises HostRefused, also for what somebody keeps undoing."""
+        if not self._contest.may(step.change, view.now):
+            raise HostRefused(step.change, errno.EBUSY, f"somebody keeps undoing it, {TIMES} times within a minute")
+        with view.picture.applying(step.change):
+            await self._host.apply(step.change)
+        view.picture.applied(step.change)
+        if step.topic:  # else it was there already, and stays: nothing was undone
+            self._contest.done(step.change, view.now)
 
-    def _status_message(self, ref: Ref) -> str | None:
-        stored = self._log.objects.get(ref)
-        message = stored.status.get("message") if stored else None
-        return str(message) if message is not None else None
+    def _refuse(
+        self,
+        now: _Round,
+        what: Change | Blocked,
+        resource: Ref,
+        reason: str,
+        message: str,
+        attributes: Mapping[str, str],
+    ) -> None:
+        """A refusal is told once, not at each retry: the status keeps it in sight."""
+        now.refused[what] = reason
+        now.by_resource[resource] = reason
+        if self._told.get(what) != reason:
+            topic = f"routerd.controller.{self._planner.name}.refused"
+            now.events.append(self._event(topic, "HostRefused", message, resource, attributes, "warning"))
+
+    def _event(
+        self,
+        topic: str,
+        reason: str,
+        message: str,
+        resource: Ref,
+        attributes: Mapping[str, str],
+        severity: Severity = "info",
+    ) -> Event:
+        return Event(topic, severity, reason, message, resource, self._source, attributes)
 
 
 def differs(stored: Status | None, status: Status) -> bool:
