@@ -117,6 +117,13 @@ class Rig:
             yield
             nursery.cancel_scope.cancel()
 
+    def plug_in_another_provider(self, ifname: str) -> None:
+        """An honest one, on the segment of this further link."""
+        number = [link.name for link in self.world.links].index(ifname)
+        segment = self.world.segment(f"segment {number}")
+        Dhcpv4Station(segment, GATEWAY_MAC, GATEWAY, Server(provider()))
+        Neighbour(segment, GATEWAY_MAC, [GATEWAY])
+
     @asynccontextmanager
     async def live(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         """One life of the router, ended as by SIGTERM's cancellation. Gives what SIGHUP calls."""
