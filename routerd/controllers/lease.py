@@ -15,10 +15,6 @@ from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface
 from routerd.resources.resource import Resource
 
-STARTING = "Starting"
-"""Reason of a client's status from the start of routerd until the client has looked at its lease file. Until
-then nothing of it is touched: its address stays on the interface over a restart (X-4)."""
-
 
 @attrs.frozen
 class LeaseInUse:
@@ -40,31 +36,54 @@ def clients(view: View) -> Iterator[tuple[Ref, DHCPv4Client, Link | None]]:
 
 
 def leases(view: View) -> Iterator[LeaseInUse]:
-    """Every lease that may be in use now."""
+    """Every lease that may be in use now. One that is over is none, also when its client is not there to say so."""
     for ref, spec, link in clients(view):
         status = view.objects.get(ref, {})
         if link is None or "currentAddress" not in status or undecided(view, ref):
             continue
-        yield LeaseInUse(
-            client=ref,
-            spec=spec,
-            link=link,
-            address=IPv4Interface(f"{status['currentAddress']}/{status['prefixLength']}"),
-            valid_until=status.get("expiresAtMonotonic"),
-            mtu=status.get("mtu", 0),
-            routes=tuple(_route(route) for route in status.get("routes", ())),
-        )
+        valid_until = status.get("expiresAtMonotonic")
+        if valid_until is None or valid_until > view.now:
+            yield LeaseInUse(
+                client=ref,
+                spec=spec,
+                link=link,
+                address=IPv4Interface(f"{status['currentAddress']}/{status['prefixLength']}"),
+                valid_until=valid_until,
+                mtu=status.get("mtu", 0),
+                routes=tuple(_route(route) for route in status.get("routes", ())),
+            )
 
 
 def undecided(view: View, client: Ref) -> bool:
-    """Has this client not yet said in this life of routerd what it holds?"""
-    status = view.objects.get(client)
-    return status is None or (status.get("phase") == "Pending" and status.get("reason") == STARTING)
+    """Has this client not yet said what it holds, on the interface that is declared for it now, in this life of
+    routerd? Until it has looked at its lease file its status says that it starts, or that it crashed; it has no
+    `state` then. Meanwhile nothing of it is touched: its address stays on the interface over a restart (X-4)."""
+    status = view.objects.get(client, {})
+    resource = view.router.get(DHCPv4Client, client.name)
+    if resource is None or status.get("device") != ifname_of(view.router, resource.spec.interface):
+        return True
+    return "state" not in status and status.get("reason") != "LinkAbsent"
 
 
 def undecided_links(view: View) -> frozenset[int]:
-    """Links whose client has not spoken: nothing of ours is removed from them."""
-    return frozenset(link.index for ref, _, link in clients(view) if link is not None and undecided(view, ref))
+    """Links from which nothing of ours is removed: their client has not spoken yet, or is about to say goodbye (by an
+    address that it needs for that)."""
+    starting = {link.index for ref, _, link in clients(view) if link is not None and undecided(view, ref)}
+    return frozenset(starting | {link.index for link in _links_being_left(view)})
+
+
+def _links_being_left(view: View) -> Iterator[Link]:
+    """Links of clients that are declared no more, and not forgotten yet."""
+    for ref, status in view.objects.items():
+        if ref.kind == "DHCPv4Client" and view.router.get(DHCPv4Client, ref.name) is None:
+            link = view.picture.link_named(status.get("device", ""))
+            if link is not None:
+                yield link
+
+
+def client_of(view: View, link: Link) -> Ref | None:
+    """The client that is declared on a link."""
+    return next((ref for ref, _, found in clients(view) if found is not None and found.index == link.index), None)
 
 
 def link_of(view: View, interface: str) -> Link | None:

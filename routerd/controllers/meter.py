@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +12,6 @@ import attrs
 
 from routerd.api.plane import ControllerReport, ReconcileError
 from routerd.events.types import Ref
-
-logger = logging.getLogger("routerd.controllers")
 
 HISTORY = 20
 

@@ -5,10 +5,8 @@ Controllers plan against it, so that a thousand routes are dumped once and not a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_interface
-from typing import Any
 
 import attrs
 
@@ -52,11 +50,8 @@ class Picture:
 
     @contextmanager
     def applying(self, change: Change) -> Iterator[None]:
-        """While we do this: a removal that is noticed now is our own (`taken` says so)."""
-        leaving: list[Address | Route] = []
-        match change:
-            case RemoveAddress(thing) | RemoveRoute(thing):
-                leaving.append(thing)
+        """While we do this: what is noticed to go away with it goes by our own hand (`taken` says so)."""
+        leaving = list(self._leaving_by(change))
         self._leaving += leaving
         try:
             yield
@@ -64,13 +59,31 @@ class Picture:
             for thing in leaving:
                 self._leaving.remove(thing)
 
+    def _leaving_by(self, change: Change) -> Iterator[Address | Route]:
+        """What a change takes away beside what it makes: a route in the same place, the routes of a link set down."""
+        match change:
+            case RemoveAddress(address):
+                yield address
+            case RemoveRoute(route):
+                yield route
+            case PutRoute(route):
+                yield from self._in_place_of(route)
+            case SetLink(index, admin_up=False):
+                yield from self._by_link(index)
+
+    def _in_place_of(self, route: Route) -> list[Route]:
+        return [old for key, old in self.routes.items() if key[:2] == route_key(route)[:2] and old != route]
+
+    def _by_link(self, index: int) -> list[Route]:
+        return [route for route in self.routes.values() if route.link == index]
+
     def taken(self, notice: Notice) -> Address | Route | None:
         """What of ours went away by this notice although we did not remove it. Ask before `note`."""
         match notice:
             case AddressChanged(address, False):
                 known: Address | Route | None = self.addresses.get(address_key(address))
-            case RouteChanged(route, False):
-                known = self.routes.get(route_key(route))
+            case RouteChanged(route, False) if self.routes.get(route_key(route)) == route:
+                known = route
             case _:
                 return None
         return known if known is not None and known.ours and known not in self._leaving else None
@@ -84,10 +97,16 @@ class Picture:
                 self._drop_link(before.index)
             case LinkChanged(_, after) if after is not None:
                 self.links[after.index] = after
-            case AddressChanged(address, present):
-                _place(self.addresses, address_key(address), address, present)
-            case RouteChanged(route, present):
-                _place(self.routes, route_key(route), route, present)
+            case AddressChanged(address, True):
+                self.addresses[address_key(address)] = address
+            case AddressChanged(address, False):
+                self.addresses.pop(address_key(address), None)
+            case RouteChanged(route, True):
+                self.routes[route_key(route)] = route
+            case RouteChanged(route, False) if self.routes.get(route_key(route)) == route:
+                del self.routes[
+                    route_key(route)
+                ]  # else another has taken the place already: this is of the time before
 
     def applied(self, change: Change) -> None:
         """We did this just now; the notice of it is still on its way."""
@@ -99,17 +118,21 @@ class Picture:
                     admin_up=link.admin_up if admin_up is None else admin_up,
                     mtu=link.mtu if mtu is None else mtu,
                 )
+                self._forget_routes(self._by_link(index) if admin_up is False else ())
             case PutAddress(address):
                 self.addresses[address_key(address)] = address
             case RemoveAddress(address):
                 self.addresses.pop(address_key(address), None)
             case PutRoute(route):
                 # A route replaces the one with the same destination and metric, whoever made that.
-                for key in [k for k in self.routes if k[:2] == route_key(route)[:2]]:
-                    del self.routes[key]
+                self._forget_routes(self._in_place_of(route))
                 self.routes[route_key(route)] = route
             case RemoveRoute(route):
                 self.routes.pop(route_key(route), None)
+
+    def _forget_routes(self, routes: Iterable[Route]) -> None:
+        for route in routes:
+            del self.routes[route_key(route)]
 
     def _drop_link(self, index: int) -> None:
         self.links.pop(index, None)
@@ -119,16 +142,9 @@ class Picture:
 
 def address_key(address: Address) -> AddressKey:
     """What tells two addresses apart."""
-    return address.link, str(ip_interface(address.address))
+    return address.link, str(address.address)
 
 
 def route_key(route: Route) -> RouteKey:
     """What tells two routes apart: destination and metric, then where it goes."""
     return str(route.destination), route.metric, route.link, str(route.gateway) if route.gateway else None
-
-
-def _place(table: dict[Any, Any], key: object, value: object, present: bool) -> None:
-    if present:
-        table[key] = value
-    else:
-        table.pop(key, None)

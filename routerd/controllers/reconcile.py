@@ -7,7 +7,7 @@ touches the host. An effect on the host comes before the event that says so.
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -18,7 +18,7 @@ from routerd.controllers.contest import TIMES, Contest
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import Change, Host, HostRefused
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
@@ -26,7 +26,8 @@ GOODBYE = 2.0
 """Seconds for telling what was done in a round that was cut short."""
 
 TOLD_SINGLY = 8
-"""Steps of one kind in one round; more are told as one: a lease may bring sixty routes, and others each time."""
+"""Steps alike (of one topic, for one resource) in one round; more are told as one event: a lease may bring sixty
+routes, and others each time."""
 
 
 @attrs.frozen
@@ -58,7 +59,7 @@ class Blocked:
 
     resource: Ref
     message: str
-    attributes: Mapping[str, str] = attrs.field(factory=dict)
+    attributes: Mapping[str, str] = attrs.field(factory=dict, eq=False)
 
 
 @attrs.frozen
@@ -124,9 +125,11 @@ async def run_controller(bell: Bell, meter: Meter, reconcile: Reconcile) -> None
 
 @attrs.define
 class _Round:
-    """What one round of a reconciler has come to. `refused` has each refusal by what was refused."""
+    """What one round of a reconciler has come to. `refused` has each refusal by what was refused, `warnings` those
+    that are new."""
 
-    events: list[Event] = attrs.field(factory=list)
+    done: list[Step] = attrs.field(factory=list)
+    warnings: list[Event] = attrs.field(factory=list)
     refused: dict[Change | Blocked, str] = attrs.field(factory=dict)
     by_resource: dict[Ref, str] = attrs.field(factory=dict)
 
@@ -154,13 +157,14 @@ class HostReconciler:
             if not whole:
                 # Cancelled or crashed half-way: what was done is done, so it is told.
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-                    await self._log.append(*now.events)
+                    await self._log.append(*self._events(now))
         self._told = now.refused
         judgement = self._planner.judge(view, now.by_resource)
         changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
         gone = [ref for ref in judgement.gone if ref in view.objects]
-        if now.events or changed or gone:
-            await self._log.append(*now.events, status=changed, gone=gone)
+        events = self._events(now)
+        if events or changed or gone:
+            await self._log.append(*events, status=changed, gone=gone)
         return now.by_resource
 
     async def _take(self, view: View, now: _Round) -> None:
@@ -176,8 +180,7 @@ class HostReconciler:
                 told = f"{step.message}: {no.reason}"
                 self._refuse(now, step.change, step.resource, no.reason, told, step.attributes)
                 continue
-            if step.topic:
-                now.events.append(self._event(step.topic, step.reason, step.message, step.resource, step.attributes))
+            now.done.append(step)
 
     async def _apply(self, view: View, step: Step) -> None:
         """Raises HostRefused, also for what somebody keeps undoing."""
@@ -203,18 +206,25 @@ class HostReconciler:
         now.by_resource[resource] = reason
         if self._told.get(what) != reason:
             topic = f"routerd.controller.{self._planner.name}.refused"
-            now.events.append(self._event(topic, "HostRefused", message, resource, attributes, "warning"))
+            source = self._source
+            now.warnings.append(Event(topic, "warning", "HostRefused", message, resource, source, attributes))
 
-    def _event(
-        self,
-        topic: str,
-        reason: str,
-        message: str,
-        resource: Ref,
-        attributes: Mapping[str, str],
-        severity: Severity = "info",
-    ) -> Event:
-        return Event(topic, severity, reason, message, resource, self._source, attributes)
+    def _events(self, now: _Round) -> list[Event]:
+        """What was done, in order; then what was refused."""
+        alike: dict[tuple[str, Ref], list[Step]] = {}
+        for step in now.done:
+            if step.topic:
+                alike.setdefault((step.topic, step.resource), []).append(step)
+        return [event for steps in alike.values() for event in self._told_of(steps)] + now.warnings
+
+    def _told_of(self, steps: Sequence[Step]) -> list[Event]:
+        """Events of steps that are alike; of many, one."""
+        first, source = steps[0], self._source
+        if len(steps) > TOLD_SINGLY:
+            words = f"{first.message}, and {len(steps) - 1} more like it"
+            count = {"count": str(len(steps))}
+            return [Event(first.topic, "info", first.reason, words, first.resource, source, count)]
+        return [Event(s.topic, "info", s.reason, s.message, s.resource, source, s.attributes) for s in steps]
 
 
 def differs(stored: Status | None, status: Status) -> bool:
