@@ -55,6 +55,9 @@ select sayer, max(cursor) from stands group by sayer"""
 _KEEP_CURSORS = """
 insert or replace into sources
     select source, max(source_cursor) from events where source is not null and id <= ? group by source"""
+_ENDS = """
+select (select min(id) from events), (select max(id) from events),
+    (select created_at from events order by id desc limit 1)"""
 _FRONT = "select id, created_at from events where id < (select max(id) from events) order by id limit ?"
 
 
@@ -106,11 +109,13 @@ def fault(error: Exception) -> Fault:
 
 @attrs.frozen
 class Contents:
-    """What a log file holds besides its events. `gaps` are the ids (first and last) of events that a fault took."""
+    """What a log file holds besides its events. `newest_at` is when the newest was stored (ns); `gaps` are the ids
+    (first and last) of events that a fault took."""
 
     epoch: str
     oldest: int = 1
     newest: int = 0
+    newest_at: int = 0
     objects: tuple[StoredObject, ...] = ()
     cursors: Mapping[str, int] = attrs.field(factory=dict)
     gaps: tuple[tuple[int, int], ...] = ()
@@ -166,11 +171,12 @@ class Database:
         execute = self._connection.execute
         try:
             [(epoch,)] = execute("select epoch from meta").fetchall()
-            oldest, newest = execute("select (select min(id) from events), (select max(id) from events)").fetchone()
+            oldest, newest, newest_at = execute(_ENDS).fetchone()
             contents = Contents(
                 epoch=epoch,
                 oldest=oldest or 1,
                 newest=newest or 0,
+                newest_at=newest_at or 0,
                 objects=tuple(
                     StoredObject(Ref(kind, name, api_version), orjson.loads(status), version, changed_at)
                     for api_version, kind, name, status, version, changed_at in execute("select * from objects")
@@ -204,13 +210,10 @@ class Database:
                 connection.execute(_KEEP_CURSORS, upto)
                 connection.execute("delete from events where id <= ?", upto)
                 connection.execute("delete from gaps where last <= ?", upto)
-            self._connection.execute("pragma incremental_vacuum").fetchall()
+            # One page for each step of the statement, and only `executescript` goes on to the last.
+            self._connection.executescript("pragma incremental_vacuum")
         oldest: int | None = self._connection.execute("select min(id) from events").fetchone()[0]
         return Pruned(len(front), oldest or 1)
-
-    def checkpoint(self) -> None:
-        """Move what is in the write-ahead log to the file itself, which only then really shrinks."""
-        self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
     def close(self) -> None:
         """Close the file."""
@@ -286,7 +289,13 @@ def _has_tail(path: Path) -> bool:
 
 def _check_types(contents: Contents) -> None:
     """SQLite stores anything anywhere, and hands out what it takes from a broken page."""
-    numbers = (contents.oldest, contents.newest, *contents.cursors.values(), *itertools.chain(*contents.gaps))
+    numbers = (
+        contents.oldest,
+        contents.newest,
+        contents.newest_at,
+        *contents.cursors.values(),
+        *itertools.chain(*contents.gaps),
+    )
     texts = (contents.epoch, *contents.cursors)
     sound = all(isinstance(number, int) for number in numbers) and all(isinstance(text, str) for text in texts)
     if not sound or not all(_sound_object(stored) for stored in contents.objects):

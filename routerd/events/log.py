@@ -83,6 +83,8 @@ class Log:
         self._history, self._reading = History(path), trio.CapacityLimiter(1)
         self._gaps: list[tuple[int, int]] = []
         self._grown = trio.Event()
+        self._found = 0, 0
+        self._tending = trio.CancelScope()
 
     @property
     def degraded(self) -> str | None:
@@ -201,19 +203,23 @@ class Log:
         """Take up the file. Raises LogVersionError; whatever else is wrong with it only degrades the log."""
         await self._writer.open()
 
-    async def run(self, retention: Retention) -> None:
-        """Write and prune until `close`, however much is cancelled around it: goodbyes are written, too."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_retention, self, retention)
-            if not self._writer.orderly:
-                nursery.start_soon(self._verify)
-            await self._writer.serve()
-            nursery.cancel_scope.cancel()
+    async def write(self) -> None:
+        """Write until `close`, however much is cancelled around it: goodbyes are written, too."""
         with trio.CancelScope(shield=True):
+            await self._writer.serve()
             await self._run(self._history.close, limiter=self._reading)
 
+    async def tend(self, retention: Retention) -> None:
+        """Prune what is old, and have a look at a file that was not closed in order, until `close`."""
+        with self._tending:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run_retention, self, retention, *self._found)
+                if not self._writer.orderly:
+                    nursery.start_soon(self._verify)
+
     def close(self) -> None:
-        """Nothing more is appended; `run` ends when the rest is written."""
+        """Nothing more is appended; `write` ends when the rest is written."""
+        self._tending.cancel()
         self._writer.close()
 
     def _opened(self, contents: Contents) -> None:
@@ -222,6 +228,7 @@ class Log:
         self.epoch = contents.epoch
         if contents.newest >= self.newest:
             self.oldest, self.newest, self._gaps = contents.oldest, contents.newest, list(contents.gaps)
+            self._found = contents.newest, contents.newest_at
         else:  # A new file, begun while we ran: ids go on, what was before is out of reach.
             self.oldest, self._gaps = self.newest + 1, []
         self._recent = Recent(RECENT, self.newest)
@@ -281,7 +288,8 @@ async def open_log(
     log = Log(Path(path), clock_ns, run_sync, cursor_floor)
     await log.open()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(log.run, retention)
+        nursery.start_soon(log.write)
+        nursery.start_soon(log.tend, retention)
         try:
             yield log
         finally:

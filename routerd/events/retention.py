@@ -28,15 +28,15 @@ class Retention:
     interval_events: int = 20_000
 
 
-async def run_retention(log: Log, retention: Retention) -> None:
-    """Prune at once and then again and again; say what was deleted."""
+async def run_retention(log: Log, retention: Retention, found: int, found_at: int) -> None:
+    """Prune at once and then again and again; say what was deleted. `found` is the newest id that this run found in the
+    log, stored at `found_at` (ns)."""
     began = trio.current_time()
-    newest_before = log.newest
-    wall, steady = await _newest_stamp(log), None
+    wall, steady = found_at, None
     while True:
         now, uptime = log.now(), trio.current_time() - began
         # What this run wrote is no older than this run, whatever its time stamps say: routers boot in 1970.
-        aged = log.newest if uptime >= retention.max_age else newest_before
+        aged = log.newest if uptime >= retention.max_age else found
         if not _believable(now - wall, None if steady is None else uptime - steady, retention):
             aged = 0
         await _prune(log, now - int(retention.max_age * _NS), aged, retention.max_bytes)
@@ -51,16 +51,6 @@ def _believable(walked: int, elapsed: float | None, retention: Retention) -> boo
     if elapsed is None:
         return -_CLOCK_TOLERANCE <= walked <= retention.max_age * _NS
     return abs(walked - elapsed * _NS) <= _CLOCK_TOLERANCE
-
-
-async def _newest_stamp(log: Log) -> int:
-    """When the newest event was stored, as far as that can be read."""
-    await trio.lowlevel.checkpoint()
-    try:
-        events = (await log.tail(1)).events
-    except OSError:
-        return 0
-    return events[-1].created_at if events else log.now()
 
 
 async def _prune(log: Log, before: int, aged: int, max_bytes: int) -> None:

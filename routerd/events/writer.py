@@ -133,13 +133,12 @@ class Writer:
 
     async def serve(self) -> None:
         """Write what is queued, until `closing` and all is on disk (or the last attempt has failed)."""
-        with trio.CancelScope(shield=True):
-            try:
-                while await self._step():
-                    pass
-            finally:
-                with trio.move_on_after(PATIENCE, shield=True):
-                    await self._release()
+        try:
+            while await self._step():
+                pass
+        finally:
+            with trio.move_on_after(PATIENCE, shield=True):
+                await self._release()
 
     async def replace(self, reason: str) -> bool:
         """Somebody found the file broken. Returns whether it has been replaced."""

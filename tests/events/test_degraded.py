@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import resource
-import shutil
 import sqlite3
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
@@ -25,43 +21,10 @@ from routerd.events import database, writer
 from routerd.events.database import LogVersionError
 from routerd.events.log import Log, open_log
 from routerd.events.types import Filter
+from tests.events.disks import SmallDisk, fill_up
 from tests.events.saying import LTE, WAN, everything, numbered, said, topics
 
 RECOVERED = Filter(topics=("routerd.log.recovered",))
-
-
-@attrs.frozen
-class SmallDisk:
-    """A place where about half a megabyte fits, until there is `room`."""
-
-    path: Path
-    room: Callable[[], None]
-
-
-@pytest.fixture(params=["filesystem", "limit"])
-def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
-    """A real file system of 1 MiB with a file that can be removed; and, where that takes root, a limit on file size."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if request.param == "filesystem":
-        mount = shutil.which("mount")
-        if mount is None or os.geteuid() != 0:
-            pytest.skip("mounting a file system takes root; the size limit is tested instead")
-        if subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False).returncode:
-            pytest.skip("this root may not mount; the size limit is tested instead")
-        ballast = place / "ballast"
-        ballast.write_bytes(bytes(2**19))
-        try:
-            yield SmallDisk(place / "routerd.db", ballast.unlink)
-        finally:
-            subprocess.run(["umount", place], check=True)
-    else:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, hard))
-        try:
-            yield SmallDisk(place / "routerd.db", partial(resource.setrlimit, resource.RLIMIT_FSIZE, (soft, hard)))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def recovered(log: Log) -> dict[str, str]:
@@ -84,17 +47,10 @@ async def fill(log: Log) -> int:
     return number
 
 
-def fill_up(path: Path) -> None:
-    """Leave no block of the file system free."""
-    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(bytes(4096))
-
-
 async def test_a_full_disk_stops_nobody_and_loses_nothing_that_fits_in_memory(
     small_disk: SmallDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_log(small_disk.path) as log:
+    async with open_log(small_disk.place / "routerd.db") as log:
         with caplog.at_level(logging.WARNING):
             written = await fill(log)
             seen = log.newest
@@ -114,28 +70,28 @@ async def test_a_full_disk_stops_nobody_and_loses_nothing_that_fits_in_memory(
         mine = [s for s in await everything(log) if s.event.message.isdigit()]
         assert [int(s.event.message) for s in mine] == list(range(written + 50))
         epoch, newest = log.epoch, log.newest
-    async with open_log(small_disk.path) as log:
+    async with open_log(small_disk.place / "routerd.db") as log:
         assert (log.epoch, log.newest) == (epoch, newest)
         assert log.objects.get(WAN) == stored
 
 
 async def test_who_waits_when_the_disk_gets_full_is_let_go(small_disk: SmallDisk) -> None:
-    async with open_log(small_disk.path) as log:
+    async with open_log(small_disk.place / "routerd.db") as log:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 for _ in range(20):
                     nursery.start_soon(fill, log)
 
 
-async def test_a_router_that_starts_on_a_full_disk_knows_what_it_knew(tmp_path: Path, small_disk: SmallDisk) -> None:
-    async with open_log(small_disk.path) as log:
+async def test_a_router_that_starts_on_a_full_disk_knows_what_it_knew(small_disk: SmallDisk) -> None:
+    async with open_log(small_disk.place / "routerd.db") as log:
         await log.append(*numbered(1, 2), status={WAN: {"phase": "Bound"}})
         epoch, objects = log.epoch, log.objects.all()
-    if (small_disk.path.parent / "ballast").exists():
-        fill_up(small_disk.path.parent / "more")
+    if (small_disk.place / "ballast").exists():
+        fill_up(small_disk.place / "more")
     else:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    async with open_log(small_disk.path) as log:
+    async with open_log(small_disk.place / "routerd.db") as log:
         assert (log.epoch, log.newest, log.objects.all()) == (epoch, 3, objects)
         assert log.degraded is not None
         assert await log.append(*numbered(3), status={WAN: {"phase": "Lost"}}) == (4,)
