@@ -6,17 +6,17 @@ known; what others put there stays, unless an IPv4StaticAddress is `exclusive`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface
 
 import attrs
 
-from routerd.controllers.lease import leases, link_of, ref_of, undecided_links
+from routerd.controllers.lease import client_of, interface_of, leases, link_of, ref_of, undecided_links
 from routerd.controllers.picture import AddressKey, address_key
 from routerd.controllers.reconcile import Judgement, Step, View, condition
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
-from routerd.resources.net import Interface, IPv4StaticAddress
+from routerd.resources.net import IPv4StaticAddress
 
 TOLERANCE = 2.0
 """Seconds by which the lifetime on the host may be off before it is set again."""
@@ -39,53 +39,53 @@ class AddressController:
     kinds: tuple[str, ...] = ("IPv4StaticAddress", "DHCPv4Client")
 
     def __init__(self) -> None:
-        self._put: set[AddressKey] = set()
-        """What this process has put before: to tell "restored" from "installed"."""
+        self._seen: set[AddressKey] = set()
+        """What is wanted and has been there before: to tell "restored" from "installed"."""
 
     def plan(self, view: View) -> Sequence[Step]:
-        """Removals first, so that an address that moves to another link never stands on both (C15)."""
-        wanted: dict[AddressKey, Wanted] = {}
-        for want in wanted_addresses(view):
-            wanted.setdefault(address_key(want.address), want)  # what is declared does not end with a lease of the same
-        steps = [*self._removals(view, wanted), *self._additions(view, wanted)]
-        self._put |= wanted.keys()
-        return steps
+        """Removals first, so that what moves never stands in two places (C15); but an address whose prefix length
+        changes is never without one of the two, because connections live on it (V4-14)."""
+        wanted = _wanted(view)
+        self._seen = {key for key in wanted if key in self._seen or key in view.picture.addresses}
+        leaving = leaving_addresses(view)
+        late = [address for address in leaving.values() if _is_leaned_on(view, address)]
+        first = [w for w in wanted.values() if any(_same_host(w.address, address) for address in leaving.values())]
+        later = [w for w in wanted.values() if w not in first and not _must_wait(view, w.address, late)]
+        return [
+            *self._additions(view, first),
+            *(self._removal(view, address) for address in leaving.values() if address not in late),
+            *self._additions(view, later),
+        ]
 
-    def _removals(self, view: View, wanted: Mapping[AddressKey, Wanted]) -> Iterator[Step]:
-        spared = undecided_links(view)
-        exclusive = {w.address.link: w for w in wanted.values() if w.exclusive}
-        leaned_on = {(r.link, r.source) for r in view.picture.routes.values() if r.ours and r.source is not None}
-        for key, address in view.picture.addresses.items():
-            if key in wanted or address.link in spared or not isinstance(address.address, IPv4Interface):
-                continue
-            if not address.ours and address.link not in exclusive:
-                continue
-            if (address.link, address.address.ip) in leaned_on:
-                continue  # on loss, routes go first (X-2); their end wakes us again
-            link = view.picture.links.get(address.link)
-            owner = exclusive[address.link].resource if not address.ours else _interface(view, address.link)
-            yield Step(
-                RemoveAddress(address),
-                owner,
-                "routerd.lan.ipv4_address.removed",
-                "Unwanted" if address.ours else "Exclusive",
-                f"removed {address.address} from {link.name if link else address.link}",
-                {"address": str(address.address), "ifname": link.name if link else ""},
-            )
+    def _removal(self, view: View, address: Address) -> Step:
+        link = view.picture.links.get(address.link)
+        return Step(
+            RemoveAddress(address),
+            _former_owner(view, address),
+            "routerd.lan.ipv4_address.removed",
+            "Unwanted" if address.ours else "Exclusive",
+            f"removed {address.address} from {link.name if link else address.link}",
+            {"address": str(address.address), "ifname": link.name if link else ""},
+        )
 
-    def _additions(self, view: View, wanted: Mapping[AddressKey, Wanted]) -> Iterator[Step]:
-        for key, want in wanted.items():
+    def _additions(self, view: View, wanted: Iterable[Wanted]) -> Iterator[Step]:
+        for want in wanted:
+            key = address_key(want.address)
             present = view.picture.addresses.get(key)
-            if present is not None and _lifetime_fits(present.valid_until, want.address.valid_until):
+            if present is None:
+                reason, words = ("Restored", "put back") if key in self._seen else ("Installed", "put")
+            elif not present.ours:
+                reason, words = "Adopted", "took over"  # or it would stay when it must go
+            elif not _lifetime_fits(present.valid_until, want.address.valid_until):
+                reason, words = "Extended", "extended"
+            else:
                 continue
-            restored = present is None and key in self._put
-            reason = "Extended" if present is not None else "Restored" if restored else "Installed"
             yield Step(
                 PutAddress(want.address),
                 want.resource,
-                "" if present is not None else "routerd.lan.ipv4_address.applied",
+                "" if reason == "Extended" else "routerd.lan.ipv4_address.applied",
                 reason,
-                f"{'put back' if restored else 'put'} {want.address.address} on {want.ifname}",
+                f"{words} {want.address.address} on {want.ifname}",
                 {"address": str(want.address.address), "ifname": want.ifname},
             )
 
@@ -111,6 +111,46 @@ def wanted_addresses(view: View) -> Iterator[Wanted]:
         yield Wanted(address, lease.client, lease.link.name)
 
 
+def _wanted(view: View) -> dict[AddressKey, Wanted]:
+    wanted: dict[AddressKey, Wanted] = {}
+    for want in wanted_addresses(view):
+        wanted.setdefault(address_key(want.address), want)  # what is declared does not end with a lease of the same
+    return wanted
+
+
+def leaving_addresses(view: View) -> dict[AddressKey, Address]:
+    """What is there and shall not stay: of ours what nobody wants, and of others what stands on an exclusive link."""
+    wanted, spared = _wanted(view), undecided_links(view)
+    exclusive = {w.address.link for w in wanted.values() if w.exclusive}
+    return {
+        key: address
+        for key, address in view.picture.addresses.items()
+        if key not in wanted
+        and address.link not in spared
+        and isinstance(address.address, IPv4Interface)
+        and (address.ours or address.link in exclusive)
+    }
+
+
+def _is_leaned_on(view: View, address: Address) -> bool:
+    """On loss routes go first (X-2), and their end wakes us again; those that go on by the same address need not."""
+    ip = address.address.ip
+    if any(want.address.address.ip == ip for want in wanted_addresses(view)):
+        return False
+    return any(route.ours and route.source == ip for route in view.picture.routes.values())
+
+
+def _same_host(one: Address, other: Address) -> bool:
+    return one.link == other.link and one.address.ip == other.address.ip
+
+
+def _must_wait(view: View, address: Address, late: Iterable[Address]) -> bool:
+    """Somebody has still to leave the link, or to leave another one with this very address."""
+    if address_key(address) in view.picture.addresses:
+        return False
+    return any(old.link == address.link or old.address.ip == address.address.ip for old in late)
+
+
 def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
     generation = view.generation
     known: dict[str, object] = {"interface": spec.interface, "address": str(spec.address), "dryRun": False}
@@ -134,11 +174,13 @@ def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
             "observedGeneration": generation,
             "conditions": [condition("Applied", False, "HostRefused", generation, refused)],
         }
+    there = (link.index, str(spec.address)) in view.picture.addresses
     return {
         **known,
-        "phase": "Applied",
+        "phase": "Applied" if there else "Pending",
+        "reason": "Applied" if there else "NotYet",
         "observedGeneration": generation,
-        "conditions": [condition("Applied", True, "Applied", generation)],
+        "conditions": [condition("Applied", there, "Applied" if there else "NotYet", generation)],
     }
 
 
@@ -148,10 +190,11 @@ def _lifetime_fits(present: float | None, wanted: float | None) -> bool:
     return abs(present - wanted) <= TOLERANCE
 
 
-def _interface(view: View, index: int) -> Ref:
-    """Whom to name for an address that nobody wants any more: its Interface, declared or not."""
-    link = view.picture.links.get(index)
-    for resource in view.router.of(Interface):
-        if link is not None and resource.spec.ifname == link.name:
-            return ref_of(resource)
-    return Ref("Interface", link.name if link else str(index))
+def _former_owner(view: View, address: Address) -> Ref:
+    """Whom to name for an address that has to go: who declared it, the client of its link, or the Interface."""
+    link = view.picture.links.get(address.link)
+    for ref, status in view.objects.items():
+        if ref.kind == "IPv4StaticAddress" and status.get("address") == str(address.address):
+            return ref
+    client = client_of(view, link) if link is not None and address.ours else None
+    return client or interface_of(view, link)

@@ -68,7 +68,7 @@ def _status(view: View, spec: Interface, refused: str | None) -> Status:
             "observedGeneration": generation,
             "conditions": [condition("LinkUp", False, "LinkAbsent", generation)],
         }
-    phase, reason = _phase(link)
+    phase, reason = _phase(link, spec)
     status: dict[str, object] = {
         "phase": "Error" if refused else phase,
         "reason": "HostRefused" if refused else reason,
@@ -84,9 +84,10 @@ def _status(view: View, spec: Interface, refused: str | None) -> Status:
     return {**status, "message": refused} if refused else status
 
 
-def _phase(link: Link) -> tuple[str, str]:
+def _phase(link: Link, spec: Interface) -> tuple[str, str]:
+    """An interface that is down because its declaration says so is as it should be."""
     if not link.admin_up:
-        return "Down", "AdminDown"
+        return ("Down", "AdminDown") if spec.admin_up else ("Applied", "DeclaredDown")
     return ("Up", "CarrierUp") if link.carrier else ("Down", "NoCarrier")
 
 

@@ -86,6 +86,14 @@ def client_of(view: View, link: Link) -> Ref | None:
     return next((ref for ref, _, found in clients(view) if found is not None and found.index == link.index), None)
 
 
+def interface_of(view: View, link: Link | None) -> Ref:
+    """The Interface that is declared for a link; the router itself where there is none."""
+    for resource in view.router.of(Interface):
+        if link is not None and resource.spec.ifname == link.name:
+            return ref_of(resource)
+    return Ref("Router", view.router.name, "routerd.net/v1alpha1")
+
+
 def link_of(view: View, interface: str) -> Link | None:
     """The link of the Interface resource of this name, if it exists now."""
     ifname = ifname_of(view.router, interface)

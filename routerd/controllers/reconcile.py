@@ -211,10 +211,10 @@ class HostReconciler:
 
     def _events(self, now: _Round) -> list[Event]:
         """What was done, in order; then what was refused."""
-        alike: dict[tuple[str, str], list[Step]] = {}
+        alike: dict[tuple[str, Ref], list[Step]] = {}
         for step in now.done:
             if step.topic:
-                alike.setdefault((step.topic, step.reason), []).append(step)
+                alike.setdefault((step.topic, step.resource), []).append(step)
         return [event for steps in alike.values() for event in self._told_of(steps)] + now.warnings
 
     def _told_of(self, steps: Sequence[Step]) -> list[Event]:
@@ -222,8 +222,8 @@ class HostReconciler:
         first, source = steps[0], self._source
         if len(steps) > TOLD_SINGLY:
             words = f"{first.message}, and {len(steps) - 1} more like it"
-            resource = first.resource if all(step.resource == first.resource for step in steps) else None
-            return [Event(first.topic, "info", first.reason, words, resource, source, {"count": str(len(steps))})]
+            count = {"count": str(len(steps))}
+            return [Event(first.topic, "info", first.reason, words, first.resource, source, count)]
         return [Event(s.topic, "info", s.reason, s.message, s.resource, source, s.attributes) for s in steps]
 
 

@@ -1,0 +1,192 @@
+"""Which routes shall be there: those of leases, and those of IPv4Route as far as they can be resolved now."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
+
+import attrs
+
+from routerd.controllers.address import leaving_addresses
+from routerd.controllers.lease import LeaseInUse, clients, leases, ref_of, undecided
+from routerd.controllers.reconcile import View
+from routerd.events.types import Ref
+from routerd.host import Link, Route
+from routerd.resources.net import Interface, IPv4Route
+from routerd.resources.resource import ValueFrom
+
+
+@attrs.frozen
+class Wanted:
+    """A route that shall be there, and for whom."""
+
+    route: Route
+    resource: Ref
+
+
+Place = tuple[str, int]
+"""Destination and metric: where the kernel keeps one route of ours."""
+
+FIRST_METRIC = 100
+"""Of the first client without a `routeMetric`; the next in the file has one more, so that the first is preferred."""
+
+DEVICE_NAMES = ("ifname", "device")
+"""Fields that hold the system's name of an interface; any other name is first looked for among the resources."""
+
+
+@attrs.frozen
+class Waiting:
+    """A declared route that cannot be wanted yet, and why (`reason` a word, `message` a sentence)."""
+
+    resource: Ref
+    reason: str
+    message: str
+
+
+def place_of(route: Route) -> Place:
+    """Where the kernel keeps it."""
+    return str(route.destination), route.metric
+
+
+def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
+    """Every route that shall be there now, and every declared one that has to wait. What the operator declares comes
+    before what a provider sends."""
+    for resource in view.router.of(IPv4Route):
+        yield _declared(view, ref_of(resource), resource.spec)
+    metric = metrics(view)
+    for lease in leases(view):
+        if lease.spec.use_routes and _installed(view, lease):
+            yield from _lease_routes(view, lease, metric[lease.client])
+
+
+def metrics(view: View) -> Mapping[Ref, int]:
+    """The metric of each client's routes: the declared one, else the next that no other client has."""
+    declared = {ref: spec.route_metric for ref, spec, _ in clients(view)}
+    free = (metric for metric in itertools.count(FIRST_METRIC) if metric not in declared.values())
+    return {ref: next(free) if metric is None else metric for ref, metric in declared.items()}
+
+
+def _lease_routes(view: View, lease: LeaseInUse, metric: int) -> Iterator[Wanted]:
+    for destination, gateway in lease.routes:
+        yield Wanted(
+            Route(
+                destination,
+                lease.link.index,
+                gateway,
+                metric=metric,
+                source=lease.address.ip,
+                mtu=lease.mtu,
+                # A gateway outside the subnet is on the link all the same (V4-18).
+                onlink=gateway is not None and not _on_subnet(view, lease.link, gateway),
+            ),
+            lease.client,
+        )
+
+
+def _installed(view: View, lease: LeaseInUse) -> bool:
+    """On gain, the address comes first (X-2), whatever its prefix length still is; its notice wakes us again."""
+    there = any(
+        a.link == lease.link.index and a.address.ip == lease.address.ip for a in view.picture.addresses.values()
+    )
+    return there and lease.link.admin_up
+
+
+def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
+    if spec.type == "blackhole":
+        return Wanted(Route(spec.destination, None, metric=spec.metric, kind="blackhole"), ref)
+    for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
+        if reference is not None and not reference.optional and _value(view, reference) is None:
+            return Waiting(ref, "Unresolved", f"{wish}From: {reference.resource} has no {reference.field} now")
+    device = spec.device or _value(view, spec.device_from)
+    via = spec.gateway or _gateway(view, spec.gateway_from)
+    if isinstance(via, str):
+        return Waiting(ref, "Unresolved", f"gatewayFrom: {via} is no IPv4 address")
+    if device is None and via is None:
+        return Waiting(ref, "Unresolved", "neither its device nor its gateway is known now")
+    link = _device(view, device, spec.device_from) if device is not None else _toward(view, via)
+    if link is None:
+        missing = f"there is no interface {device}" if device is not None else f"no interface has {via} on its subnet"
+        return Waiting(ref, "LinkAbsent", missing)
+    if not link.admin_up:
+        return Waiting(ref, "LinkDown", f"{link.name} is administratively down")
+    if spec.preferred_source is not None and not _stays(view, spec.preferred_source):
+        return Waiting(ref, "SourceAbsent", f"{spec.preferred_source} is no address of this host now")
+    route = Route(
+        spec.destination,
+        link.index,
+        via,
+        metric=spec.metric,
+        source=spec.preferred_source,
+        onlink=via is not None and device is not None and not _on_subnet(view, link, via),
+    )
+    return Wanted(route, ref)
+
+
+def _stays(view: View, source: IPv4Address) -> bool:
+    """Is this an address of the host, and not about to go? For a route by it would go first (X-2)."""
+    leaving = leaving_addresses(view)
+    return any(a.address.ip == source for key, a in view.picture.addresses.items() if key not in leaving)
+
+
+def _value(view: View, reference: ValueFrom | None) -> str | None:
+    """What a `*From` reference gives now. A list gives its first."""
+    if reference is None:
+        return None
+    for ref, status in view.objects.items():
+        if (ref.kind, ref.name) == (reference.kind, reference.name):
+            value = status.get(reference.field)
+            value = value[0] if isinstance(value, list) and value else value
+            return str(value) if value else None
+    return None
+
+
+def _gateway(view: View, reference: ValueFrom | None) -> IPv4Address | str | None:
+    """The address that a reference gives now; the text if it gives something else."""
+    value = _value(view, reference)
+    try:
+        return None if value is None else IPv4Address(value)
+    except ValueError:
+        return value
+
+
+def _device(view: View, device: str, reference: ValueFrom | None) -> Link | None:
+    """A device by the name of an Interface resource, else by the system's name."""
+    if reference is None or reference.field not in DEVICE_NAMES:
+        resource = view.router.get(Interface, device)
+        if resource is not None:
+            return view.picture.link_named(resource.spec.ifname)
+    return view.picture.link_named(device)
+
+
+def _toward(view: View, gateway: IPv4Address | None) -> Link | None:
+    """The link that has the gateway on its subnet; of several the one that is up, with the longest prefix."""
+    found = [
+        (link.admin_up, a.address.network.prefixlen, link)
+        for a in view.picture.addresses.values()
+        if gateway in a.address.network and (link := view.picture.links.get(a.link)) is not None
+    ]
+    return max(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _on_subnet(view: View, link: Link, gateway: IPv4Address) -> bool:
+    return any(a.link == link.index and gateway in a.address.network for a in view.picture.addresses.values())
+
+
+def places_kept(view: View) -> Iterator[Place]:
+    """Places of declared routes that hang on a client that has not spoken yet: they may be right as they are."""
+    for resource in view.router.of(IPv4Route):
+        if _hangs_on_undecided(view, resource.spec):
+            yield str(resource.spec.destination), resource.spec.metric
+
+
+def _hangs_on_undecided(view: View, spec: IPv4Route) -> bool:
+    for reference in (spec.device_from, spec.gateway_from):
+        if reference is None:
+            continue
+        if reference.kind == "DHCPv4Client" and undecided(view, Ref(reference.kind, reference.name)):
+            return True
+        other = view.router.get(IPv4Route, reference.name) if reference.kind == "IPv4Route" else None
+        if other is not None and _hangs_on_undecided(view, other.spec):
+            return True
+    return False
