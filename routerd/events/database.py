@@ -338,7 +338,7 @@ def open_database(path: Path, fresh: Contents) -> Database:
         connection = undo.enter_context(_connected(path))
         _check_version(path, connection)
         # FULL: synced before a commit returns. A long write-ahead log: few checkpoints, each of them two more syncs.
-        for pragma in ("synchronous = full", "wal_autocheckpoint = 4096", f"journal_size_limit = {16 * 2**20}"):
+        for pragma in ("synchronous = full", "wal_autocheckpoint = 1024", f"journal_size_limit = {4 * 2**20}"):
             connection.execute(f"pragma {pragma}")
         database = Database(path, connection)
         undo.pop_all()

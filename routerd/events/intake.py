@@ -3,23 +3,28 @@ ahead of the disk; nothing here is seen by a reader."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import attrs
 
-from routerd.events.database import Contents, Transaction
+from routerd.events.database import Contents
 from routerd.events.objects import changed_fields, settled, status_changed
-from routerd.events.rows import legible, to_row
+from routerd.events.rows import Row, legible, to_row
 from routerd.events.types import Event, Ref, Status, StoredEvent, StoredObject
+
+Clean = tuple[Event, str | None]
+"""An event that `legible` has seen, and its attributes as JSON."""
 
 
 @attrs.frozen
 class Admission:
-    """The ids of the events that were given, all events (those that followed from them too), and what to write."""
+    """The ids of the events that were given; all events, with those that followed from them; their rows; and what
+    becomes of objects."""
 
     ids: tuple[int, ...]
     events: list[StoredEvent]
-    change: Transaction
+    rows: list[Row]
+    objects: Mapping[Ref, StoredObject | None]
 
 
 class Intake:
@@ -42,11 +47,20 @@ class Intake:
         self, events: Collection[Event], status: Mapping[Ref, Status], gone: Collection[Ref], now: int
     ) -> Admission:
         """Raises TypeError, ValueError as `Log.append`, and then has changed nothing."""
-        first = self.last_id + 1
-        ids = tuple(range(first, first + len(events)))
+        ids = tuple(range(self.last_id + 1, self.last_id + 1 + len(events)))
         clean = [legible(_resolved(event, place, ids, now)) for place, event in enumerate(events)]
-        given = clean[-1][0] if clean else None
         objects: dict[Ref, StoredObject | None] = {}
+        if status:
+            objects.update(self._changes(status, ids, clean, now))
+        for ref in gone:
+            objects[ref] = None
+        return self._accept(ids, clean, objects, now)
+
+    def _changes(
+        self, status: Mapping[Ref, Status], ids: tuple[int, ...], clean: list[Clean], now: int
+    ) -> Iterator[tuple[Ref, StoredObject]]:
+        """The objects that differ; the events that say so are added to `clean`."""
+        given = clean[-1][0] if clean else None
         for ref, wanted in status.items():
             stored = self._objects.get(ref)
             before = stored.status if stored is not None else None
@@ -59,29 +73,24 @@ class Intake:
                 version = self.last_id + len(clean)
             else:
                 version = ids[-1] if ids else stored.version
-            objects[ref] = StoredObject(ref, after, version, now)
-        objects.update(dict.fromkeys(gone))
-        return self._accept(ids, clean, objects, now)
+            yield ref, StoredObject(ref, after, version, now)
 
     def _accept(
-        self,
-        ids: tuple[int, ...],
-        clean: list[tuple[Event, str | None]],
-        objects: dict[Ref, StoredObject | None],
-        now: int,
+        self, ids: tuple[int, ...], clean: list[Clean], objects: Mapping[Ref, StoredObject | None], now: int
     ) -> Admission:
-        change = Transaction(objects=objects)
-        stored = []
+        """From here on nothing can fail."""
+        events, rows = [], []
         for event, attributes in clean:
             self.last_id += 1
-            stored.append(StoredEvent(self.last_id, now, event, self._count(event)))
-            change.rows.append(to_row(stored[-1], attributes))
-        for ref, stored_object in objects.items():
-            if stored_object is None:
+            stored = StoredEvent(self.last_id, now, event, self._count(event))
+            events.append(stored)
+            rows.append(to_row(stored, attributes))
+        for ref, changed in objects.items():
+            if changed is None:
                 self._objects.pop(ref, None)
             else:
-                self._objects[ref] = stored_object
-        return Admission(ids, stored, change)
+                self._objects[ref] = changed
+        return Admission(ids, events, rows, objects)
 
     def _count(self, event: Event) -> int | None:
         """The event's number among those of its source."""

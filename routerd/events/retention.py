@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from routerd.events.types import Event, Source
+from routerd.events.types import Event
+from routerd.events.writer import LOG
 
 if TYPE_CHECKING:
     from routerd.events.log import Log
 
-LOG = Source("routerd", "routerd", "log")
 _NS = 10**9
 _CLOCK_TOLERANCE = 600 * _NS
 
@@ -65,6 +65,5 @@ async def _prune(log: Log, before: int, aged: int, max_bytes: int) -> None:
                 message=f"{deleted} events deleted, the oldest left is {log.oldest}",
                 source=LOG,
                 attributes={"deleted": str(deleted), "oldest": str(log.oldest)},
-                time=log.now(),
             )
         )

@@ -63,8 +63,8 @@ class Group:
     def add(self, admission: Admission) -> None:
         """Write this, too."""
         self.events += admission.events
-        self.change.rows += admission.change.rows
-        self.change.objects.update(admission.change.objects)
+        self.change.rows += admission.rows
+        self.change.objects.update(admission.objects)
 
 
 class Writer:
@@ -104,11 +104,11 @@ class Writer:
     def put(self, admission: Admission) -> trio.Event | None:
         """Queue it. The event says when it is on disk; None: there is nothing to wait for."""
         if self.degraded is not None:
-            self._objects.apply(admission.change.objects)
+            self._objects.apply(admission.objects)
             if self._gap_first is not None or self._pending + len(admission.events) > PENDING:
                 self._drop(admission)
                 return None
-        if not admission.events and not admission.change.objects:
+        if not admission.events and not admission.objects:
             return None
         if not self._queue or self._queue[-1].sealed or len(self._queue[-1].events) >= GROUP:
             self._queue.append(Group(applied=self.degraded is not None))
@@ -250,7 +250,7 @@ class Writer:
         """Keep what became of the objects; of the events only their number."""
         if self._gap_first is None:
             self._gap_first = self._intake.last_id - len(admission.events) + 1
-        self._owed.update(admission.change.objects)
+        self._owed.update(admission.objects)
         self.dropped += len(admission.events)
 
     def _recover(self, reason: str) -> None:
@@ -269,10 +269,9 @@ class Writer:
         self._say("recovered", f"the event log was out of reach: {reason}", {"dropped": str(lost), "reason": reason})
 
     def _say(self, what: str, message: str, attributes: Mapping[str, str]) -> None:
-        now = self._clock_ns()
         reason = "Log" + what.title().replace("-", "")
-        event = Event(f"routerd.log.{what}", "warning", reason, message, source=LOG, attributes=attributes, time=now)
-        self.put(self._intake.admit([event], {}, (), now))
+        event = Event(f"routerd.log.{what}", "warning", reason, message, source=LOG, attributes=attributes)
+        self.put(self._intake.admit([event], {}, (), self._clock_ns()))
 
     async def _reopen(self) -> Fault | None:
         """Take up the file, or begin a new one with all that is known."""

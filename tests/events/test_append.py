@@ -127,6 +127,12 @@ async def test_follows_become_causes(tmp_path: Path) -> None:
         assert await log.append(said()) == (5,)
 
 
+async def test_what_has_no_time_of_its_own_happened_when_it_was_appended(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "routerd.db", clock_ns=lambda: 77) as log:
+        await log.append(said(), said(time=5), said(follows=(1,)), status={WAN: {"phase": "Bound"}})
+        assert [(s.event.time, s.created_at) for s in await everything(log)] == [(77, 77), (5, 77), (77, 77), (77, 77)]
+
+
 async def test_each_source_counts_its_own_events(tmp_path: Path) -> None:
     other = Source("routerd-dhcpv4-client-lte", "routerd-dhcpv4-client", "lte")
     async with open_log(tmp_path / "routerd.db") as log:

@@ -1,0 +1,121 @@
+"""The event log on a real disk: how many durable events a second, and how long from publishing to reading."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from routerd.events.log import open_log
+from routerd.events.types import Event, Ref, Source
+
+SECONDS = 2.0
+EVENTS = 500
+WAN = Ref("DHCPv4Client", "wan")
+CLIENT = Source("routerd-dhcpv4-client-wan", "routerd-dhcpv4-client", "wan")
+
+
+def renewed() -> Event:
+    """An event of the usual size."""
+    return Event(
+        "routerd.dhcpv4.client.lease.renewed",
+        reason="LeaseRenewed",
+        message="192.0.2.7 from 192.0.2.1 for 3600 s",
+        resource=WAN,
+        source=CLIENT,
+        attributes={"address": "192.0.2.7", "gateway": "192.0.2.1"},
+    )
+
+
+async def throughput(place: Path, publishers: int) -> dict[str, Any]:
+    """Each publisher awaits each of its appends."""
+    count = 0
+
+    async def publish() -> None:
+        nonlocal count
+        while True:
+            await log.append(renewed())
+            count += 1
+
+    async with open_log(place / f"throughput-{publishers}.db") as log:
+        cpu, began = time.process_time(), time.perf_counter()
+        with trio.move_on_after(SECONDS):
+            async with trio.open_nursery() as nursery:
+                for _ in range(publishers):
+                    nursery.start_soon(publish)
+        taken, cpu = time.perf_counter() - began, time.process_time() - cpu
+    detail = f"{publishers} publishers, each awaiting its own append; {cpu / count * 1e6:.0f} µs CPU an event"
+    return {"metric": "durable events", "value": round(count / taken), "unit": "1/s", "detail": detail}
+
+
+async def latency(place: Path, readers: int) -> list[dict[str, Any]]:
+    """From the call of `append` until a reader holds the event."""
+    delays: list[float] = []
+    published: list[float] = [0.0] * (EVENTS + 1)
+
+    async def follow() -> None:
+        cursor = 0
+        while cursor < EVENTS:
+            await log.wait(cursor)
+            page = await log.read(cursor)
+            now = time.perf_counter()
+            delays.extend(now - published[stored.id] for stored in page.events)
+            cursor = page.cursor
+
+    async with open_log(place / f"latency-{readers}.db") as log, trio.open_nursery() as nursery:
+        for _ in range(readers):
+            nursery.start_soon(follow)
+        for number in range(1, EVENTS + 1):
+            await trio.sleep(0.002)
+            published[number] = time.perf_counter()
+            await log.append(renewed())
+    cuts = statistics.quantiles(delays, n=100)
+    return [
+        {
+            "metric": f"publish to read, {name}",
+            "value": round(cut * 1e3, 2),
+            "unit": "ms",
+            "detail": f"{readers} readers",
+        }
+        for name, cut in (("p50", cuts[49]), ("p99", cuts[98]))
+    ]
+
+
+def sync_time(place: Path) -> dict[str, Any]:
+    """What the disk itself takes: writing and syncing 8 KiB."""
+    times = []
+    with (place / "sync").open("wb", buffering=0) as file:
+        for _ in range(300):
+            began = time.perf_counter()
+            file.write(bytes(8192))
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return {
+        "metric": "write and fsync of 8 KiB, p50",
+        "value": round(statistics.median(times) * 1e3, 2),
+        "unit": "ms",
+        "detail": "the disk alone, for comparison",
+    }
+
+
+def run() -> list[dict[str, Any]]:
+    """All of it; each row has metric, value, unit, detail."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        place = Path(name)
+        rows.append(sync_time(place))
+        for publishers in (1, 10, 100):
+            rows.append(trio.run(throughput, place, publishers))
+        for readers in (1, 100):
+            rows += trio.run(latency, place, readers)
+    return rows
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(f"{row['metric']:32} {row['value']:>10} {row['unit']:4} {row['detail']}")
