@@ -31,7 +31,7 @@ def device_duid(state_dir: Path, mac: bytes) -> tuple[bytes, str | None]:
         kept = lease_file.read(path)
         if kept is not None:
             duid = bytes.fromhex(kept.decode("ascii").strip().replace(":", ""))
-            if 3 <= len(duid) <= identity.MAX_DUID:
+            if identity.is_duid(duid):
                 return duid, None
             trouble = f"{path} holds no DUID"
     except (OSError, ValueError) as error:

@@ -99,11 +99,15 @@ async def run_router(
 
 
 def journal_cursor(state_dir: Path, source: str) -> int:
-    """The last cursor that a daemon's journal has: when the log was lost, its count goes on from there."""
+    """The last cursor that a daemon's journal has, 0 if it cannot be read (whoever writes it complains): when the log
+    was lost, its count goes on from there."""
     kind, dash, instance = source.rpartition(f"{DHCPv4Daemon.kind}-")
     if kind or not dash:
         return 0
-    return last_cursor(state_dir / DHCPv4Daemon.directory / instance / "events.jsonl")
+    try:
+        return last_cursor(state_dir / DHCPv4Daemon.directory / instance / "events.jsonl")
+    except OSError:
+        return 0
 
 
 class Root:

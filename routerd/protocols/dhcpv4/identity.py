@@ -13,6 +13,8 @@ MAX_DUID = 130
 _ETHERNET = 1
 _RFC4361 = b"\xff"
 _DUID_LL = 3
+_LENGTHS = {b"\0\1\0\1": 14, b"\0\3\0\1": 10, b"\0\4": 18}
+"""Of DUID-LLT and DUID-LL for Ethernet, and of DUID-UUID (RFC 9915 §11.2, §11.4, §11.5)."""
 
 
 def duid_ll(mac: bytes) -> bytes:
@@ -20,10 +22,16 @@ def duid_ll(mac: bytes) -> bytes:
     return _DUID_LL.to_bytes(2, "big") + _ETHERNET.to_bytes(2, "big") + _ethernet(mac)
 
 
+def is_duid(octets: bytes) -> bool:
+    """Whether it can be one, and a whole one: half of ours would be somebody else."""
+    fixed = [length for start, length in _LENGTHS.items() if octets.startswith(start)]
+    return len(octets) in fixed if fixed else 3 <= len(octets) <= MAX_DUID
+
+
 def from_duid(iaid: int, duid: bytes) -> bytes:
     """Client identifier of RFC 4361 §6.1: the one that DHCPv6 uses too. Raises ValueError for what is no DUID."""
-    if not 3 <= len(duid) <= MAX_DUID:
-        raise ValueError(f"a DUID has 3 to {MAX_DUID} octets")
+    if not is_duid(duid):
+        raise ValueError(f"{duid.hex(':')} is no DUID")
     return _RFC4361 + iaid.to_bytes(4, "big") + duid
 
 

@@ -142,7 +142,8 @@ def test_the_forms_of_a_client_identifier() -> None:
 
 @pytest.mark.req("V4-6", "breaks")
 def test_what_is_no_client_identifier() -> None:
-    for duid in (b"", b"\0\3", bytes(131)):
+    torn = (identity.duid_ll(MAC)[:-1], bytes.fromhex("00040001"), bytes.fromhex("000100010000"))
+    for duid in (b"", b"\0\3", bytes(131), *torn):
         with pytest.raises(ValueError, match="DUID"):
             identity.from_duid(1, duid)
     for mac in (b"", bytes(5), bytes(8)):
