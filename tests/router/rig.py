@@ -15,7 +15,7 @@ import trio
 
 from routerd.config import load
 from routerd.endpoints.simulated import SimulatedEndpoints
-from routerd.events.log import inline, open_log
+from routerd.events.log import Retention, inline, open_log
 from routerd.events.types import Ref, StoredEvent
 from routerd.host.simulated import SimulatedHost, open_host
 from routerd.nurseries.root import Options, run_router
@@ -31,6 +31,8 @@ CLIENT = Ref("DHCPv4Client", "wan")
 GATEWAY, GATEWAY_MAC = IPv4Address("203.0.113.1"), bytes.fromhex("02005e711301")
 NEIGHBOUR_MAC = bytes.fromhex("02005e7113ee")
 LINE = "line"
+
+Reload = Callable[[], Awaitable[None]]
 
 WAN = """
     - apiVersion: net.routerd.net/v1alpha1
@@ -77,18 +79,16 @@ class Rig:
     hostile: Hostile = attrs.field(init=False)
     neighbour: Neighbour = attrs.field(init=False)
     sent: list[float] = attrs.field(init=False, factory=list)
+    state_dir: Path = attrs.field(init=False)
     lives: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.world = World(self.seed)
+        self.state_dir = self.directory / "state"
 
     @property
     def config_path(self) -> Path:
         return self.directory / "router.yaml"
-
-    @property
-    def state_dir(self) -> Path:
-        return self.directory / "state"
 
     @property
     def run_dir(self) -> Path:
@@ -124,15 +124,20 @@ class Rig:
         Dhcpv4Station(segment, GATEWAY_MAC, GATEWAY, Server(provider()))
         Neighbour(segment, GATEWAY_MAC, [GATEWAY])
 
+    def system(self) -> System:
+        """The simulated host and line, for the life that runs."""
+        rng = random.Random(f"{self.seed} {self.lives}")
+        return System(self.host, SimulatedEndpoints(self.world), run_sync=inline, rng=rng)
+
     @asynccontextmanager
-    async def live(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """One life of the router, ended as by SIGTERM's cancellation. Gives what SIGHUP calls."""
+    async def live(self, hold: Callable[[System], System] = lambda system: system) -> AsyncIterator[Reload]:
+        """One life of the router, ended as by SIGTERM's cancellation. Gives what SIGHUP calls. `hold` may put
+        something between the router and its system."""
         self.lives += 1
         self.config_path.write_text(self.config)
         self.run_dir.mkdir()
         options = Options(self.config_path, self.run_dir, self.state_dir, gauge_interval=86400.0)
-        rng = random.Random(f"{self.seed} {self.lives}")
-        system = System(self.host, SimulatedEndpoints(self.world), run_sync=inline, rng=rng)
+        system = hold(self.system())
         router = load(self.config, str(self.config_path))
         up = trio.Event()
         async with trio.open_nursery() as nursery:
@@ -169,7 +174,8 @@ class Rig:
 
     async def events(self) -> list[StoredEvent]:
         """Every event on disk, read when no router runs."""
-        async with open_log(self.state_dir / "routerd.db", run_sync=inline) as log:
+        path, clock = self.state_dir / "routerd.db", self.host.clock.wall
+        async with open_log(path, clock_ns=clock, run_sync=inline, retention=Retention(max_age=1e9)) as log:
             page = await log.read(0, limit=10**9)
         return list(page.events)
 
