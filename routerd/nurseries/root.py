@@ -29,7 +29,7 @@ from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
 from routerd.nurseries.clients import ClientFleet, forget_the_past
 from routerd.nurseries.fleet import Fleet
-from routerd.nurseries.generation import begin_generation
+from routerd.nurseries.generation import begin_generation, generation_key
 from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
@@ -77,9 +77,10 @@ async def run_router(
     ):
         for companion in system.companions:
             outer.start_soon(companion)
-        running = await begin_generation(log, router, str(options.config), ROUTERD)
+        key = await system.run_sync(generation_key, options.state_dir)
+        running = await begin_generation(log, router, str(options.config), ROUTERD, key)
         await forget_the_past(log, running)
-        root = Root(options, system, log, running)
+        root = Root(options, system, log, running, key)
         await outer.start(run_signals, root.end, root.reload)
         outer.start_soon(run_logbook, log)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
@@ -113,11 +114,12 @@ def journal_cursor(state_dir: Path, source: str) -> int:
 class Root:
     """What the root nursery's tasks share. Not "the router": it holds no protocol state and decides nothing."""
 
-    def __init__(self, options: Options, system: System, log: Log, running: Running) -> None:
+    def __init__(self, options: Options, system: System, log: Log, running: Running, key: bytes) -> None:
         self._options = options
         self._system = system
         self._host = system.host
         self._log = log
+        self._key = key
         self._picture = Picture()
         self._bells: dict[str, Bell] = {}
         self.ending = trio.Event()
@@ -264,7 +266,8 @@ class Root:
         return text
 
     async def _adopt(self, router: Router) -> None:
-        self.plane.running = await begin_generation(self._log, router, str(self._options.config), ROUTERD)
+        path = str(self._options.config)
+        self.plane.running = await begin_generation(self._log, router, path, ROUTERD, self._key)
         for meter in self.plane.meters:
             meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
         self._ring("configuration")
