@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 import orjson
 
-from routerd.events.rows import INSERT, Row
+from routerd.events.rows import INSERT, INSERT_AGAIN, Row
 from routerd.events.types import Ref, StoredObject
 
 SCHEMA = 1
@@ -140,7 +140,8 @@ def new_epoch() -> str:
 
 @attrs.define(eq=False)
 class Transaction:
-    """What is written together or not at all. `cursors`: where sources stand that none of `rows` tells of."""
+    """What is written together or not at all. `gap`: the ids of events that are lost, and `cursors` where their sources
+    stand."""
 
     rows: list[Row] = attrs.field(factory=list)
     objects: dict[Ref, StoredObject | None] = attrs.field(factory=dict)
@@ -154,17 +155,19 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path, self._file = path, path.stat().st_ino
         self._connection = connection
+        self._insert = INSERT_AGAIN
 
     def write(self, change: Transaction) -> None:
         """All of it is on disk when this returns, none of it when it raises."""
         if self._path.stat().st_ino != self._file:  # SQLite would go on writing to a file that nobody finds again.
             raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(self._path))
         with _transaction(self._connection) as connection:
-            connection.executemany(INSERT, change.rows)
-            connection.executemany("insert or replace into sources values (?, ?)", change.cursors.items())
+            connection.executemany(self._insert, change.rows)
             _put_objects(connection, change.objects)
             if change.gap is not None:
                 connection.execute("insert or replace into gaps values (?, ?)", change.gap)
+                connection.executemany("insert or replace into sources values (?, ?)", change.cursors.items())
+        self._insert = INSERT
 
     def contents(self) -> Contents:
         """All that the log must know of the file. Raises Corrupt when it is not as we left it."""

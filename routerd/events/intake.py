@@ -4,6 +4,7 @@ ahead of the disk; nothing here is seen by a reader."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from operator import attrgetter
 
 import attrs
 
@@ -107,8 +108,14 @@ class Intake:
 def _resolved(event: Event, place: int, ids: tuple[int, ...], now: int) -> Event:
     """The event with its time, and with `follows` turned into causes."""
     if not event.follows:
-        return event if event.time else attrs.evolve(event, time=now)
+        if event.time:
+            return event
+        fields = (*_BEFORE_TIME(event), now)  # What attrs.evolve does, in half the time: nearly every event comes by.
+        return Event(*fields)
     if not all(0 < back <= place for back in event.follows):
         raise ValueError(f"event {place} of this append follows {event.follows}: there is no such event before it")
     causes = (*event.causes, *(ids[place - back] for back in event.follows))
     return attrs.evolve(event, time=event.time or now, causes=causes, follows=())
+
+
+_BEFORE_TIME = attrgetter(*[field.name for field in attrs.fields(Event)][:-1])

@@ -105,15 +105,22 @@ class Log:
         Where a status differs `routerd.resource.status.changed` follows by itself. An object that is `gone` is not
         announced: one of `events` should say so. Raises TypeError for values that JSON cannot say (a Secret is one),
         ValueError for a `follows` that points nowhere, trio.ClosedResourceError."""
-        if self._writer.closing.is_set():
-            raise trio.ClosedResourceError("the event log is closed")
-        admission = self._intake.admit(events, status, gone, self._clock_ns())
-        done = self._writer.put(admission)
+        ids, done = self.post(*events, status=status, gone=gone)
         if done is not None:
             await done.wait()
         else:
             await trio.lowlevel.checkpoint()
-        return admission.ids
+        return ids
+
+    def post(
+        self, *events: Event, status: Mapping[Ref, Status] = _NOTHING, gone: Collection[Ref] = ()
+    ) -> tuple[tuple[int, ...], trio.Event | None]:
+        """`append` for those who go on meanwhile: the ids, and what is set when all is on disk (None: nothing to wait
+        for). Whatever is appended later is on disk later, or at the same time."""
+        if self._writer.closing.is_set():
+            raise trio.ClosedResourceError("the event log is closed")
+        admission = self._intake.admit(events, status, gone, self._clock_ns())
+        return admission.ids, self._writer.put(admission)
 
     async def read(self, after: int, *, limit: int = 100, where: Filter = EVERYTHING) -> Page:
         """The first `limit` matching events after `after`, ascending. Raises OSError when they are no longer in memory
@@ -245,12 +252,13 @@ class Log:
     async def _verify(self) -> None:
         """A power cut may tear pages that nobody reads for weeks, and lose events without a word."""
         await trio.lowlevel.checkpoint()
+        epoch = self.epoch
         try:
             await self._run(check, self._path, abandon_on_cancel=True)
         except WORLD as error:
             trouble = fault(error)
             if trouble.corrupt:
-                await self._writer.replace(trouble.text)
+                await self._writer.replace(epoch, trouble.text)
 
     async def _look(self, question: Callable[..., Any], *args: Any) -> Any:
         """Ask the disk; None: its file was broken and has been replaced."""
@@ -260,7 +268,7 @@ class Log:
             return await self._run(question, *args, limiter=self._reading)
         except WORLD as error:
             trouble = fault(error)
-        if self.epoch != epoch or (trouble.corrupt and await self._writer.replace(trouble.text)):
+        if trouble.corrupt and await self._writer.replace(epoch, trouble.text):
             return None
         raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {trouble.text}")
 

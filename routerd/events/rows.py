@@ -16,8 +16,9 @@ COLUMNS = (
     "id, created_at, time, topic, severity, reason, message, api_version, kind, name, "
     "source, source_kind, source_instance, source_cursor, attributes, causes, actor, generation"
 )
-INSERT = f"insert or replace into events ({COLUMNS}) values ({', '.join('?' * (COLUMNS.count(',') + 1))})"
-"""`or replace`: a commit that failed may have reached the disk all the same, and is then written again."""
+INSERT = f"insert into events ({COLUMNS}) values ({', '.join('?' * (COLUMNS.count(',') + 1))})"
+INSERT_AGAIN = INSERT.replace("insert", "insert or replace")
+"""For the first transaction after opening: a commit that failed may have reached the disk all the same."""
 
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 

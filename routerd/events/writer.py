@@ -133,16 +133,18 @@ class Writer:
 
     async def serve(self) -> None:
         """Write what is queued, until `closing` and all is on disk (or the last attempt has failed)."""
+        await trio.lowlevel.checkpoint()
         try:
-            while await self._step():
-                pass
+            await self._serve()
         finally:
             with trio.move_on_after(PATIENCE, shield=True):
                 await self._release()
 
-    async def replace(self, reason: str) -> bool:
-        """Somebody found the file broken. Returns whether it has been replaced."""
+    async def replace(self, epoch: str, reason: str) -> bool:
+        """Somebody found the file of this epoch broken. Returns whether it has been replaced."""
         await trio.lowlevel.checkpoint()
+        if epoch != self._epoch:
+            return True
         if self.degraded is None:
             self._suspect = reason
             self._work.set()
@@ -159,39 +161,39 @@ class Writer:
             return None if self._database is None else self._database.prune(before, aged, max_bytes, limit)
 
         await trio.lowlevel.checkpoint()
+        epoch = self._epoch
         try:
             pruned: Pruned | None = await self._run(between, limiter=self._thread)
         except WORLD as error:
             trouble = fault(error)
             if trouble.corrupt:
-                await self.replace(trouble.text)
+                await self.replace(epoch, trouble.text)
             return None
         return pruned
 
-    async def _step(self) -> bool:
-        """Do the one thing that is due. Returns False when there is no more to do."""
+    async def _serve(self) -> None:
+        """Do the one thing that is due, again and again."""
         await trio.lowlevel.checkpoint()
-        trouble: Fault | None = None
-        if self._suspect is not None:
-            await self._release()
-        if self._database is None:
-            trouble = await self._reopen()
-        elif self._queue:
-            trouble = await self._commit(self._database, self._queue[0])
-        elif self.degraded is not None:
-            self._recover(self.degraded)
-        elif self.closing.is_set():
-            return False
-        else:
-            self._work = trio.Event()
-            await self._work.wait()
-        if trouble is None:
-            return True
-        if self.closing.is_set() and self.degraded is not None:
-            logger.error("%s: %d events were never written: %s", self._path, self._pending, trouble.text)
-            return False
-        await self._mend(trouble)
-        return True
+        given_up = False
+        while not given_up and (self._queue or self.degraded is not None or not self.closing.is_set()):
+            trouble: Fault | None = None
+            if self._suspect is not None:
+                await self._release()
+            if self._database is None:
+                trouble = await self._reopen()
+            elif self._queue:
+                trouble = await self._commit(self._database, self._queue[0])
+            elif self.degraded is not None:
+                self._recover(self.degraded)
+                await trio.lowlevel.checkpoint()
+            else:
+                self._work = trio.Event()
+                await self._work.wait()
+            if trouble is not None:
+                given_up = self.closing.is_set() and self.degraded is not None
+                await self._mend(trouble)
+        if given_up:
+            logger.error("%s: %d events were never written: %s", self._path, self._pending, self.degraded)
 
     async def _commit(self, database: Database, group: Group) -> Fault | None:
         group.sealed = True

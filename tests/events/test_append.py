@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -131,6 +132,9 @@ async def test_what_has_no_time_of_its_own_happened_when_it_was_appended(tmp_pat
     async with open_log(tmp_path / "routerd.db", clock_ns=lambda: 77) as log:
         await log.append(said(), said(time=5), said(follows=(1,)), status={WAN: {"phase": "Bound"}})
         assert [(s.event.time, s.created_at) for s in await everything(log)] == [(77, 77), (5, 77), (77, 77), (77, 77)]
+        full = Event("a", "error", "R", "m", WAN, CLIENT, {"a": "b"}, (1,), (), "uid=0", 4)
+        await log.append(full)
+        assert (await log.tail(1)).events[0].event == attrs.evolve(full, time=77)
 
 
 async def test_each_source_counts_its_own_events(tmp_path: Path) -> None:
