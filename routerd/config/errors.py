@@ -7,12 +7,12 @@ cursor of a terminal.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
 
-from routerd.config.sensitive import SENSITIVE
+from routerd.config.sensitive import AROUND, NUMBERS, SENSITIVE
 from routerd.shapes.convert import to_wire
 
 MOST_ERRORS = 1000
@@ -86,21 +86,48 @@ def brief(text: str) -> str:
 
 _KEY = re.compile(r"""\b(\w+)["']?\s*:\s*""")
 _SECRETIVE = ("secret", "passw", "token")
+_HARMLESS = re.compile(
+    rf"""([-\s,{{}}\[\]]|["']?({"|".join(NUMBERS)})["']?\s*:\s*[0-9]{{1,5}}\b|["']?({"|".join(SENSITIVE)})["']?\s*:)*"""
+)
+"""What may be shown around a secret: as far as it is written as it should be, and no value but numbers."""
 
 
 def shown(lines: Sequence[str]) -> list[str]:
-    """The lines as they may be shown: nothing behind the key of what may be a secret, and nothing indented below it."""
+    """The lines as they may be shown: nothing behind the key of what may be a secret, and nothing indented below it;
+    around one only what is harmless."""
     result = []
     hidden_below: int | None = None
+    guarded_below: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip(" -"))
         if hidden_below is not None and (indent > hidden_below or not line.strip()):
             result.append(printable(line[:indent]) + HIDDEN)
             continue
-        start = next((key.end() for key in _KEY.finditer(line) if _is_secretive(key[1])), None)
-        hidden_below = indent if start is not None else None
-        result.append(printable(line[:start]) + (HIDDEN if start is not None else ""))
+        if guarded_below is not None and indent <= guarded_below and line.strip():
+            guarded_below = None
+        secretive, guard = _first_key(line, _is_secretive), _first_key(line, AROUND.__contains__)
+        ends = [len(line)] if secretive is None else [secretive]
+        if guarded_below is not None:
+            ends.append(_harmless(line, 0))
+        elif guard is not None:
+            ends.append(_harmless(line, guard))
+            guarded_below = indent
+        end = min(ends)
+        hidden_below = indent if end == secretive else None
+        result.append(printable(line[:end]) + (HIDDEN if end < len(line) or end == secretive else ""))
     return result
+
+
+def _first_key(line: str, wanted: Callable[[str], bool]) -> int | None:
+    """Where the value of the first such key begins."""
+    return next((key.end() for key in _KEY.finditer(line) if wanted(key[1])), None)
+
+
+def _harmless(line: str, start: int) -> int:
+    """How far a line is harmless, from `start` on."""
+    found = _HARMLESS.match(line, start)
+    assert found is not None, "it matches nothing, too"
+    return found.end()
 
 
 def _is_secretive(key: str) -> bool:

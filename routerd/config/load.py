@@ -21,7 +21,7 @@ from routerd.config.draft import draft, taken
 from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
 from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.router import Router
-from routerd.config.sensitive import SENSITIVE
+from routerd.config.sensitive import AROUND, SENSITIVE
 from routerd.config.text import decode
 from routerd.resources.kinds import KINDS, UNSUPPORTED, Kind, kind_named
 from routerd.resources.resource import Position, Resource
@@ -138,9 +138,19 @@ def _error(document: Document, declared: Declared, problem: Problem) -> ConfigEr
         number, written = described(scalar.data), f"the number {scalar.text}"
         hint = f'if text is meant, quote it: "{scalar.text}"' if problem.hint.startswith("if text") else problem.hint
         problem = attrs.evolve(problem, message=problem.message.replace(number, written), hint=hint)
-    hide = problem.at == "key" and bool(did_you_mean(str(path[-1]), SENSITIVE))
     span = document.find(path, problem.at)
+    if not AROUND.isdisjoint(problem.path):
+        problem, hide = _discreet(problem), False
+    else:
+        hide = problem.at == "key" and bool(did_you_mean(str(path[-1]), AROUND | SENSITIVE))
     return document.text.error(problem, span, declared.label, dotted(problem.path), hide=hide)
+
+
+def _discreet(problem: Problem) -> Problem:
+    """A problem around a secret, without the words of the file: they may be it."""
+    if problem.code == "schema.unknown-field":
+        return attrs.evolve(problem, path=problem.path[:-1], message="has a field that it cannot have")
+    return attrs.evolve(problem, message=problem.expected) if problem.code == "schema.type" else problem
 
 
 def _digest(data: Any) -> str:
