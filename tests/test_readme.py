@@ -1,4 +1,4 @@
-"""What the README says works: its example loads, its commands exist, its flags are the program's."""
+"""What the README and the design page say is so: the example loads, commands, flags, files and links exist."""
 
 from __future__ import annotations
 
@@ -41,3 +41,22 @@ def test_the_flags_are_the_program_s() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_design_names_files_that_exist() -> None:
+    page = (ROOT / "docs" / "design.md").read_text()
+    [rooms] = re.findall(r"^## The rooms\n\n```\nrouterd/\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    lines = [line for line in rooms.splitlines() if re.search(r"\w+\.py\b", line)]
+    assert len(lines) > 8
+    for line in lines:
+        room = re.match(r" *(?:(\w+)/)?", line)
+        assert room is not None
+        places = [*ROOT.glob(f"{room[1]}/"), *ROOT.glob(f"routerd/{room[1] or ''}/")]
+        for file in re.findall(r"\w+\.py", line):
+            assert any(list(place.rglob(file)) for place in places), f"{room[1]}: {file}"
+
+
+def test_no_heading_of_a_page_is_torn() -> None:
+    for page in PAGES:
+        for heading in re.findall(r"^#+ .*", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE):
+            assert heading.count("#") == len(heading.split(" ")[0]), f"{page.name}: {heading}"
