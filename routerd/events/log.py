@@ -256,9 +256,7 @@ class Log:
         try:
             await self._run(check, self._path, abandon_on_cancel=True)
         except WORLD as error:
-            trouble = fault(error)
-            if trouble.corrupt:
-                await self._writer.replace(epoch, trouble.text)
+            await self._writer.replace(epoch, fault(error))
 
     async def _look(self, question: Callable[..., Any], *args: Any) -> Any:
         """Ask the disk; None: its file was broken and has been replaced."""
@@ -268,7 +266,7 @@ class Log:
             return await self._run(question, *args, limiter=self._reading)
         except WORLD as error:
             trouble = fault(error)
-        if trouble.corrupt and await self._writer.replace(epoch, trouble.text):
+        if await self._writer.replace(epoch, trouble):
             return None
         raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {trouble.text}")
 

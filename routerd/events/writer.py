@@ -140,13 +140,14 @@ class Writer:
             with trio.move_on_after(PATIENCE, shield=True):
                 await self._release()
 
-    async def replace(self, epoch: str, reason: str) -> bool:
-        """Somebody found the file of this epoch broken. Returns whether it has been replaced."""
+    async def replace(self, epoch: str, trouble: Fault) -> bool:
+        """Somebody had trouble with the file of this epoch. Returns whether there is another one now: because this one
+        is broken, or because it was just being replaced."""
         await trio.lowlevel.checkpoint()
         if epoch != self._epoch:
             return True
-        if self.degraded is None:
-            self._suspect = reason
+        if trouble.corrupt and self.degraded is None:
+            self._suspect = trouble.text
             self._work.set()
         if self._suspect is not None:
             with trio.move_on_after(PATIENCE):
@@ -165,9 +166,7 @@ class Writer:
         try:
             pruned: Pruned | None = await self._run(between, limiter=self._thread)
         except WORLD as error:
-            trouble = fault(error)
-            if trouble.corrupt:
-                await self.replace(epoch, trouble.text)
+            await self.replace(epoch, fault(error))
             return None
         return pruned
 
