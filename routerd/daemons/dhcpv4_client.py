@@ -11,6 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -342,16 +343,16 @@ class DHCPv4Daemon:
         if before is not None and _seen(before) == _seen(link):
             return
         if link.carrier:
-            self._inbox.send_nowait(inputs.LinkUp(link.index, link.mac, link.mtu, link.arp))
+            self._put(inputs.LinkUp(link.index, link.mac, link.mtu, link.arp))
         elif before is None or before.carrier:
-            self._inbox.send_nowait(inputs.LinkDown())
+            self._put(inputs.LinkDown())
 
     async def _detach(self) -> None:
         if self._link is None:
             return
         self._link = None
         self._close_ports()
-        self._inbox.send_nowait(inputs.LinkGone())
+        self._put(inputs.LinkGone())
 
     async def _open_ports(self, link: Link, working: trio.Nursery) -> None:
         """Ports live beside the driver. If the link vanishes under them its notice is on the way; if we may not
@@ -373,7 +374,12 @@ class DHCPv4Daemon:
             self._ports = None
 
     async def _deliver(self, event: inputs.Input) -> None:
-        self._inbox.send_nowait(event)
+        self._put(event)
+
+    def _put(self, event: inputs.Input) -> None:
+        """The link and its peers go on while we end; after the Stop nothing more comes in."""
+        with suppress(trio.ClosedResourceError):
+            self._inbox.send_nowait(event)
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] += 1
