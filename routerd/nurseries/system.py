@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -53,6 +54,7 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
     lines = {client.spec.interface for client in router.of(DHCPv4Client)}
     companions: list[Callable[[], Awaitable[None]]] = [world.run]
     async with open_host(world) as host:
+        host.simulated_clock.boot_id = str(uuid.uuid4())  # nothing of it is older than this process
         host.simulated_clock.step_wall((time.time_ns() - host.clock.wall()) / 1e9)
         for interface in router.of(Interface):
             world.add_link(interface.spec.ifname, f"segment of {interface.name}")
