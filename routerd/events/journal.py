@@ -79,6 +79,7 @@ def extend(path: Path, events: Iterable[StoredEvent]) -> None:
     if _size(path) + len(lines) > ROTATE:
         with contextlib.suppress(FileNotFoundError):
             path.replace(_rotated(path))
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         before = os.fstat(descriptor).st_size
