@@ -27,7 +27,7 @@ from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
-from routerd.nurseries.clients import ClientFleet, forget_the_past
+from routerd.nurseries.clients import ClientFleet, forget_the_past, socket_of, unreachable
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.generation import begin_generation, generation_key
 from routerd.nurseries.logbook import run_logbook
@@ -191,13 +191,12 @@ class Root:
     async def _run_client(self, daemon: DHCPv4Daemon) -> None:
         """A daemon with its journal and its socket."""
         directory = self._options.state_dir / daemon.directory / daemon.source.instance
-        socket = self._options.run_dir / daemon.directory / f"{daemon.source.instance}.sock"
+        socket = socket_of(self._options.run_dir, daemon.source.instance)
 
         async def report(error: str, crashes: int, delay: float) -> None:
             await daemon.crashed(error, crashes, delay)
             await self._tell_crash(daemon.source.name, error, crashes, delay)
 
-        await self._system.run_sync(partial(directory.mkdir, mode=0o750, parents=True, exist_ok=True))
         async with trio.open_nursery() as nursery:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
             path, run_sync = directory / "events.jsonl", self._system.run_sync
@@ -248,8 +247,11 @@ class Root:
         except OSError as error:
             text = f"cannot read {path}: {error.strerror}"
         else:
-            await self._adopt(router)
-            return None
+            complaint = unreachable(router, self._options.run_dir)
+            if complaint is None:
+                await self._adopt(router)
+                return None
+            told = text = complaint
         logger.error("the configuration is not in force, the old one stays:\n%s", text)
         first = text.splitlines()[0]
         self.plane.running = attrs.evolve(self.plane.running, pending_error=text)
