@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from routerd.nurseries.root import Options
 
 HOSTS = ("linux", "freebsd", "simulated")
-LONGEST_SOCKET_PATH = 103 if sys.platform.startswith("freebsd") else 107
-"""Octets that fit in sun_path beside its NUL (unix(4): 104, unix(7): 108)."""
-
 FAILED, USAGE = 1, 2
 
 
@@ -109,6 +105,7 @@ def _schema(arguments: argparse.Namespace) -> int:
 def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     """The configuration, or None after every error of it was told on stderr."""
     from routerd.config import ConfigErrors, as_json, load, render
+    from routerd.nurseries.clients import unreachable
 
     try:
         router = load(path.read_bytes(), str(path))
@@ -119,12 +116,10 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     except ConfigErrors as errors:
         print(json.dumps(as_json(errors)) if form == "json" else render(errors), file=sys.stderr)
         return None
-    for client in router.of("DHCPv4Client"):
-        socket = run_dir / "dhcpv4-client" / f"{client.name}.sock"
-        if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
-            limit = f"a Unix socket's path has at most {LONGEST_SOCKET_PATH} octets on this system"
-            _fail(f"{socket} is too long: {limit}", "choose a shorter --run-dir or resource name", FAILED)
-            return None
+    complaint = unreachable(router, run_dir)
+    if complaint is not None:
+        _fail(complaint, "choose a shorter --run-dir or resource name", FAILED)
+        return None
     return router
 
 
