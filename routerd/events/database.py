@@ -153,14 +153,15 @@ class Database:
     """The writer's connection to the file at `path`."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path, self._file = path, path.stat().st_ino
+        self._path, self._file = str(path), path.stat().st_ino
         self._connection = connection
         self._insert = INSERT_AGAIN
 
     def write(self, change: Transaction) -> None:
         """All of it is on disk when this returns, none of it when it raises."""
-        if self._path.stat().st_ino != self._file:  # SQLite would go on writing to a file that nobody finds again.
-            raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(self._path))
+        # SQLite would go on writing to a file that nobody finds again. (A Path takes four times as long.)
+        if os.stat(self._path).st_ino != self._file:  # noqa: PTH116
+            raise FileNotFoundError(errno.ENOENT, "the file was taken away", self._path)
         with _transaction(self._connection) as connection:
             connection.executemany(self._insert, change.rows)
             _put_objects(connection, change.objects)
