@@ -5,9 +5,12 @@ This is the controller `dhcpv4client`: what it reconciles is the fleet, not the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from routerd.api.plane import Running
+from routerd.api.sockets import LONGEST_PATH
 from routerd.config import Router
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.reconcile import View
@@ -52,6 +55,20 @@ def desired_clients(router: Router) -> dict[str, ClientSpec]:
         assert ifname is not None, "the configuration was checked for dangling references"
         specs[resource.name] = ClientSpec(resource.spec, ifname)
     return specs
+
+
+def socket_of(run_dir: Path, name: str) -> Path:
+    """Where the client of this name is asked."""
+    return run_dir / DHCPv4Daemon.directory / f"{name}.sock"
+
+
+def unreachable(router: Router, run_dir: Path) -> str | None:
+    """What is wrong with the first client whose socket cannot have its path, None if there is none."""
+    for name in desired_clients(router):
+        path = socket_of(run_dir, name)
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
+    return None
 
 
 async def forget_the_past(log: Log, running: Running) -> None:
