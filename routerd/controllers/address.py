@@ -48,7 +48,7 @@ class AddressController:
         wanted = _wanted(view)
         self._seen = {key for key in wanted if key in self._seen or key in view.picture.addresses}
         leaving = leaving_addresses(view)
-        late = [address for address in leaving.values() if _is_leaned_on(view, address)]
+        late = [address for address in leaving.values() if _is_leaned_on(view, address, leaving)]
         first = [w for w in wanted.values() if any(_same_host(w.address, address) for address in leaving.values())]
         later = [w for w in wanted.values() if w not in first and not _must_wait(view, w.address, late)]
         return [
@@ -132,12 +132,15 @@ def leaving_addresses(view: View) -> dict[AddressKey, Address]:
     }
 
 
-def _is_leaned_on(view: View, address: Address) -> bool:
+def _is_leaned_on(view: View, address: Address, leaving: Mapping[AddressKey, Address]) -> bool:
     """On loss routes go first (X-2), and their end wakes us again; those that go on by the same address need not."""
     ip = address.address.ip
-    if any(want.address.address.ip == ip for want in wanted_addresses(view)):
+    staying = [a for key, a in view.picture.addresses.items() if key not in leaving]
+    if any(a.address.ip == ip for a in (*staying, *(want.address for want in wanted_addresses(view)))):
         return False
-    return any(route.ours and route.source == ip for route in view.picture.routes.values())
+    spared = undecided_links(view)  # what is there stays for now, and must not be waited for
+    routes = view.picture.routes.values()
+    return any(route.ours and route.source == ip and route.link not in spared for route in routes)
 
 
 def _same_host(one: Address, other: Address) -> bool:

@@ -41,24 +41,31 @@ class Meter:
         self._monotonic = monotonic
         self._history: deque[ReconcileError] = deque(maxlen=HISTORY)
         self.report = ControllerReport(name=name, resource_kinds=kinds)
+        self.crashed = False
+        """Whether the last look ended in a crash: that is our own fault, while a refusal is the system's word."""
 
     def note(self, **fields: Any) -> None:
         """Set fields of the report: last_reload, last_restart, last_change_reason."""
         self.report = attrs.evolve(self.report, **fields)
 
+    def next_look(self, delay: float | None) -> None:
+        """It will look again in `delay` seconds; None: when it is rung."""
+        self.note(next_reconcile=None if delay is None else self._wall() + round(delay * 1e9))
+
     @contextmanager
     def measuring(self, trigger: str) -> Iterator[Measured]:
-        """Measure one reconcile. A crash is counted as an error and goes on to the supervisor."""
+        """Measure one reconcile. A crash is counted as an error and goes on to the supervisor; one that is cancelled
+        does not count."""
         measured = Measured()
         began, started = self._wall(), self._monotonic()
-        error: str | None = None
         try:
             yield measured
         except Exception as crash:
-            error = f"{type(crash).__name__}: {crash}"
+            self.crashed = True
+            self._end(trigger, began, self._monotonic() - started, {}, f"{type(crash).__name__}: {crash}")
             raise
-        finally:
-            self._end(trigger, began, self._monotonic() - started, measured.errors, error)
+        self.crashed = False
+        self._end(trigger, began, self._monotonic() - started, measured.errors, None)
 
     def _end(self, trigger: str, began: int, duration: float, refused: Mapping[Ref, str], crash: str | None) -> None:
         now = self._wall()

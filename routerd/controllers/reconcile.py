@@ -119,8 +119,13 @@ async def run_controller(bell: Bell, meter: Meter, reconcile: Reconcile) -> None
         with meter.measuring(why) as measured:
             refused = await reconcile(why)
             measured.refused(refused)
-        delay = min(delay * 2, LONGEST_RETRY) if refused else FIRST_RETRY
-        retry_at = trio.current_time() + delay if refused else float("inf")
+        if not refused:
+            delay, retry_at = FIRST_RETRY, float("inf")
+            meter.next_look(None)
+            continue
+        retry_at = trio.current_time() + delay
+        meter.next_look(delay)
+        delay = min(delay * 2, LONGEST_RETRY)
 
 
 @attrs.define
@@ -170,6 +175,7 @@ class HostReconciler:
     async def _take(self, view: View, now: _Round) -> None:
         """Every step that can be taken. One that is refused does not stop the others: what depends on it is refused
         by the system itself, and all of it is tried again."""
+        await trio.lowlevel.checkpoint()
         for step in self._planner.plan(view):
             if isinstance(step, Blocked):
                 self._refuse(now, step, step.resource, step.message, step.message, step.attributes)

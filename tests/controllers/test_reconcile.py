@@ -1,0 +1,394 @@
+"""The loop of a controller: what it does, what it tells, and when it tries again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from routerd.config import load
+from routerd.controllers.meter import Meter
+from routerd.controllers.picture import Picture
+from routerd.controllers.reconcile import (
+    TOLD_SINGLY,
+    Bell,
+    Blocked,
+    HostReconciler,
+    Judgement,
+    Step,
+    View,
+    differs,
+    run_controller,
+)
+from routerd.events.log import Log, inline, open_log
+from routerd.events.types import Event, Ref
+from routerd.host import Address, Change, PutAddress, PutRoute, RemoveAddress, Resynced, SetLink
+from routerd.host.simulated import SimulatedHost, open_host
+from routerd.sim.world import World
+from tests.controllers.scene import LAN, document, link, route
+from tests.controllers.scene import address as address_on
+
+LINK = link(1, "eth0")
+ONE, OTHER = Ref("IPv4StaticAddress", "one"), Ref("IPv4StaticAddress", "other")
+
+
+def step(change: Change, resource: Ref = ONE, message: str = "did it", topic: str = "routerd.test.done") -> Step:
+    return Step(change, resource, topic, "Done", message)
+
+
+def put(text: str, resource: Ref = ONE, **more: Any) -> Step:
+    return step(PutAddress(address_on(LINK, text)), resource, f"put {text}", **more)
+
+
+IMPOSSIBLE = step(SetLink(1, mtu=65535), OTHER, "set eth0 mtu 65535")
+REFUSAL = "mtu greater than device maximum"
+
+
+@attrs.define
+class Script:
+    """A planner that wants what it is told to want, and judges what was refused."""
+
+    steps: Callable[[View], Sequence[Step | Blocked]]
+    name: str = "script"
+    kinds: tuple[str, ...] = ("IPv4StaticAddress",)
+    judgement: Judgement = attrs.field(factory=Judgement)
+    refused: list[dict[Ref, str]] = attrs.field(factory=list)
+
+    def plan(self, view: View) -> Sequence[Step | Blocked]:
+        return self.steps(view)
+
+    def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
+        self.refused.append(dict(refused))
+        return self.judgement
+
+
+@attrs.define
+class Rig:
+    """A reconciler on a simulated host with one link, and a real log."""
+
+    host: SimulatedHost
+    log: Log
+    picture: Picture
+
+    def look(self) -> View:
+        self.picture.note(Resynced(self.host.snapshot()))
+        objects = {stored.ref: stored.status for stored in self.log.objects.all()}
+        return View(load(document(LAN), "test"), 1, objects, self.picture, self.host.clock.now())
+
+    def reconciler(self, *steps: Step | Blocked) -> HostReconciler:
+        return self.planning(Script(lambda view: steps))
+
+    def planning(self, script: Script) -> HostReconciler:
+        return HostReconciler(script, self.look, self.host, self.log)
+
+    async def events(self) -> list[Event]:
+        """All that was told, without what the store says of objects."""
+        page = await self.log.read(0, limit=10_000)
+        return [stored.event for stored in page.events if not stored.event.topic.startswith("routerd.resource.")]
+
+    async def told(self) -> list[str]:
+        return [event.message for event in await self.events()]
+
+    def own(self) -> list[Address]:
+        return list(self.host.snapshot().addresses)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def rigged(path: Path) -> AsyncIterator[Rig]:
+    world = World()
+    world.add_link("eth0", "segment", admin_up=True)
+    async with open_host(world) as host, open_log(path / "log.db", run_sync=inline) as log:
+        yield Rig(host, log, Picture())
+
+
+async def test_steps_are_taken_and_told(rig: Rig) -> None:
+    assert await rig.reconciler(put("10.0.0.1/24"), put("10.0.0.2/24"))("start") == {}
+    assert [str(a.address) for a in rig.own()] == ["10.0.0.1/24", "10.0.0.2/24"]
+    first, _ = await rig.events()
+    assert (first.topic, first.reason, first.resource) == ("routerd.test.done", "Done", ONE)
+    assert first.source is not None
+    assert first.source.name == "routerd-controller-script"
+
+
+async def test_what_is_done_is_in_the_picture_before_its_notice_comes(rig: Rig) -> None:
+    seen: list[bool] = []
+
+    def steps(view: View) -> list[Step]:
+        return [put("10.0.0.1/24")]
+
+    script = Script(steps)
+    reconcile = rig.planning(script)
+    await reconcile("start")
+    seen.append((1, "10.0.0.1/24") in rig.picture.addresses)
+    assert seen == [True]
+
+
+async def test_a_step_without_a_topic_is_taken_in_silence(rig: Rig) -> None:
+    await rig.reconciler(put("10.0.0.1/24", topic=""))("start")
+    assert len(rig.own()) == 1
+    assert await rig.told() == []
+
+
+async def test_a_refusal_stops_no_other_step(rig: Rig) -> None:
+    script = Script(lambda view: [IMPOSSIBLE, put("10.0.0.1/24")])
+    assert await rig.planning(script)("start") == {OTHER: REFUSAL}
+    assert len(rig.own()) == 1
+    assert script.refused == [{OTHER: REFUSAL}]
+    [done, refusal] = await rig.events()
+    assert done.message == "put 10.0.0.1/24"
+    assert refusal.message == f"set eth0 mtu 65535: {REFUSAL}"
+    assert (refusal.severity, refusal.topic) == ("warning", "routerd.controller.script.refused")
+
+
+async def test_a_refusal_is_told_once_and_again_when_it_comes_back(rig: Rig) -> None:
+    wanted: list[Step | Blocked] = [IMPOSSIBLE]
+    reconcile = rig.planning(Script(lambda view: wanted))
+    for _ in range(5):
+        await reconcile("retry")
+    assert len(await rig.told()) == 1
+    wanted.clear()
+    await reconcile("configuration")
+    wanted.append(IMPOSSIBLE)
+    await reconcile("configuration")
+    assert len(await rig.told()) == 2
+
+
+async def test_another_reason_for_the_same_refusal_is_news(rig: Rig) -> None:
+    nexthop = step(PutRoute(route("10.9.0.0/16", LINK, "10.0.0.254")), ONE, "route")
+    reconcile = rig.reconciler(nexthop)
+    await reconcile("start")
+    rig.host.set_link(1, admin_up=False)
+    await reconcile("host")
+    assert await rig.told() == ["route: Nexthop has invalid gateway", "route: Device for nexthop is not up"]
+
+
+async def test_two_refusals_for_one_resource_are_both_told(rig: Rig) -> None:
+    low = step(SetLink(1, mtu=60), OTHER, "set eth0 mtu 60")
+    reconcile = rig.reconciler(IMPOSSIBLE, low)
+    await reconcile("start")
+    await reconcile("retry")
+    assert await rig.told() == [f"set eth0 mtu 65535: {REFUSAL}", "set eth0 mtu 60: mtu less than device minimum"]
+
+
+async def test_what_is_blocked_counts_as_refused_and_is_told_once(rig: Rig) -> None:
+    script = Script(lambda view: [Blocked(ONE, "somebody has it", {"place": "here"})])
+    reconcile = rig.planning(script)
+    assert await reconcile("start") == {ONE: "somebody has it"}
+    await reconcile("retry")
+    [event] = await rig.events()
+    assert (event.message, dict(event.attributes), event.resource) == ("somebody has it", {"place": "here"}, ONE)
+
+
+async def test_many_alike_are_one_event(rig: Rig) -> None:
+    many = [put(f"10.0.{n}.1/24") for n in range(TOLD_SINGLY + 1)]
+    await rig.reconciler(*many, put("10.1.0.1/24", OTHER))("start")
+    summary, single = await rig.events()
+    assert summary.message == f"put 10.0.0.1/24, and {TOLD_SINGLY} more like it"
+    assert summary.attributes == {"count": str(TOLD_SINGLY + 1)}
+    assert (summary.resource, single.resource) == (ONE, OTHER)
+
+
+async def test_statuses_are_stored_with_the_events_and_only_when_they_differ(rig: Rig) -> None:
+    status = {"phase": "Applied", "conditions": [{"type": "Applied", "status": "True", "reason": "Applied"}]}
+    script = Script(lambda view: [], judgement=Judgement({ONE: status}))
+    reconcile = rig.planning(script)
+    await reconcile("start")
+    version = rig.log.objects.version
+    stored = rig.log.objects.get(ONE)
+    assert stored is not None
+    assert "lastTransitionTime" in stored.status["conditions"][0]
+    await reconcile("objects")
+    assert rig.log.objects.version == version, "nothing new, nothing written: else it would wake itself for ever"
+    script.judgement = Judgement(gone=[ONE, OTHER])
+    await reconcile("configuration")
+    assert rig.log.objects.get(ONE) is None
+
+
+def test_what_differs() -> None:
+    dated = {"type": "A", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    assert not differs({"conditions": [dated]}, {"conditions": [{"type": "A", "status": "True"}]})
+    assert differs({"conditions": [dated]}, {"conditions": [{"type": "A", "status": "False"}]})
+    assert differs(None, {})
+    assert differs({"phase": "Up"}, {"phase": "Up", "mtu": 1500})
+
+
+@attrs.define
+class Saboteur:
+    """A host that behaves as the other one until it has done so much."""
+
+    host: SimulatedHost
+    left: int
+    how: Callable[[], Any]
+
+    async def apply(self, change: Change) -> None:
+        self.left -= 1
+        if self.left < 0:
+            await self.how()
+        await self.host.apply(change)
+
+
+async def crash() -> None:
+    await trio.lowlevel.checkpoint()
+    raise OSError("too many open files")
+
+
+async def test_a_crash_half_way_does_not_hide_what_was_done(rig: Rig) -> None:
+    host: Any = Saboteur(rig.host, 1, crash)
+    script = Script(lambda view: [put("10.0.0.1/24"), put("10.0.0.2/24")])
+    with pytest.raises(OSError, match="too many open files"):
+        await HostReconciler(script, rig.look, host, rig.log)("start")
+    assert await rig.told() == ["put 10.0.0.1/24"]
+
+
+async def test_the_end_of_routerd_half_way_does_not_hide_what_was_done(rig: Rig, autojump_clock: MockClock) -> None:
+    host: Any = Saboteur(rig.host, 1, trio.sleep_forever)
+    script = Script(lambda view: [put("10.0.0.1/24"), put("10.0.0.2/24")])
+    with trio.move_on_after(1):
+        await HostReconciler(script, rig.look, host, rig.log)("start")
+    assert await rig.told() == ["put 10.0.0.1/24"]
+
+
+# Somebody else's hands
+
+
+async def test_who_keeps_undoing_what_we_do_does_not_set_the_pace(rig: Rig, autojump_clock: MockClock) -> None:
+    """It is put back at once, but not hundreds of times a second, and the log is not filled."""
+    reconcile = rig.reconciler(put("10.0.0.1/24"))
+    for _ in range(100):
+        await reconcile("host")
+        for own in rig.own():
+            rig.host.remove_address(own)
+        await trio.sleep(0.1)
+    told = await rig.told()
+    assert told.count("put 10.0.0.1/24") == 5
+    assert told[-1] == "put 10.0.0.1/24: somebody keeps undoing it, 5 times within a minute"
+    assert len(told) == 6
+    await trio.sleep(60)
+    assert await reconcile("retry") == {}
+    assert len(rig.own()) == 1
+
+
+async def test_what_we_do_and_undo_ourselves_is_no_contest(rig: Rig) -> None:
+    """As a server may have it: another lease every second."""
+    wanted: list[Step] = []
+    reconcile = rig.planning(Script(lambda view: wanted))
+    for _ in range(20):
+        wanted[:] = [put("10.0.0.1/24")]
+        assert await reconcile("objects") == {}
+        wanted[:] = [step(RemoveAddress(address_on(LINK, "10.0.0.1/24")))]
+        assert await reconcile("objects") == {}
+    wanted.clear()
+    for n in range(20):
+        wanted[:] = [step(PutRoute(route("10.9.0.0/16", LINK, mtu=1400 + n % 2)))]
+        assert await reconcile("objects") == {}
+
+
+async def test_a_lifetime_that_is_set_again_and_again_is_no_contest(rig: Rig) -> None:
+    reconcile = rig.reconciler(put("10.0.0.1/24", topic=""))
+    for _ in range(20):
+        assert await reconcile("objects") == {}
+
+
+# The loop
+
+
+@attrs.define
+class Reconciler:
+    """Notes when it was called and why; refuses as often as it is told to."""
+
+    refusals: float = 0
+    takes: float = 0
+    calls: list[tuple[float, str]] = attrs.field(factory=list)
+
+    async def __call__(self, why: str) -> Mapping[Ref, str]:
+        self.calls.append((round(trio.current_time(), 3), why))
+        await trio.sleep(self.takes)
+        self.refusals -= 1
+        return {ONE: "no"} if self.refusals >= 0 else {}
+
+
+@asynccontextmanager
+async def running(reconciler: Reconciler) -> AsyncIterator[tuple[Bell, Meter]]:
+    bell, meter = Bell(), Meter("script", ())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_controller, bell, meter, reconciler)
+        await trio.testing.wait_all_tasks_blocked()
+        yield bell, meter
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_sleeps_until_it_is_rung(autojump_clock: MockClock) -> None:
+    reconciler = Reconciler()
+    async with running(reconciler) as (bell, _):
+        await trio.sleep(1000)
+        assert reconciler.calls == []
+        bell.ring("start")
+        await trio.sleep(1000)
+        assert reconciler.calls == [(1000, "start")]
+
+
+async def test_rings_while_it_is_busy_are_one_and_the_first_reason_counts(autojump_clock: MockClock) -> None:
+    reconciler = Reconciler(takes=1)
+    async with running(reconciler) as (bell, _):
+        bell.ring("start")
+        await trio.sleep(0.5)
+        for n in range(1000):
+            bell.ring(f"host {n}")
+        await trio.sleep(10)
+    assert reconciler.calls == [(0, "start"), (1, "host 0")]
+
+
+async def test_what_was_refused_is_tried_again_ever_more_slowly(autojump_clock: MockClock) -> None:
+    reconciler = Reconciler(refusals=9)
+    async with running(reconciler) as (bell, meter):
+        bell.ring("start")
+        await trio.sleep(1000)
+    moments = [at for at, _ in reconciler.calls]
+    assert moments == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243], "and when it is taken, never again"
+    assert {why for _, why in reconciler.calls[1:]} == {"retry"}
+    assert (meter.report.errors, meter.report.consecutive_errors) == (9, 0)
+
+
+async def test_a_ring_does_not_wait_for_the_retry(autojump_clock: MockClock) -> None:
+    reconciler = Reconciler(refusals=3)
+    async with running(reconciler) as (bell, _):
+        bell.ring("start")
+        await trio.sleep(1.5)
+        bell.ring("host")
+        await trio.sleep(100)
+    assert reconciler.calls[:3] == [(0, "start"), (1, "retry"), (1.5, "host")]
+    assert reconciler.calls[3] == (5.5, "retry"), "the third refusal in a row"
+
+
+async def test_after_a_success_the_pauses_are_short_again(autojump_clock: MockClock) -> None:
+    reconciler = Reconciler(refusals=3)
+    async with running(reconciler) as (bell, _):
+        bell.ring("start")
+        await trio.sleep(100)
+        reconciler.refusals = 1
+        bell.ring("host")
+        await trio.sleep(100)
+    assert [at for at, _ in reconciler.calls] == [0, 1, 3, 7, 100, 101]
+
+
+async def test_when_the_next_look_is_due_is_told(autojump_clock: MockClock) -> None:
+    async with running(Reconciler(refusals=1)) as (bell, meter):
+        bell.ring("start")
+        await trio.sleep(0.5)
+        assert meter.report.next_reconcile is not None
+        assert meter.report.last_reconcile is not None
+        assert (meter.report.next_reconcile - meter.report.last_reconcile) / 1e9 == pytest.approx(1, abs=0.1)
+        await trio.sleep(1)
+        assert meter.report.next_reconcile is None
