@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -25,23 +26,42 @@ def state_lock(state_dir: Path) -> Iterator[None]:
     The file stays when the lock is let go: who removed it could remove somebody else's.
     """
     path = state_dir / "routerd.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _open(state_dir, path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            raise AlreadyRunning(path, pid or "unknown") from None
-        _write_pid(descriptor)
+            raise AlreadyRunning(path, _read_pid(path)) from None
+        with suppress(OSError):  # on a full disk the lock itself still holds
+            _write_pid(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
-def _write_pid(descriptor: int) -> None:
-    """Best effort: on a full disk the lock itself still holds."""
+def _open(state_dir: Path, path: Path) -> int:
+    """What is locked: a file that others cannot open, or they could hold the lock. Where the disk takes no file it is
+    the one that is there already, else the folder: a router whose flash has failed is still a router."""
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+        return os.open(path if path.exists() else state_dir, os.O_RDONLY | os.O_CLOEXEC)
+    with suppress(OSError):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _read_pid(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            pid = file.read(32).strip()
     except OSError:
-        os.ftruncate(descriptor, 0)
+        return "unknown"
+    return pid.decode() if pid.isdigit() else "unknown"
+
+
+def _write_pid(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)

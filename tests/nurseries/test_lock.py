@@ -42,3 +42,9 @@ def test_a_lock_file_of_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "routerd.lock").write_text("4711 and rubbish")
     with state_lock(tmp_path):
         assert (tmp_path / "routerd.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_nobody_else_can_open_it_and_hold_it(tmp_path: Path) -> None:
+    (tmp_path / "routerd.lock").touch(mode=0o644)
+    with state_lock(tmp_path):
+        assert (tmp_path / "routerd.lock").stat().st_mode & 0o777 == 0o600
