@@ -128,7 +128,12 @@ class Picture:
                 self._forget_routes(self._in_place_of(route))
                 self.routes[route_key(route)] = route
             case RemoveRoute(route):
-                self.routes.pop(route_key(route), None)
+                self._leave(route)
+
+    def _leave(self, route: Route) -> None:
+        """This very route is gone; its successor in the same place may be known already, and stays."""
+        if self.routes.get(route_key(route)) == route:
+            del self.routes[route_key(route)]
 
     def _forget_routes(self, routes: Iterable[Route]) -> None:
         for route in routes:
