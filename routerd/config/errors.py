@@ -1,4 +1,5 @@
-"""What is wrong with a configuration file: each error with its place, for people (`render`) and machines (`as_json`).
+"""What is wrong with a configuration file: each error with its place, for people (`render`), for machines (`as_json`),
+and for everybody (`summary`).
 
 A line of the file is shown beside its error, but never what may be a secret in it, and nothing that could move the
 cursor of a terminal.
@@ -17,6 +18,7 @@ from routerd.shapes.convert import to_wire
 
 MOST_ERRORS = 1000
 """A file with more mistakes than that is not what it was meant to be: the rest is not looked for."""
+MOST_SUMMED_UP = 20
 LONGEST_EXCERPT = 140
 LONGEST_TEXT = 300
 HIDDEN = "***"
@@ -55,18 +57,30 @@ def render(errors: ConfigErrors | Sequence[ConfigError]) -> str:
     return "\n\n".join(map(_rendered, listed))
 
 
+def summary(errors: ConfigErrors) -> str:
+    """The first of them, each on a line of its own and without the file's: for those who may not read the file."""
+    lines = [
+        f"{error.source}:{error.line}:{error.column}: {_head(error)}" + (f" ({error.hint})" if error.hint else "")
+        for error in errors.errors[:MOST_SUMMED_UP]
+    ]
+    more = len(errors.errors) - len(lines)
+    return "\n".join([*lines, f"and {more} more"] if more else lines)
+
+
 def as_json(errors: ConfigErrors) -> dict[str, Any]:
     """All of them for programs: `{"kind": "ConfigErrors", "errors": [{code, message, resource, field, line, …}]}`."""
     return {"kind": "ConfigErrors", "errors": [to_wire(error) for error in errors.errors]}
 
 
+def _head(error: ConfigError) -> str:
+    return ": ".join(filter(None, (" ".join(filter(None, (error.resource, error.path))), error.message)))
+
+
 def _rendered(error: ConfigError) -> str:
-    subject = " ".join(word for word in (error.resource, error.path) if word)
-    head = f"error[{error.code}]: {subject}: {error.message}" if subject else f"error[{error.code}]: {error.message}"
     gutter = " " * len(str(error.line))
     carets = " " * error.caret + "^" * error.width
     lines = [
-        head,
+        f"error[{error.code}]: {_head(error)}",
         f"{gutter} --> {error.source}:{error.line}:{error.column}",
         f" {error.line} | {error.text}".rstrip(),
         f" {gutter} | {carets} {error.expected}".rstrip(),

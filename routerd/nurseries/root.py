@@ -16,7 +16,7 @@ import trio
 
 from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
-from routerd.config import ConfigErrors, Router, load, render
+from routerd.config import ConfigErrors, Router, load, render, summary
 from routerd.controllers.address import AddressController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.meter import Meter
@@ -243,29 +243,30 @@ class Root:
         try:
             router = load(await self._system.run_sync(path.read_bytes), str(path))
         except ConfigErrors as errors:
-            text = render(errors)
+            told, text = render(errors), summary(errors)
         except OSError as error:
-            text = f"cannot read {path}: {error.strerror}"
+            told = text = f"cannot read {path}: {error.strerror}"
         else:
             complaint = unreachable(router, self._options.run_dir)
             if complaint is None:
                 await self._adopt(router)
                 return None
             told = text = complaint
-        logger.error("the configuration is not in force, the old one stays:\n%s", text)
-        first = text.splitlines()[0]
+        logger.error("the configuration is not in force, the old one stays:\n%s", told)
+        first, _, others = text.partition("\n")
+        brief = f"{first} (there are more)" if others else first
         self.plane.running = attrs.evolve(self.plane.running, pending_error=text)
         await self._log.append(
             Event(
                 "routerd.configuration.rejected",
                 "error",
                 "ConfigurationInvalid",
-                f"{path} is not in force, generation {self.plane.running.generation} stays: {first}",
+                f"generation {self.plane.running.generation} stays in force: {brief}",
                 source=ROUTERD,
                 attributes={"path": str(path), "errors": text},
             )
         )
-        return text
+        return brief
 
     async def _adopt(self, router: Router) -> None:
         path = str(self._options.config)

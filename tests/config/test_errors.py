@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.config import ConfigErrors, as_json, load, render
+from routerd.config import ConfigErrors, as_json, load, render, summary
 from routerd.config.errors import printable
 
 WRONG = sorted((Path(__file__).parent / "errors").glob("*.yaml"))
@@ -50,7 +50,14 @@ def test_every_error_has_a_true_place(path: Path) -> None:
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
 def test_no_error_shows_a_secret(path: Path) -> None:
     errors = errors_of(path)
-    for shown in (render(errors), json.dumps(as_json(errors)), repr(errors), str(errors), repr(errors.errors)):
+    for shown in (
+        render(errors),
+        summary(errors),
+        json.dumps(as_json(errors)),
+        repr(errors),
+        str(errors),
+        repr(errors.errors),
+    ):
         assert "hunter2" not in shown
 
 
@@ -94,6 +101,20 @@ def test_there_are_many_ways_to_be_wrong() -> None:
     codes = {error.code for path in WRONG for error in errors_of(path).errors}
     assert len(WRONG) >= 40
     assert len(codes) >= 35
+
+
+def test_the_summary_is_a_line_for_each_error_with_its_place() -> None:
+    errors = errors_of(Path(__file__).parent / "errors" / "secret.yaml")
+    lines = summary(errors).splitlines()
+    assert len(lines) == len(errors.errors)
+    assert lines[1] == "secret.yaml:18:32: DHCPv4Client/wan spec.sendOptions[1].secret: expected text (quote it)"
+
+
+def test_the_summary_of_a_hopeless_file_ends_somewhere() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load("".join(f"field{number}: 1\n" for number in range(100)))
+    *_, last = lines = summary(caught.value).splitlines()
+    assert (len(lines), last) == (21, f"and {len(caught.value.errors) - 20} more")
 
 
 if __name__ == "__main__":
