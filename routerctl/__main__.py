@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Sequence
     from types import ModuleType
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 VERBS = {
     "status": ("status", "the router on one screen: WAN, interfaces, daemons, what is wrong"),
@@ -55,6 +55,7 @@ usage: routerctl VERB [KIND/NAME] [options]      `routerctl VERB --help` begins 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
+    sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))  # one may be closed
     try:
         code = _main(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: cannot write: {error.strerror or error}\n")
         return _mute(1)
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (pathlib alone costs 5 ms)
 
 
 def _mute(code: int) -> int:

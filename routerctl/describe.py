@@ -9,7 +9,7 @@ from routerctl.errors import Exit
 from routerctl.kinds import reference
 from routerctl.output import Table, cell, role
 from routerctl.resources import described, phase_of, reference_of
-from routerctl.times import ago, ahead
+from routerctl.times import ago, ahead, parse_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ INDENT = "  "
 def arguments(verb: str, parser: ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("target", metavar="KIND/NAME", help="the resource")
-    parser.add_argument("--events-limit", metavar="N", type=int, default=10, help="how many of its events (10)")
+    parser.add_argument("--events-limit", metavar="N", type=parse_count, default=10, help="how many of its events (10)")
 
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:

@@ -9,7 +9,7 @@ from routerctl.errors import Exit
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
 from routerctl.output import Table
-from routerctl.times import ago, clock, parse_moment
+from routerctl.times import ago, clock, parse_count, parse_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     end.add_argument("--until", metavar="TIME", help="stop at this time")
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--since", metavar="TIME", help="10m (ago), 02:13, RFC 3339, or the id of the event before")
-    begin.add_argument("--tail", metavar="N", type=int, help="begin with the last N")
+    begin.add_argument("--tail", metavar="N", type=parse_count, help="begin with the last N")
     parser.add_argument("--topic", metavar="GLOB", action="append", default=[], help="* one word, ** any; repeatable")
     parser.add_argument("--resource", metavar="KIND/NAME", help="only what concerns this resource")
     parser.add_argument("--severity", choices=SEVERITIES, help="at least this severe")
-    parser.add_argument("--limit", metavar="N", type=int, help="stop after N")
+    parser.add_argument("--limit", metavar="N", type=parse_count, help="stop after N")
 
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
@@ -57,7 +57,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
         printer.print(events)
         if printer.done:
             break
-    if not (printer.printed or args.follow):
+    if not (printer.printed or args.follow or 0 in (args.limit, args.tail)):
         out.note(_horizon(client, first))
     return Exit.OK
 

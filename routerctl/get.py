@@ -8,6 +8,7 @@ from routerctl.feed import POLL, Feed
 from routerctl.kinds import canonical, reference
 from routerctl.resources import ALL, RECENT, suggested
 from routerctl.subjects import SUBJECT_OF, WORDS, View, items_of
+from routerctl.times import parse_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     )
     parser.add_argument("-w", "--watch", action="store_true", help="go on with changes, over restarts of routerd")
     parser.add_argument("--watch-only", action="store_true", help="changes alone, without the list before them")
-    parser.add_argument("--limit", metavar="N", type=int, help="at most N rows")
-    parser.add_argument("--events-limit", metavar="N", type=int, help="newest events with each resource")
+    parser.add_argument("--limit", metavar="N", type=parse_count, help="at most N rows")
+    parser.add_argument("--events-limit", metavar="N", type=parse_count, help="newest events with each resource")
     parser.add_argument("--since", metavar="ID", help="events after this one")
     parser.add_argument("--topic", metavar="GLOB", help="events of these topics")
     parser.add_argument("--resource", metavar="KIND/NAME", help="events that concern this resource")

@@ -89,7 +89,7 @@ def reference(text: str) -> str:
 def daemon_directory(kind: str) -> str:
     """The folder of a kind's daemon sockets. Raises Failure (usage) for a kind that has no daemon."""
     if kind not in DAEMON_DIRECTORIES:
-        raise Failure(Exit.USAGE, f"{kind} has no daemon to command", did_you_mean(kind, DAEMON_DIRECTORIES))
+        raise Failure(Exit.USAGE, f"{kind} has no daemon to command", "for example DHCPv4Client/wan has one")
     return DAEMON_DIRECTORIES[kind]
 
 

@@ -131,7 +131,10 @@ def _problems(out: Out, status: Object, health: Health) -> None:
     ]
     told = ("daemon", "controller")
     own = [check for check in health.failing if str(check.get("name")).partition(" ")[0] not in told]
-    rows += [(check.get("name"), "Failed", None, check.get("detail")) for check in own]
+    for check in own:
+        rows += [
+            (check.get("name"), "Failed", None, line) for line in str(check.get("detail") or "").splitlines() or [""]
+        ]
     _section(out, ("PROBLEM", "PHASE", "REASON", "MESSAGE"), rows)
 
 

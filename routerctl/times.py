@@ -1,4 +1,4 @@
-"""Durations and instants as operators type and read them. Instants are seconds since 1970."""
+"""Counts, durations and instants as operators type and read them. Instants are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(Z?)", re.ASCII)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+def parse_count(text: str) -> int:
+    """How many: `0`, `50`. Raises Failure (usage)."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Failure(Exit.USAGE, f'"{text}" is not a number of rows', "write it as 50")
+    return int(text)
 
 
 def parse_duration(text: str) -> float:

@@ -80,7 +80,7 @@ def _look(watched: _Resource | _Routerd, pulse: _Pulse) -> Look:
     except Failure as failure:
         if failure.code is not Exit.UNREACHABLE:
             raise
-        return Look(blocker=failure.message)
+        return Look(blocker=f"out of reach ({failure.message})")
 
 
 def _met(out: Out, state: Look, elapsed: str) -> None:

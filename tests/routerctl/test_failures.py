@@ -75,6 +75,9 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "describe Interface/a/b",
         "renew DHCPv4Client/../../etc/x",
         "events --tail x",
+        "events --limit -1",
+        "get --events-limit -3",
+        "describe Interface/wan --events-limit 1.5",
         "events --tail 1 --since 1m",
         "events -f --until 1m",
         "events --since 5parsecs",
@@ -243,6 +246,16 @@ def test_a_full_disk_is_told(routerd: Routerd) -> None:
             [*COMMAND, "get"], env=environment(routerd.run_dir), stdout=stream, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"error: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("words", ["status", "get --help", "status --frobnicate"])
+def test_a_closed_output_is_no_defect(words: str, redirection: str, routerd: Routerd) -> None:
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh"]
+    arguments = [*shell, *COMMAND, *words.split()]
+    done = subprocess.run(arguments, env=environment(routerd.run_dir), capture_output=True, check=False)
+    assert done.returncode == (2 if "frobnicate" in words else 0)
+    assert b"Traceback" not in done.stdout + done.stderr
 
 
 # Which socket

@@ -109,6 +109,13 @@ def test_json_of_events_ends_where_it_should(routerd: Routerd, ctl: Inside) -> N
     assert [event["id"] for event in json.loads(done.out)["events"]] == [1, 2]
 
 
+def test_a_problem_of_several_lines_is_several_rows(routerd: Routerd, ctl: Inside) -> None:
+    routerd.checks = [{"name": "configuration", "status": "fail", "detail": "a.yaml:3:1: no\na.yaml:9:2: nor that"}]
+    *_, first, second = ctl("status").out.splitlines()
+    assert first.split() == ["configuration", "Failed", "-", "a.yaml:3:1:", "no"]
+    assert second.split() == ["configuration", "Failed", "-", "a.yaml:9:2:", "nor", "that"]
+
+
 def test_options_may_stand_before_the_verb(routerd: Routerd, ctl: Inside) -> None:
     assert ctl("-o", "name", "--color", "never", "get", "if/wan").out == "Interface/wan\n"
 

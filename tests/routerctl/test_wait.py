@@ -133,7 +133,9 @@ def test_ready_waits_for_the_socket_and_then_for_the_checks(routerd: Routerd) ->
     routerd.stop()
     routerd.checks[2] = {"name": "configuration", "status": "fail", "detail": "router.yaml:8:17: unknown field"}
     with running(routerd.run_dir, "wait", "routerd", "--for", "ready") as program:
-        assert program.note().startswith(f"waiting: cannot reach routerd: no socket at {routerd.run_dir}/")
+        assert program.note().startswith(
+            f"waiting: out of reach (cannot reach routerd: no socket at {routerd.run_dir}/"
+        )
         routerd.start()
         assert "not ready (configuration: router.yaml:8:17: unknown field)" in program.note()
         routerd.checks[2] = {"name": "configuration", "status": "pass"}
