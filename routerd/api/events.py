@@ -97,7 +97,7 @@ def position(log: Log, cursor: str, field: str) -> int:
 def stale(log: Log, oldest: int, field: str = "since") -> Refusal:
     """410: what the cursor asks for is gone."""
     cursor = log.format_cursor(oldest)
-    words = "this cursor is of another event log, or what followed it has been removed"
+    words = "this cursor is not of this event log, or what followed it has been removed"
     hint = f"read on from {cursor}: that is all there is"
     return Refusal(
         410, "stale-cursor", words, field=field, hint=hint, oldest=cursor, headers={"X-Routerd-Cursor": cursor}

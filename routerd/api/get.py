@@ -11,13 +11,13 @@ from quart.wrappers import Response
 from routerd.api import events
 from routerd.api.operation import Call, answer, count, text
 from routerd.api.refusal import Refusal, not_here
-from routerd.api.resources import matching, one_matching, view
+from routerd.api.resources import matching, meant, one_matching, view
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses, router_status
 from routerd.api.wire import ControllersAnswer, DescribeResult, GetResult, Metadata, StatusAnswer, encode
 from routerd.events.render import stored_event
 from routerd.events.types import Filter
-from routerd.resources.kinds import kind_named
+from routerd.resources.kinds import KINDS, kind_named
 from routerd.shapes.convert import to_wire
 from routerd.shapes.invalid import did_you_mean
 
@@ -77,7 +77,8 @@ async def _get_resources(call: Call, result: GetResult, subject: str) -> Respons
     kind, _, name = subject.partition("/")
     found = list(matching(call, kind or call.query["kind"], name or call.query["name"]))
     if subject and (kind_named(kind) is None or (name and not found)):
-        hint = did_you_mean(kind, SUBJECTS) or f"there are {', '.join(_WORDS)}, a kind, or Kind/name"
+        near = meant(call, kind, name) if name else did_you_mean(kind, (*_WORDS, *KINDS))
+        hint = near or f"there are {', '.join((*_WORDS, *KINDS))}, and Kind/name"
         raise Refusal(400, "query.subject", f"bad request: {subject[:60]} not found", field="subject", hint=hint)
     with events.reading():
         items = [await view(call, ref, call.query["events-limit"]) for ref in found[: call.query["limit"]]]

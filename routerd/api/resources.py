@@ -52,9 +52,14 @@ def _none_or_many(call: Call, kind: str, name: str, count: int) -> Refusal:
     words = f"describe expected one resource, got {count}"
     if count:
         return Refusal(400, "query.target", words, field="target")
+    words = f"there is no {kind[:60]}/{name[:60]}"
+    return Refusal(404, "not-found", words, field="target", hint=meant(call, kind, name) or None)
+
+
+def meant(call: Call, kind: str, name: str) -> str:
+    """A hint that names the known resource closest to this one, if one is close."""
     known = [str(ref) for ref in known_refs(call.plane.running.router, call.plane.log)]
-    hint = did_you_mean(f"{kind_named(kind) or kind}/{name}", known) or None
-    return Refusal(404, "not-found", f"there is no {kind[:60]}/{name[:60]}", field="target", hint=hint)
+    return did_you_mean(f"{kind_named(kind) or kind}/{name}", known)
 
 
 async def view(call: Call, ref: Ref, events: int) -> ResourceView:

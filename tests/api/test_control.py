@@ -208,10 +208,16 @@ async def test_event_key_under_both_names_with_the_resource_in_the_attributes(se
 
 
 async def test_get_of_something_unknown(served: Served) -> None:
-    for subject in ("Interfac", "nonsense/x", "Interface/nobody"):
+    for subject, hint in (
+        ("Interfac", "did you mean Interface?"),
+        ("Interface/lam", "did you mean Interface/lan?"),
+        ("nonsense", "DHCPv4Client"),
+        ("nonsense/x", "and Kind/name"),
+    ):
         answer = await fetch(served.status, control("/get", subject=subject))
         assert answer.status == 400 and answer.error["field"] == "subject"
         assert answer.error["message"] == f"bad request: {subject} not found"
+        assert hint in answer.error["hint"]
     assert (await fetch(served.status, control("/get", subject="ledger"))).status == 501
 
 
