@@ -70,7 +70,7 @@ class Ports:
         """From now on these taps are open and no others: an answer to what is sent next will be seen.
         Raises OSError."""
         if self._nursery is None:
-            raise OSError(errno.ENODEV, "the interface is gone")
+            raise _gone()
         for tap in sorted(self._scopes.keys() - set(taps)):
             self._scopes.pop(tap).cancel()
         for tap in sorted(set(taps) - self._scopes.keys()):
@@ -81,7 +81,7 @@ class Ports:
         payload = dhcp_wire.encode(output.message)
         if output.source is not None:
             if self._udp is None:
-                raise OSError(errno.ENODEV, "the interface is gone")
+                raise _gone()
             await self._udp.send(payload, output.source, output.to, SERVER_PORT)
             return
         frame = dhcp_frame.pack(
@@ -119,7 +119,8 @@ class Ports:
                     task_status.started(scope)
                     await self._read_raw(tap, endpoint)
                 finally:
-                    del self._taps[tap]
+                    if self._taps.get(tap) is endpoint:  # else it was opened again before this end of it came
+                        del self._taps[tap]
 
     async def _read_udp(self, udp: DatagramEndpoint) -> None:
         while True:
@@ -158,6 +159,10 @@ def _dhcp(data: bytes, checksum_known_good: bool) -> Received | Malformed:
 def _arp(data: bytes) -> ReceivedArp | Malformed:
     packet = arp_wire.unpack_frame(data)
     return packet if isinstance(packet, Malformed) else ReceivedArp(packet)
+
+
+def _gone() -> OSError:
+    return OSError(errno.ENODEV, "the interface is gone")
 
 
 def _is_gone(error: BaseException) -> bool:
