@@ -141,15 +141,16 @@ async def test_when_the_log_is_lost_the_journal_goes_on_counting(tmp_path: Path)
     assert cursors(path) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_directory_that_comes_later_is_waited_for(
+async def test_a_place_that_cannot_be_written_is_tried_again(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     path = tmp_path / "later" / "events.jsonl"
+    path.parent.write_text("a file where its folder should be")
     async with open_log(tmp_path / "routerd.db", run_sync=inline) as log, trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_journal(log, CLIENT.name, path, run_sync=inline))
         await log.append(*numbered(1))
         await trio.sleep(200)
-        path.parent.mkdir()
+        path.parent.unlink()
         await trio.sleep(61)
         assert cursors(path) == [1]
         nursery.cancel_scope.cancel()
