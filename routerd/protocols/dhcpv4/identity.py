@@ -1,11 +1,9 @@
-"""Who a client says it is: the forms of option 61, and of option 77.
+"""Who a client says it is: the forms of option 61.
 
 A form once chosen for a lease is kept for its life (V4-6); remembering it is not done here.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 MAX_DUID = 130
 """RFC 9915 §11.1: two octets of type and at most 128 more."""
@@ -38,11 +36,6 @@ def from_duid(iaid: int, duid: bytes) -> bytes:
 def from_mac(mac: bytes) -> bytes:
     """The old client identifier: hardware type and address (RFC 2132 §9.14)."""
     return bytes((_ETHERNET,)) + _ethernet(mac)
-
-
-def user_class(names: Iterable[bytes]) -> bytes:
-    """Option 77 as RFC 3004 §4 wants it, each name behind its length. Verbatim is for who asks for it (V4-25)."""
-    return b"".join(bytes((len(name),)) + name for name in names)
 
 
 def _ethernet(mac: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The values inside DHCPv4 options: octets to addresses, numbers, names and routes, and back.
+"""The values inside DHCPv4 options: octets to addresses, numbers, names and routes.
 
 A decoder is total: it answers with the value or with `Malformed`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from routerd.protocols.dhcpv4.lease import LeaseRoute
@@ -112,43 +111,9 @@ def static_routes(value: bytes) -> tuple[LeaseRoute, ...] | Malformed:
     return tuple(route for route in routes if route.destination.prefixlen)
 
 
-def encode_addresses(items: Iterable[IPv4Address]) -> bytes:
-    """The inverse of `addresses`."""
-    return b"".join(item.packed for item in items)
-
-
 def encode_u16(number: int) -> bytes:
     """The inverse of `u16`. Raises OverflowError outside 0..65535."""
     return number.to_bytes(2, "big")
-
-
-def encode_u32(number: int) -> bytes:
-    """The inverse of `u32`. Raises OverflowError outside 0..4294967295."""
-    return number.to_bytes(4, "big")
-
-
-def encode_domain_names(names: Iterable[str]) -> bytes:
-    """The inverse of `domain_names`, without compression. Raises ValueError for what is no name."""
-    out = bytearray()
-    for name in names:
-        if isinstance(domain_name(name.encode()), Malformed):
-            raise ValueError(f"{name!r} is no domain name")
-        for label in name.encode().split(b"."):
-            out.append(len(label))
-            out += label
-        out.append(0)
-    return bytes(out)
-
-
-def encode_classless_routes(routes: Iterable[LeaseRoute]) -> bytes:
-    """The inverse of `classless_routes`."""
-    out = bytearray()
-    for route in routes:
-        width = route.destination.prefixlen
-        out.append(width)
-        out += route.destination.network_address.packed[: (width + 7) // 8]
-        out += _UNSPECIFIED if route.gateway is None else route.gateway.packed
-    return bytes(out)
 
 
 def _gateway(router: bytes) -> IPv4Address | None:

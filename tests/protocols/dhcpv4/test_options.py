@@ -13,6 +13,7 @@ from routerd.protocols.dhcpv4 import values
 from routerd.protocols.dhcpv4.lease import LeaseRoute
 from routerd.protocols.dhcpv4.options import FIXED_LENGTH, Option
 from routerd.protocols.malformed import Malformed
+from routerd.sim import dhcpv4_server as server
 
 ROUTER = IPv4Address("192.0.2.1")
 
@@ -88,7 +89,7 @@ def test_what_is_no_mask(mask: str) -> None:
 def test_destination_descriptors(descriptor: str, destination: str) -> None:
     octets = bytes.fromhex(descriptor) + ROUTER.packed
     assert values.classless_routes(octets) == (route(destination),)
-    assert values.encode_classless_routes([route(destination)]) == octets
+    assert server.routes((destination, ROUTER)) == octets
 
 
 @pytest.mark.req("V4-17")
@@ -267,13 +268,6 @@ def test_a_hostile_search_list(octets: bytes, reason: str) -> None:
     assert values.domain_names(octets, 32) == Malformed(reason)
 
 
-@pytest.mark.req("C13", "breaks")
-@pytest.mark.parametrize("name", ["", "a..b", "a b", "ä.example", "x" * 64])
-def test_a_name_that_we_may_not_send(name: str) -> None:
-    with pytest.raises(ValueError, match="no domain name"):
-        values.encode_domain_names([name])
-
-
 label = st.text("abyzABYZ09_", min_size=1, max_size=20) | st.just("with-hyphen")
 name = st.lists(label, min_size=1, max_size=10).map(".".join)
 address = st.builds(IPv4Address, st.integers(0, 2**32 - 1))
@@ -287,19 +281,20 @@ classless = st.builds(
 
 @pytest.mark.req("C6")
 @given(st.lists(name, min_size=1, max_size=8), st.lists(classless, min_size=1), st.lists(address, min_size=1))
-def test_what_was_encoded_decodes_to_itself(
+def test_what_a_server_encoded_decodes_to_itself(
     names: list[str], routes: list[LeaseRoute], addresses: list[IPv4Address]
 ) -> None:
-    assert values.domain_names(values.encode_domain_names(names), 32) == tuple(names)
-    assert values.classless_routes(values.encode_classless_routes(routes)) == tuple(routes)
-    assert values.addresses(values.encode_addresses(addresses)) == tuple(addresses)
+    told = [(route.destination, route.gateway or "0.0.0.0") for route in routes]
+    assert values.domain_names(server.names(*names), 32) == tuple(names)
+    assert values.classless_routes(server.routes(*told)) == tuple(routes)
+    assert values.addresses(server.addresses(*addresses)) == tuple(addresses)
 
 
 @pytest.mark.req("C6")
 @given(st.integers(0, 65535), st.integers(0, 2**32 - 1))
 def test_numbers_decode_to_themselves(small: int, large: int) -> None:
     assert values.u16(values.encode_u16(small)) == small
-    assert values.u32(values.encode_u32(large)) == large
+    assert values.u32(large.to_bytes(4, "big")) == large
 
 
 @pytest.mark.req("C6", "breaks")

@@ -151,11 +151,6 @@ def test_what_is_no_client_identifier() -> None:
             identity.from_mac(mac)
 
 
-@pytest.mark.req("V4-25")
-def test_user_class_with_its_lengths() -> None:
-    assert identity.user_class([b"ab", b"c"]) == b"\2ab\1c"
-
-
 def test_raw_means_broadcast() -> None:
     for send in every_message().values():
         assert (send.source is None) == (send.to == BROADCAST)
