@@ -427,8 +427,15 @@ class DHCPv4Daemon:
     # What the machine says
 
     async def _perform(self, said: Sequence[outputs.Output]) -> None:
-        """One step of the machine: packets leave at once, everything else is written."""
+        """One step of the machine: packets leave at once, everything else is written.
+
+        What is to be written is said before anything here waits: who looks at our status meanwhile must not tell of
+        the step before the step does, lease file and events first.
+        """
         assert self._client is not None
+        self._note(said)
+        events = [event for output in said if (event := event_of(output, self._tell)) is not None]
+        self._write(events, self._present_status(), self._file_act(said))
         await self._listen()
         for output in said:
             match output:
@@ -436,9 +443,6 @@ class DHCPv4Daemon:
                     await self._send(output)
                 case Dropped(reason):
                     self._dropped[reason] += 1
-        self._note(said)
-        events = [event for output in said if (event := event_of(output, self._tell)) is not None]
-        self._write(events, self._present_status(), self._file_act(said))
         for output in said:
             match output:
                 case outputs.Finished(command, ok, detail):
