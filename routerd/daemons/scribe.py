@@ -35,7 +35,11 @@ class Entry:
 
 
 class Scribe:
-    """One per daemon. `thread` is the id of the last event written: the cause of the next."""
+    """One per daemon. `thread` is the id of the last event said: the cause of the next.
+
+    It does not wait until one step is in the log before it takes up the next, so that an exchange that is over before
+    its beginning is on disk costs one sync and not one for each packet. What becomes visible keeps its order.
+    """
 
     def __init__(self, log: Log, resource: Ref, run_sync: Runner) -> None:
         self._log = log
@@ -43,6 +47,7 @@ class Scribe:
         self._resource = resource
         self._send, self._receive = trio.open_memory_channel[Entry](math.inf)
         self._thread: int | None = None
+        self._on_disk: trio.Event | None = None
         self._refused_act = ""
 
     def say(self, entry: Entry) -> None:
@@ -53,13 +58,17 @@ class Scribe:
         """Write until `close` was called and all is written."""
         async for entry in self._receive:
             trouble = await self._do(entry.act) if entry.act is not None else []
-            await self._append(entry, [*trouble, *entry.events])
+            ids = self._post(entry, [*trouble, *entry.events])
+            if entry.wrote is not None:
+                await self._written()
+                entry.wrote(ids)
+        await self._written()
 
     def close(self) -> None:
         """Nothing more will be said."""
         self._send.close()
 
-    async def _append(self, entry: Entry, said: Sequence[Event]) -> None:
+    def _post(self, entry: Entry, said: Sequence[Event]) -> Sequence[int]:
         """Each event is caused by the one before, the first by the end of the last entry."""
         before = () if self._thread is None or entry.begins else (self._thread,)
         chained = [
@@ -67,11 +76,15 @@ class Scribe:
             for n, event in enumerate(said)
         ]
         status = {} if entry.status is None else {self._resource: entry.status}
-        ids = await self._log.append(*chained, status=status)
+        ids, on_disk = self._log.post(*chained, status=status)
+        self._on_disk = self._on_disk if on_disk is None else on_disk
         if ids:
             self._thread = ids[-1]
-        if entry.wrote is not None:
-            entry.wrote(ids)
+        return ids
+
+    async def _written(self) -> None:
+        if self._on_disk is not None:
+            await self._on_disk.wait()
 
     async def _do(self, act: FileAct) -> list[Event]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""

@@ -1,0 +1,120 @@
+"""The scribe keeps the order of what becomes visible, and waits for the disk only where somebody has to know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from routerd.daemons.scribe import Entry, Scribe
+from routerd.events.log import Log, inline, open_log
+from routerd.events.types import Event, Ref
+
+WAN = Ref("DHCPv4Client", "wan")
+
+
+def event(word: str) -> Event:
+    return Event(f"routerd.dhcpv4.client.{word}", resource=WAN)
+
+
+@attrs.define
+class Disk:
+    """Answers at once, unless it is `held`."""
+
+    free: trio.Event = attrs.field(factory=trio.Event)
+
+    async def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        await self.free.wait()
+        return await inline(function, *args)
+
+
+@asynccontextmanager
+async def writing(path: Path) -> AsyncIterator[tuple[Disk, Log, Scribe]]:
+    """A scribe at work, and a disk that from now on does not answer until it is `free`."""
+    disk = Disk()
+    disk.free.set()
+    async with open_log(path / "log.db", run_sync=disk.run) as log, trio.open_nursery() as nursery:
+        await wait_all_tasks_blocked()
+        disk.free = trio.Event()
+        scribe = Scribe(log, WAN, inline)
+        nursery.start_soon(scribe.run)
+        yield disk, log, scribe
+        scribe.close()
+
+
+async def test_a_lease_is_kept_while_what_led_to_it_is_on_its_way_to_the_disk(tmp_path: Path) -> None:
+    kept: list[bool] = []
+    async with writing(tmp_path) as (disk, log, scribe):
+        scribe.say(Entry([event("discover.sent")], {"phase": "Acquiring"}, begins=True))
+        scribe.say(Entry([event("request.sent")], {"phase": "Acquiring", "state": "Requesting"}))
+        scribe.say(Entry([event("lease.bound")], {"phase": "Bound"}, act=lambda: kept.append(True)))
+        await wait_all_tasks_blocked()
+        assert kept, "the lease file did not wait for the disk to take up the events before it"
+        assert log.newest == 0
+        assert log.objects.get(WAN) is None, "nothing is seen that is not on disk"
+        disk.free.set()
+        await wait_all_tasks_blocked()
+        page = await log.read(0)
+    told = [stored for stored in page.events if stored.event.topic.startswith("routerd.dhcpv4")]
+    assert [stored.event.topic.removeprefix("routerd.dhcpv4.client.") for stored in told] == [
+        *("discover.sent", "request.sent", "lease.bound")
+    ]
+    assert [stored.event.causes for stored in told] == [(), (told[0].id,), (told[1].id,)]
+    phases = [stored.event.message for stored in page.events if stored not in told]
+    assert len(phases) == 3, "each step is told, though they were written together"
+
+
+async def test_whoever_waits_for_an_answer_gets_it_from_the_disk(tmp_path: Path) -> None:
+    answers: list[int] = []
+    async with writing(tmp_path) as (disk, log, scribe):
+        scribe.say(Entry([event("command.executed")], wrote=answers.extend))
+        await wait_all_tasks_blocked()
+        assert answers == []
+        disk.free.set()
+        await wait_all_tasks_blocked()
+        assert answers == [1]
+        assert log.newest == 1
+
+
+async def test_it_ends_when_all_is_written(tmp_path: Path) -> None:
+    async with writing(tmp_path) as (disk, log, _):
+        last = Scribe(log, WAN, inline)
+        last.say(Entry([event("lifecycle.stopped")]))
+        last.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(last.run)
+            await wait_all_tasks_blocked()
+            assert nursery.child_tasks, "it waits for the disk"
+            disk.free.set()
+        assert log.newest == 1
+
+
+async def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise OSError(28, "No space left on device", "lease.json")
+
+    async with writing(tmp_path) as (disk, log, scribe):
+        disk.free.set()
+        for word in ("lease.bound", "lease.renewed"):
+            scribe.say(Entry([event(word)], act=refuse))
+        await wait_all_tasks_blocked()
+        page = await log.read(0)
+    words = [stored.event.topic.removeprefix("routerd.dhcpv4.client.") for stored in page.events]
+    assert words == ["lease.unsaved", "lease.bound", "lease.renewed"]
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_a_new_chain_has_no_cause(tmp_path: Path, begins: bool) -> None:
+    async with writing(tmp_path) as (disk, log, scribe):
+        disk.free.set()
+        scribe.say(Entry([event("lease.bound")]))
+        scribe.say(Entry([event("discover.sent")], begins=begins))
+        await wait_all_tasks_blocked()
+        page = await log.read(0)
+    assert page.events[1].event.causes == (() if begins else (page.events[0].id,))
