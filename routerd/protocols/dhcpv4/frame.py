@@ -25,10 +25,9 @@ _PSEUDO = struct.Struct("!IIHH")
 
 @attrs.frozen
 class Encapsulated:
-    """A UDP payload and where it came from. `source_mac` is the Ethernet source: a relay's or the server's."""
+    """A UDP payload and where it came from."""
 
     payload: bytes
-    source_mac: bytes
     source: IPv4Address
     source_port: int
     destination: IPv4Address
@@ -95,7 +94,7 @@ def unpack(frame: bytes, *, checksum_known_good: bool, port: int = CLIENT_PORT) 
     pseudo = _PSEUDO.pack(source, target, _UDP_PROTOCOL, udp_length)
     if checksum and not checksum_known_good and _checksum(pseudo + udp):
         return Malformed("bad-udp-checksum")
-    return Encapsulated(udp[_UDP.size :], frame[6:12], IPv4Address(source), source_port, IPv4Address(target))
+    return Encapsulated(udp[_UDP.size :], IPv4Address(source), source_port, IPv4Address(target))
 
 
 def _checksum(data: bytes) -> int:

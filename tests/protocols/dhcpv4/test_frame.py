@@ -18,7 +18,7 @@ from routerd.protocols.malformed import Malformed
 SERVER_MAC, CLIENT_MAC = bytes.fromhex("02000000000a"), bytes.fromhex("020000000001")
 SERVER, CLIENT = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.10")
 PAYLOAD = bytes(range(256)) + b"odd"
-RECEIVED = Encapsulated(PAYLOAD, SERVER_MAC, SERVER, 67, CLIENT)
+RECEIVED = Encapsulated(PAYLOAD, SERVER, 67, CLIENT)
 
 
 def summed(data: bytes) -> int:
