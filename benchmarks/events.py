@@ -50,7 +50,7 @@ async def throughput(place: Path, publishers: int) -> dict[str, Any]:
                     nursery.start_soon(publish)
         taken, cpu = time.perf_counter() - began, time.process_time() - cpu
     detail = f"{publishers} publishers, each awaiting its own append; {cpu / count * 1e6:.0f} µs CPU an event"
-    return {"metric": "durable events", "value": round(count / taken), "unit": "1/s", "detail": detail}
+    return {"name": "durable events", "value": round(count / taken), "unit": "1/s", "detail": detail}
 
 
 async def latency(place: Path, readers: int) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ async def latency(place: Path, readers: int) -> list[dict[str, Any]]:
     cuts = statistics.quantiles(delays, n=100)
     return [
         {
-            "metric": f"publish to read, {name}",
+            "name": f"publish to read, {name}",
             "value": round(cut * 1e3, 2),
             "unit": "ms",
             "detail": f"{readers} readers",
@@ -96,7 +96,7 @@ def sync_time(place: Path) -> dict[str, Any]:
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
     return {
-        "metric": "write and fsync of 8 KiB, p50",
+        "name": "write and fsync of 8 KiB, p50",
         "value": round(statistics.median(times) * 1e3, 2),
         "unit": "ms",
         "detail": "the disk alone, for comparison",
@@ -104,7 +104,7 @@ def sync_time(place: Path) -> dict[str, Any]:
 
 
 def run() -> list[dict[str, Any]]:
-    """All of it; each row has metric, value, unit, detail."""
+    """All of it; each row has name, value, unit, detail."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=".") as name:
         place = Path(name)
@@ -118,4 +118,4 @@ def run() -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     for row in run():
-        print(f"{row['metric']:32} {row['value']:>10} {row['unit']:4} {row['detail']}")
+        print(f"{row['name']:32} {row['value']:>10} {row['unit']:4} {row['detail']}")

@@ -1,0 +1,75 @@
+"""`python -m benchmarks [SUITE …]`: measures, prints a table, keeps the figures as benchmarks/results/latest.json.
+
+`--write-docs` measures nothing: it writes docs/benchmarks.md from the figures that were kept last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+import attrs
+
+from benchmarks.document import page
+from benchmarks.machine import ROOT, environment
+from benchmarks.report import NotRun, Outcome, progress, sound, table
+
+SUITES = ("codec", "events", "api", "routerctl", "start", "acquire")
+RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1 if a suite has failed. What it found is no failure, nor is that the machine lacks what it needs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure routerd beside its peers.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"default: all, {', '.join(SUITES)}")
+    parser.add_argument(
+        "--write-docs", action="store_true", help=f"write {PAGE.relative_to(ROOT)} from the last figures"
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.suites) - set(SUITES):
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    if options.write_docs:
+        kept = json.loads(RESULTS.read_text())
+        PAGE.write_text(page([Outcome(**outcome) for outcome in kept["suites"]], kept["environment"]))
+        return 0
+    return measure(options.suites or SUITES)
+
+
+def measure(suites: Sequence[str]) -> int:
+    """Run the suites one after the other, and tell of them."""
+    around = environment()
+    outcomes = [outcome_of(suite) for suite in suites]
+    progress("")
+    print("\n".join(table(outcomes)))
+    RESULTS.parent.mkdir(exist_ok=True)
+    kept = {"environment": around, "suites": [attrs.asdict(outcome) for outcome in outcomes]}
+    RESULTS.write_text(json.dumps(kept, indent=2))
+    return int(any(outcome.failed for outcome in outcomes))
+
+
+def outcome_of(suite: str) -> Outcome:
+    """Run one suite. One that fails is no reason not to run the others, but it is told."""
+    progress(f"{suite} …")
+    load, began = os.getloadavg()[0], time.monotonic()
+    meaning = ""
+    try:
+        module = importlib.import_module(f"benchmarks.{suite}")
+        meaning = module.__doc__ or ""
+        rows = sound(module.run())
+    except NotRun as reason:
+        return Outcome(suite, meaning, load, not_run=str(reason))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one suite
+        traceback.print_exc()
+        return Outcome(suite, meaning, load, not_run=f"{type(error).__name__}: {error}", failed=True)
+    return Outcome(suite, meaning, load, time.monotonic() - began, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
