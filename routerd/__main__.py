@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -130,6 +131,7 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
     from routerd.nurseries.logbook import open_logbook
     from routerd.nurseries.root import Options
 
+    os.umask(0o022)  # whoever started us: a folder that others may write is a way to have us write elsewhere
     open_logbook(arguments.log_level, arguments.log_format)
     options = Options(arguments.config.absolute(), arguments.run_dir.absolute(), arguments.state_dir.absolute())
     try:
