@@ -7,10 +7,10 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import trio
 
+from benchmarks.report import Row, progress
 from routerd.events.log import open_log
 from routerd.events.types import Event, Ref, Source
 
@@ -32,7 +32,7 @@ def renewed() -> Event:
     )
 
 
-async def throughput(place: Path, publishers: int) -> dict[str, Any]:
+async def throughput(place: Path, publishers: int) -> Row:
     """Each publisher awaits each of its appends."""
     count = 0
 
@@ -49,11 +49,12 @@ async def throughput(place: Path, publishers: int) -> dict[str, Any]:
                 for _ in range(publishers):
                     nursery.start_soon(publish)
         taken, cpu = time.perf_counter() - began, time.process_time() - cpu
-    detail = f"{publishers} publishers, each awaiting its own append; {cpu / count * 1e6:.0f} µs CPU an event"
-    return {"name": "durable events", "value": round(count / taken), "unit": "1/s", "detail": detail}
+    name = f"durable events, {publishers} publishers"
+    detail = f"each awaits its own append; {cpu / count * 1e6:.0f} µs of processor time an event"
+    return {"name": name, "value": round(count / taken), "unit": "1/s", "detail": detail}
 
 
-async def latency(place: Path, readers: int) -> list[dict[str, Any]]:
+async def latency(place: Path, readers: int) -> list[Row]:
     """From the call of `append` until a reader holds the event."""
     delays: list[float] = []
     published: list[float] = [0.0] * (EVENTS + 1)
@@ -77,17 +78,17 @@ async def latency(place: Path, readers: int) -> list[dict[str, Any]]:
     cuts = statistics.quantiles(delays, n=100)
     return [
         {
-            "name": f"publish to read, {name}",
+            "name": f"publish to read, {readers} readers, {name}",
             "value": round(cut * 1e3, 2),
             "unit": "ms",
-            "detail": f"{readers} readers",
+            "detail": f"{EVENTS} events, one every 2 ms",
         }
         for name, cut in (("p50", cuts[49]), ("p99", cuts[98]))
     ]
 
 
-def sync_time(place: Path) -> dict[str, Any]:
-    """What the disk itself takes: writing and syncing 8 KiB."""
+def sync_time(place: Path) -> Row:
+    """What the disk alone takes, for comparison."""
     times = []
     with (place / "sync").open("wb", buffering=0) as file:
         for _ in range(300):
@@ -95,27 +96,25 @@ def sync_time(place: Path) -> dict[str, Any]:
             file.write(bytes(8192))
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
-    return {
-        "name": "write and fsync of 8 KiB, p50",
-        "value": round(statistics.median(times) * 1e3, 2),
-        "unit": "ms",
-        "detail": "the disk alone, for comparison",
-    }
+    value = round(statistics.median(times) * 1e3, 2)
+    return {"name": "fsync of 8 KiB, p50", "value": value, "unit": "ms", "detail": "the disk alone, for comparison"}
 
 
-def run() -> list[dict[str, Any]]:
-    """All of it; each row has name, value, unit, detail."""
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(dir=".") as name:
+def run() -> list[Row]:
+    """See `benchmarks.report`."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix=".bench-events-", dir=".") as name:  # /tmp may be no disk.
         place = Path(name)
         rows.append(sync_time(place))
         for publishers in (1, 10, 100):
+            progress(f"events: {publishers} publishers")
             rows.append(trio.run(throughput, place, publishers))
         for readers in (1, 100):
+            progress(f"events: {readers} readers")
             rows += trio.run(latency, place, readers)
     return rows
 
 
 if __name__ == "__main__":
     for row in run():
-        print(f"{row['name']:32} {row['value']:>10} {row['unit']:4} {row['detail']}")
+        print(f"{row['name']:40} {row['value']:>10} {row['unit']:4} {row['detail']}")
