@@ -56,13 +56,13 @@ def leases(view: View) -> Iterator[LeaseInUse]:
 
 def undecided(view: View, client: Ref) -> bool:
     """Has this client not yet said what it holds, on the interface that is declared for it now, in this life of
-    routerd? Until it has looked at its lease file its status says that it starts, or that it crashed; it has no
-    `state` then. Meanwhile nothing of it is touched: its address stays on the interface over a restart (X-4)."""
+    routerd? Until it has looked at its lease file its status says that it starts, or that it crashed, and has no
+    `state`. Meanwhile nothing of it is touched: its address stays on the interface over a restart (X-4)."""
     status = view.objects.get(client, {})
     resource = view.router.get(DHCPv4Client, client.name)
     if resource is None or status.get("device") != ifname_of(view.router, resource.spec.interface):
         return True
-    return "state" not in status and status.get("reason") != "LinkAbsent"
+    return "state" not in status and status.get("reason") in ("Starting", "CrashLoop")
 
 
 def undecided_links(view: View) -> frozenset[int]:

@@ -1,10 +1,20 @@
-"""From the declared DHCPv4Client to the machine's settings and the marking of its packets."""
+"""From the declared DHCPv4Client to what its daemon is started with: settings of the machine, marking of packets."""
 
 from __future__ import annotations
+
+import attrs
 
 from routerd.endpoints import Marking
 from routerd.protocols.dhcpv4.settings import Settings
 from routerd.resources.net import DHCPv4Client
+
+
+@attrs.frozen
+class ClientSpec:
+    """What a client is started with; a client whose spec changes is ended and started anew."""
+
+    resource: DHCPv4Client
+    ifname: str
 
 
 def settings_of(spec: DHCPv4Client, client_id: bytes) -> Settings:

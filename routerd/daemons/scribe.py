@@ -1,13 +1,13 @@
 """Writes what one daemon says to disk and to the log, in order, without holding up its machine.
 
 A slow disk must not stop a protocol's timers. What a step needs on disk before anybody may see its effects (the
-lease file) is written first, then its events and status are appended together.
+lease file) is written first, then its events and status are appended together. A disk that does not answer at all
+costs the lease file and, when it goes on like that, events; never a status, and never memory without end (C17).
 """
 
 from __future__ import annotations
 
-import logging
-import math
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -17,7 +17,11 @@ from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Status
 from routerd.events.writer import Runner
 
-logger = logging.getLogger("routerd.daemons")
+QUEUE = 1000
+"""Entries that wait to be written; of what comes beyond only the last status and the last act are kept."""
+
+PATIENCE = 5.0
+"""Seconds after which a disk that does not answer counts as broken."""
 
 FileAct = Callable[[], None]
 """Saves or removes a file; runs in a thread, may raise OSError."""
@@ -45,28 +49,78 @@ class Scribe:
         self._log = log
         self._run_sync = run_sync
         self._resource = resource
-        self._send, self._receive = trio.open_memory_channel[Entry](math.inf)
+        self._queue: deque[Entry] = deque()
+        self._work = trio.Event()
+        self._closed = False
         self._thread: int | None = None
         self._on_disk: trio.Event | None = None
+        self._disk = trio.CapacityLimiter(1)
         self._refused_act = ""
+        self._unsaid = 0
+        self.dropped = 0
+        """Events that were not written, because the disk did not keep up."""
+        self.finished = trio.Event()
+        """`run` has ended."""
 
     def say(self, entry: Entry) -> None:
-        """Have it written after all that was said before."""
-        self._send.send_nowait(entry)
+        """Have it written after all that was said before; after `close`, not at all."""
+        if self._closed:
+            return
+        if len(self._queue) < QUEUE or entry.wrote is not None:
+            self._queue.append(entry)
+        else:
+            self._merge(entry)
+        self._work.set()
+
+    def _merge(self, entry: Entry) -> None:
+        """There is no room for more events; what they made true is told with the last one that has some."""
+        last = self._queue[-1]
+        self._unsaid += len(entry.events)
+        self.dropped += len(entry.events)
+        self._queue[-1] = attrs.evolve(last, status=entry.status or last.status, act=entry.act or last.act)
 
     async def run(self) -> None:
         """Write until `close` was called and all is written."""
-        async for entry in self._receive:
-            trouble = await self._do(entry.act) if entry.act is not None else []
-            ids = self._post(entry, [*trouble, *entry.events])
-            if entry.wrote is not None:
-                await self._written()
-                entry.wrote(ids)
-        await self._written()
+        try:
+            while self._queue or not self._closed:
+                if self._queue:
+                    await self._take(self._queue.popleft())
+                    continue
+                self._work = trio.Event()
+                await self._work.wait()
+            await self._written()
+        finally:
+            self.finished.set()
 
     def close(self) -> None:
         """Nothing more will be said."""
-        self._send.close()
+        self._closed = True
+        self._work.set()
+
+    async def _take(self, entry: Entry) -> None:
+        await trio.lowlevel.checkpoint()
+        trouble = await self._do(entry.act) if entry.act is not None else []
+        ids = self._post(entry, [*trouble, *self._confess(), *entry.events])
+        if entry.wrote is not None:
+            await self._written()
+            entry.wrote(ids)
+
+    def _confess(self) -> list[Event]:
+        """How many events were dropped, as soon as there is room to tell it."""
+        if not self._unsaid or len(self._queue) > QUEUE // 2:
+            return []
+        lost, self._unsaid = str(self._unsaid), 0
+        message = f"{lost} events could not be kept: the disk did not keep up"
+        return [
+            Event(
+                "routerd.daemon.events.dropped",
+                "warning",
+                "EventsDropped",
+                message,
+                self._resource,
+                attributes={"count": lost},
+            )
+        ]
 
     def _post(self, entry: Entry, said: Sequence[Event]) -> Sequence[int]:
         """Each event is caused by the one before, the first by the end of the last entry."""
@@ -88,14 +142,22 @@ class Scribe:
 
     async def _do(self, act: FileAct) -> list[Event]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""
-        try:
-            await self._run_sync(act)
-        except OSError as error:
-            text = f"{error.strerror or error}: {error.filename}"
-            if text == self._refused_act:
-                return []
+        text = await self._attempt(act)
+        if text in ("", self._refused_act):
             self._refused_act = text
-            message = f"the lease could not be kept for the next start: {text}"
-            return [Event("routerd.dhcpv4.client.lease.unsaved", "error", "LeaseNotSaved", message, self._resource)]
-        self._refused_act = ""
-        return []
+            return []
+        self._refused_act = text
+        message = f"the lease could not be kept for the next start: {text}"
+        return [Event("routerd.dhcpv4.client.lease.unsaved", "error", "LeaseNotSaved", message, self._resource)]
+
+    async def _attempt(self, act: FileAct) -> str:
+        """What is in the way of it. An act that hangs is let go; until it ends after all, no other is begun."""
+        silent = f"the disk has not answered for {PATIENCE:.0f} s"
+        if self._disk.borrowed_tokens:
+            return silent
+        try:
+            with trio.move_on_after(PATIENCE) as patience:
+                await self._run_sync(act, limiter=self._disk, abandon_on_cancel=True)
+        except OSError as error:
+            return f"{error.strerror or error}: {error.filename}"
+        return silent if patience.cancelled_caught else ""

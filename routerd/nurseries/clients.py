@@ -14,7 +14,9 @@ from routerd.api.sockets import LONGEST_PATH
 from routerd.config import Router
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.reconcile import View
-from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon, starting
+from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.daemons.dhcpv4_voice import starting
 from routerd.events.log import Log
 from routerd.events.types import Ref
 from routerd.nurseries.fleet import Fleet

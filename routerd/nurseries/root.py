@@ -23,7 +23,8 @@ from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
 from routerd.controllers.route import RouteController
-from routerd.daemons.dhcpv4_client import ClientSpec, DHCPv4Daemon
+from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source

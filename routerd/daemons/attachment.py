@@ -1,0 +1,144 @@
+"""How a DHCPv4 client hangs on its interface: which link that is at present, its ports there, and which addresses it
+has. What the host tells becomes the machine's LinkUp, LinkDown and LinkGone."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Interface
+
+import trio
+
+from routerd.daemons.ports import Deliver, Drop, Ports
+from routerd.endpoints import Endpoints, Marking
+from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced, Snapshot
+from routerd.protocols.dhcpv4 import inputs
+
+GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
+"""What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
+
+ETHERNET_ADDRESS = 6
+"""Octets; DHCPv4 is spoken on links that have one (RFC 2131 §2: htype, hlen)."""
+
+Put = Callable[[inputs.Input], None]
+
+
+class Attachment:
+    """Follows the interface of one name through its lives."""
+
+    def __init__(
+        self, ifname: str, endpoints: Endpoints, marking: Marking, put: Put, deliver: Deliver, drop: Drop
+    ) -> None:
+        self._ifname = ifname
+        self._endpoints = endpoints
+        self._marking = marking
+        self._put = put
+        self._deliver = deliver
+        self._drop = drop
+        self._link: Link | None = None
+        self._addresses: set[tuple[int, str]] = set()
+        self.ports: Ports | None = None
+        """None: there is no interface to send by."""
+
+    def has(self, address: IPv4Interface) -> bool:
+        """Whether the interface has this address now."""
+        return self._link is not None and (self._link.index, str(address)) in self._addresses
+
+    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
+        """The interface, as soon as there is one that DHCPv4 can be spoken on: its MAC may be part of who we are.
+        Until then `wait` is told why there is none."""
+        async for notice in notices:
+            self._note_addresses(notice)
+            for link in _news_of(notice, self._ifname):
+                if link is not None and len(link.mac) == ETHERNET_ADDRESS:
+                    return link
+                wait("LinkAbsent" if link is None else "NoEthernet")
+        raise AssertionError("the host ends its notices only when we do")
+
+    async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
+        """Something happened on the host. Ports are opened in `nursery`."""
+        self._note_addresses(notice)
+        match notice:
+            case LinkChanged(before, after):
+                await self._relink(before, after, nursery)
+            case Resynced(snapshot):
+                await self._resync(snapshot, nursery)
+
+    async def _relink(self, before: Link | None, after: Link | None, nursery: trio.Nursery) -> None:
+        ours = self._link
+        if ours is not None and before is not None and before.index == ours.index:
+            if after is None or after.name != self._ifname:
+                self._detach()
+            elif after != ours:
+                await self.attach(after, nursery)
+        elif after is not None and after.name == self._ifname:
+            await self.attach(after, nursery)
+
+    async def _resync(self, snapshot: Snapshot, nursery: trio.Nursery) -> None:
+        link = snapshot.link(self._ifname)
+        if link is None:
+            self._detach()
+        elif link != self._link:
+            await self.attach(link, nursery)
+
+    async def attach(self, link: Link, nursery: trio.Nursery) -> None:
+        """The link is there, or is different: new ports for a new identity, then tell the machine. Raises OSError
+        when we may not have the ports: then the client is of no use, and its supervisor says so."""
+        before, self._link = self._link, link
+        if before is None or (before.index, before.mac) != (link.index, link.mac) or self.ports is None:
+            await self._open_ports(link, nursery)
+        if before is not None and _seen(before) == _seen(link):
+            return
+        if link.carrier:
+            self._put(inputs.LinkUp(link.index, link.mac, link.mtu, link.arp))
+        elif before is None or before.carrier:
+            self._put(inputs.LinkDown())
+
+    def _detach(self) -> None:
+        if self._link is None:
+            return
+        self._link = None
+        self._close_ports()
+        self._put(inputs.LinkGone())
+
+    async def _open_ports(self, link: Link, nursery: trio.Nursery) -> None:
+        self._close_ports()
+        ports = Ports(self._endpoints, link, self._marking, self._deliver, self._drop)
+        try:
+            await nursery.start(ports.run)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            return
+        self.ports = ports
+
+    def _close_ports(self) -> None:
+        if self.ports is not None:
+            self.ports.close()
+            self.ports = None
+
+    def _note_addresses(self, notice: Notice) -> None:
+        match notice:
+            case Resynced(snapshot):
+                self._addresses = {(a.link, str(a.address)) for a in snapshot.addresses}
+            case LinkChanged(before, None) if before is not None:
+                self._addresses = {(index, text) for index, text in self._addresses if index != before.index}
+            case AddressChanged(address, present):
+                change = self._addresses.add if present else self._addresses.discard
+                change((address.link, str(address.address)))
+
+
+def _seen(link: Link) -> tuple[object, ...]:
+    """What of a link concerns a client."""
+    return link.index, link.mac, link.mtu, link.carrier, link.arp
+
+
+def _news_of(notice: Notice, name: str) -> Iterator[Link | None]:
+    """The interface of this name as a notice has it, if it is about that; None: there is none now."""
+    match notice:
+        case Resynced(snapshot):
+            yield snapshot.link(name)
+        case LinkChanged(_, after) if after is not None and after.name == name:
+            yield after
+        case LinkChanged(before, _) if before is not None and before.name == name:
+            yield None
