@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from routerd.events.database import Corrupt
+from routerd.events.faults import Corrupt
 from routerd.events.rows import COLUMNS, condition, from_row, topic_wanted
 from routerd.events.types import Filter, StoredEvent
 
@@ -22,7 +22,7 @@ class Stretch:
 
 
 class History:
-    """Blocking: call it in a thread. Raises WORLD (`routerd.events.database`)."""
+    """Blocking: call it in a thread. Raises WORLD (`routerd.events.faults`)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import trio
 
-from routerd.events.database import sync_directory
+from routerd.events.files import sync_directory
 from routerd.events.log import Log
 from routerd.events.render import daemon_event
 from routerd.events.types import Filter, StoredEvent

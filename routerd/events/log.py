@@ -15,7 +15,9 @@ from typing import Any
 
 import trio
 
-from routerd.events.database import WORLD, Contents, LogVersionError, check, fault, new_epoch
+from routerd.events.database import Contents
+from routerd.events.faults import WORLD, LogVersionError, fault
+from routerd.events.files import check, new_epoch
 from routerd.events.history import History
 from routerd.events.intake import Intake
 from routerd.events.objects import Objects

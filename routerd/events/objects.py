@@ -68,7 +68,7 @@ class Objects:
 def settled(before: Status | None, status: Status, now: int) -> Status:
     """`status` as it will be read again from disk (plain JSON values), each condition with the time at which its
     `status` last changed. Raises TypeError for what JSON cannot say, a Secret among it."""
-    after: dict[str, Any] = orjson.loads(orjson.dumps(status))
+    after: dict[str, Any] = orjson.loads(orjson.dumps(dict(status)))
     if "conditions" in after:
         known = {condition["type"]: condition for condition in (before or {}).get("conditions", ())}
         after["conditions"] = [_dated(known.get(c["type"]), c, now) for c in after["conditions"]]

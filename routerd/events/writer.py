@@ -1,7 +1,8 @@
 """The one task that writes the log. Whatever came while one transaction was being synced is the next one.
 
 When a write fails nobody is held up: callers go on without the disk, what they say is kept in memory (within bounds,
-the rest is counted), and the file is opened anew until it can be written. A broken file is set aside."""
+the rest is counted), and the file is opened anew until it can be written. A broken file is set aside. Ids of events
+that had not reached the disk when the process ended are given again."""
 
 from __future__ import annotations
 
@@ -14,20 +15,9 @@ from typing import Any
 import attrs
 import trio
 
-from routerd.events.database import (
-    WORLD,
-    Contents,
-    Database,
-    Doubt,
-    Fault,
-    Opened,
-    Pruned,
-    Transaction,
-    fault,
-    new_epoch,
-    open_or_replace,
-    survey,
-)
+from routerd.events.database import Contents, Database, Pruned, Transaction
+from routerd.events.faults import WORLD, Fault, fault
+from routerd.events.files import Doubt, Opened, new_epoch, open_or_replace, survey
 from routerd.events.intake import Admission, Intake
 from routerd.events.objects import Objects
 from routerd.events.types import Event, Ref, Source, StoredEvent, StoredObject

@@ -16,8 +16,7 @@ import pytest
 import trio
 
 from routerd.events import log as log_module
-from routerd.events.database import LogVersionError
-from routerd.events.log import inline, open_log
+from routerd.events.log import LogVersionError, inline, open_log
 from routerd.events.types import Event, StoredObject
 from tests.events.saying import CLIENT, WAN, everything, numbered, said, topics
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import resource
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -17,11 +18,10 @@ import pytest
 import trio
 import trio.testing
 
-from routerd.events import database, writer
-from routerd.events.database import LogVersionError
-from routerd.events.log import Log, open_log
+from routerd.events import files, writer
+from routerd.events.log import Log, LogVersionError, open_log
 from routerd.events.types import Filter
-from tests.events.disks import SmallDisk, fill_up
+from tests.events.disks import SmallDisk, fill_up, small_filesystem
 from tests.events.saying import LTE, WAN, everything, numbered, said, topics
 
 RECOVERED = Filter(topics=("routerd.log.recovered",))
@@ -187,7 +187,7 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path, mon
 async def test_another_program_that_holds_the_file_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(files, "BUSY_SECONDS", 0.01)
     async with open_log(tmp_path / "routerd.db") as log:
         with closing(sqlite3.connect(tmp_path / "routerd.db", isolation_level=None)) as operator:
             operator.execute("begin immediate")
@@ -215,6 +215,23 @@ async def test_a_file_that_is_taken_away_is_made_again_with_every_object(tmp_pat
     async with open_log(tmp_path / "routerd.db") as log:
         assert (log.objects.all(), log.newest) == (objects, 6)
         assert [o.ref for o in objects] == [WAN]
+
+
+async def test_a_disk_that_is_read_only_for_a_while(tmp_path: Path) -> None:
+    with small_filesystem(tmp_path) as disk:
+        remount = partial(subprocess.run, check=True)
+        async with open_log(disk.place / "routerd.db") as log:
+            await log.append(*numbered(1), status={WAN: {"phase": "Bound"}})
+            epoch, objects = log.epoch, log.objects.all()
+        remount(["mount", "-o", "remount,ro", disk.place])
+        async with open_log(disk.place / "routerd.db") as log:
+            assert (log.epoch, log.objects.all()) == (epoch, objects)
+            assert log.degraded is not None
+            await log.append(*numbered(2))
+            remount(["mount", "-o", "remount,rw", disk.place])
+            await recovered(log)
+            assert [s.event.message for s in await everything(log)][:3] == ["1", "new → Bound", "2"]
+            assert log.epoch == epoch
 
 
 async def test_a_log_of_a_newer_routerd_is_refused_and_left_alone(tmp_path: Path) -> None:
