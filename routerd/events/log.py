@@ -264,8 +264,17 @@ class Log:
         """Ask the disk; None: its file was broken and has been replaced."""
         await trio.lowlevel.checkpoint()
         epoch = self.epoch
+
+        def ask() -> Any:
+            try:
+                return question(*args)
+            finally:
+                if self.degraded is not None:
+                    # A connection of the time when the disk was read-only would keep the writer's next one so, too.
+                    self._history.close()
+
         try:
-            return await self._run(question, *args, limiter=self._reading)
+            return await self._run(ask, limiter=self._reading)
         except WORLD as error:
             trouble = fault(error)
         if await self._writer.replace(epoch, trouble):
