@@ -184,16 +184,13 @@ class DHCPv4Daemon:
                         await self._commands.abandon("the client ended before the command did")
                         self._voice.tell_lifecycle("stopped", "the client ends; its lease stays")
                     finally:
-                        await self._finish_writing()
+                        # What was said before the end, or before a crash, is written: no lease is forgotten.
+                        self._scribe.close()
+                        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
+                            await self._scribe.finished.wait()
         finally:
             self._become("Stopped" if life.cancel_called or self._phase == "Draining" else "Blocked")
             ended.set()
-
-    async def _finish_writing(self) -> None:
-        """What was said before the end, or before a crash, is written: a lease just granted is not forgotten."""
-        self._scribe.close()
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-            await self._scribe.finished.wait()
 
     async def _work(self) -> None:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:
