@@ -38,6 +38,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/flake8 --select $(ASYNC_RULES) --extend-ignore $(ASYNC_EXCEPTIONS) routerd routerctl tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_arrows.py
 	$(BIN)/python -m tests.conformance --check
 
 bench: $(VENV)/dev.stamp
