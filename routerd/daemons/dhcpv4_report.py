@@ -194,7 +194,8 @@ def crashed_status(status: Status, error: str, generation: int) -> Status:
     """The last status with the crash on top: the lease's fields stay, because the lease does."""
     conditions = [c for c in status.get("conditions", ()) if c["type"] != "LeaseReady"]
     crash = _condition("LeaseReady", None, "CrashLoop", generation)
-    return {**status, "phase": "Error", "reason": "CrashLoop", "lastError": error, "conditions": [crash, *conditions]}
+    words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
+    return {**status, **words, "conditions": [crash, *conditions]}
 
 
 def _lease_fields(lease: Lease, around: Circumstances) -> dict[str, Any]:

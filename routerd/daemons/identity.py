@@ -6,6 +6,7 @@ configured name, not from the interface's index (RFC 4361 §6.1, RFC 9915 §11, 
 
 from __future__ import annotations
 
+import threading
 import zlib
 from pathlib import Path
 
@@ -23,9 +24,17 @@ def client_id(spec: DHCPv4Client, name: str, mac: bytes, duid: bytes) -> bytes:
     return identity.from_duid(zlib.crc32(name.encode()), duid)
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Two clients that start side by side, each in a thread, must not each make a DUID."""
+
+
 def device_duid(state_dir: Path, mac: bytes) -> tuple[bytes, str | None]:
     """The device's DUID, and a sentence when one that was kept could not be used. Blocks on the disk."""
-    path = state_dir / "duid"
+    with _ONE_AT_A_TIME:
+        return _kept_or_made(state_dir / "duid", mac)
+
+
+def _kept_or_made(path: Path, mac: bytes) -> tuple[bytes, str | None]:
     trouble = None
     try:
         kept = lease_file.read(path)
@@ -34,8 +43,10 @@ def device_duid(state_dir: Path, mac: bytes) -> tuple[bytes, str | None]:
             if identity.is_duid(duid):
                 return duid, None
             trouble = f"{path} holds no DUID"
-    except (OSError, ValueError) as error:
-        trouble = f"{path} cannot be read: {error}"
+    except ValueError:
+        trouble = f"{path} holds no DUID"
+    except OSError as error:
+        trouble = f"{path} cannot be read: {error.strerror}"
     duid = identity.duid_ll(mac)
     try:
         lease_file.save(path, duid.hex(":").encode() + b"\n")
