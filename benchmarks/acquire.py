@@ -4,12 +4,13 @@ client in turn against the same server. Every run is a new customer: new interfa
 routerd and dhcpcd run before the link comes up, and the kernel's word of the carrier starts the watch. dhclient and
 udhcpc cannot wait for a carrier: they are started on a link that is up, and exec starts the watch.
 
-The whole is what a customer feels, and what the goals are about. Most of it is waited at random: before the first
-packet routerd lets 0 to 1 s pass (V4-1; the last figure is what that costs) and dhcpcd up to 2 s, dhclient and udhcpc
-nothing; then ARP probes take 4 to 7 s by RFC 5227, with routerd (ARP-1) as with dhcpcd. So there is also what follows
-the first packet: the work of client and server, and the probes. In that time routerd puts its lease file and its event
-log on disk, before the address is used: a crash or a power cut leaves no address behind that nobody knows of. The peers
-wait for no disk.
+The whole is what a customer feels, and what the goals are about. Most of it is waited at random. Before their first
+packet routerd lets 0 to 1 s pass (V4-1; the last figure is what that costs), dhcpcd up to 2 s, the others nothing. ARP
+probes take 4 to 7 s by RFC 5227 (ARP-1); dhcpcd leaves out the first wait, PROBE_WAIT, and so takes 4 to 6 s.
+
+So there is also what follows the first packet: the work of client and server, and the probes. In that time routerd puts
+its lease file and its event log on disk, before the address is used: a crash or a power cut leaves no address behind
+that nobody knows of. The peers wait for no disk.
 
 Figures are medians. Beside a ratio stands what it may be by chance: nine of ten resamplings of the runs lie within.
 """
