@@ -77,7 +77,7 @@ def _resource(document: Document, place: int, data: Any) -> tuple[Declared, list
     given = data if isinstance(data, dict) else {}
     word, name = _text(given.get("kind")), _text(given.get("metadata"), "name")
     kind = KINDS.get(word)
-    if word and kind is None:
+    if kind is None and isinstance(given.get("kind"), str):
         problems.append(_no_such_kind(word))
     spec: Any = None
     if kind is not None:

@@ -154,3 +154,13 @@ def test_a_resource_with_errors_is_still_there_for_others() -> None:
 def test_every_error_is_told_once() -> None:
     text = HEAD + WAN.replace("eth0", "eth/0") + WAN.replace("eth0", "eth/0")
     assert sorted(codes(text)) == ["duplicate.resource", "schema.pattern", "schema.pattern"]
+
+
+def test_an_empty_kind_is_not_passed_over() -> None:
+    document = (
+        "apiVersion: routerd.net/v1alpha1\nkind: Router\nmetadata: {name: r}\nspec:\n  resources:\n"
+        "    - {apiVersion: net.routerd.net/v1alpha1, kind: '', metadata: {name: x}, spec: {}}\n"
+    )
+    with pytest.raises(ConfigErrors) as caught:
+        load(document, "router.yaml")
+    assert [error.code for error in caught.value.errors] == ["schema.kind"]
