@@ -11,7 +11,7 @@ import trio
 
 from routerd.daemons.ports import Deliver, Drop, Ports
 from routerd.endpoints import Endpoints, Marking
-from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced, Snapshot
+from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv4 import inputs
 
 GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
@@ -47,6 +47,7 @@ class Attachment:
     async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
         """The interface, as soon as there is one that DHCPv4 can be spoken on: its MAC may be part of who we are.
         Until then `wait` is told why there is none."""
+        await trio.lowlevel.checkpoint()
         async for notice in notices:
             self._note_addresses(notice)
             for link in _news_of(notice, self._ifname):
@@ -57,33 +58,31 @@ class Attachment:
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
         """Something happened on the host. Ports are opened in `nursery`."""
+        await trio.lowlevel.checkpoint()
         self._note_addresses(notice)
         match notice:
             case LinkChanged(before, after):
-                await self._relink(before, after, nursery)
+                link = self._link_after(before, after)
             case Resynced(snapshot):
-                await self._resync(snapshot, nursery)
-
-    async def _relink(self, before: Link | None, after: Link | None, nursery: trio.Nursery) -> None:
-        ours = self._link
-        if ours is not None and before is not None and before.index == ours.index:
-            if after is None or after.name != self._ifname:
-                self._detach()
-            elif after != ours:
-                await self.attach(after, nursery)
-        elif after is not None and after.name == self._ifname:
-            await self.attach(after, nursery)
-
-    async def _resync(self, snapshot: Snapshot, nursery: trio.Nursery) -> None:
-        link = snapshot.link(self._ifname)
+                link = snapshot.link(self._ifname)
+            case _:
+                return
         if link is None:
             self._detach()
         elif link != self._link:
             await self.attach(link, nursery)
 
+    def _link_after(self, before: Link | None, after: Link | None) -> Link | None:
+        """Our link after a change, of ours or another: it may have gone, or lost its name, or another may have it."""
+        ours = self._link
+        if after is not None and after.name == self._ifname:
+            return after
+        return None if ours is not None and before is not None and before.index == ours.index else ours
+
     async def attach(self, link: Link, nursery: trio.Nursery) -> None:
         """The link is there, or is different: new ports for a new identity, then tell the machine. Raises OSError
         when we may not have the ports: then the client is of no use, and its supervisor says so."""
+        await trio.lowlevel.checkpoint()
         before, self._link = self._link, link
         if before is None or (before.index, before.mac) != (link.index, link.mac) or self.ports is None:
             await self._open_ports(link, nursery)
@@ -102,6 +101,7 @@ class Attachment:
         self._put(inputs.LinkGone())
 
     async def _open_ports(self, link: Link, nursery: trio.Nursery) -> None:
+        await trio.lowlevel.checkpoint()
         self._close_ports()
         ports = Ports(self._endpoints, link, self._marking, self._deliver, self._drop)
         try:

@@ -72,6 +72,7 @@ class Commands:
 
     async def abandon(self, reason: str) -> None:
         """None of them will come to its end."""
+        await trio.lowlevel.checkpoint()
         left, self._under_way = list(self._under_way.values()), {}
         if left:
             ids = await self._log.append(*(self._end(asked, accepted=True, ok=False, message=reason) for asked in left))

@@ -92,7 +92,7 @@ class DHCPv4Daemon:
     def _begin(self) -> None:
         """Everything that one run owns and the next must not inherit."""
         spec, put, drop = self._spec, self._put, self._drop
-        self._inbox, self._inputs = trio.open_memory_channel[object](math.inf)
+        self._inbox, self._inputs = trio.open_memory_channel[inputs.Input | Start | Stop](math.inf)
         self._scribe = Scribe(self._log, self.resource, self._run_sync)
         marking = marking_of(spec.resource)
         self._attachment = Attachment(spec.ifname, self._endpoints, marking, put, self._deliver, drop)
@@ -227,9 +227,16 @@ class DHCPv4Daemon:
             self._scribe.say(Entry(recalled.said))
         await self._attachment.attach(link, working)
         working.start_soon(self._follow, notices, working)
-        self._become("Running")
+        if self._phase == "Starting":
+            self._become("Running")
         self._voice.tell_lifecycle("ready", f"listening on {link.name}")
+        self._tell_link(client)
         await drive(client, self._inputs, self._perform, self._host.clock)
+
+    def _tell_link(self, client: Client) -> None:
+        """The machine knows its link before it starts: else it would say for a moment that there is none."""
+        while self._phase != "Draining" and self._inbox.statistics().current_buffer_used:
+            client.handle(self._inputs.receive_nowait(), self._host.clock.now())
 
     async def _follow(self, notices: trio.MemoryReceiveChannel[Notice], working: trio.Nursery) -> None:
         async for notice in notices:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import attrs
+import trio
 
 from routerd.daemons import lease_file
 from routerd.daemons.dhcpv4_report import Teller
@@ -68,6 +69,7 @@ class LeaseMemory:
         return Recalled(own, remembered, tuple(said))
 
     async def _read(self) -> record.LeaseRecord | Malformed | None:
+        await trio.lowlevel.checkpoint()
         try:
             data = await self._run_sync(lease_file.read, self._path)
         except OSError as error:

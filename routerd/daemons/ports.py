@@ -69,6 +69,7 @@ class Ports:
     async def listen(self, taps: Collection[str]) -> None:
         """From now on these taps are open and no others: an answer to what is sent next will be seen.
         Raises OSError."""
+        await trio.lowlevel.checkpoint()
         if self._nursery is None:
             raise _gone()
         for tap in sorted(self._scopes.keys() - set(taps)):

@@ -137,6 +137,7 @@ class Scribe:
         return ids
 
     async def _written(self) -> None:
+        await trio.lowlevel.checkpoint()
         if self._on_disk is not None:
             await self._on_disk.wait()
 
@@ -152,6 +153,7 @@ class Scribe:
 
     async def _attempt(self, act: FileAct) -> str:
         """What is in the way of it. An act that hangs is let go; until it ends after all, no other is begun."""
+        await trio.lowlevel.checkpoint()
         silent = f"the disk has not answered for {PATIENCE:.0f} s"
         if self._disk.borrowed_tokens:
             return silent

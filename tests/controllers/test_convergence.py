@@ -134,6 +134,7 @@ class Case:
 
     async def round(self) -> list[Step]:
         """Let each look and act, in turn; what was done."""
+        await trio.lowlevel.checkpoint()
         done = []
         for planner in self.planners:
             for step in planner.plan(self.view()):
