@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("linux", "freebsd", "simulated")
 FAILED, USAGE = 1, 2
+DEMO = Path("demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     demo = verbs.add_parser("demo", help="run the router on a simulated host and line, here and without root")
-    demo.add_argument("--dir", type=Path, default=Path("demo"), help="where its sockets and state go (default: ./demo)")
+    demo.add_argument("--dir", type=Path, default=DEMO, help="where its sockets and state go (default: ./demo)")
     _logging_flags(demo, level="warning")
     demo.set_defaults(run=_demo)
 
@@ -81,18 +83,27 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from routerd.sim.demo import CONFIGURATION, greeting
 
-    arguments.dir.mkdir(parents=True, exist_ok=True)
     arguments.config = arguments.dir / "router.yaml"
     arguments.run_dir, arguments.state_dir = arguments.dir / "run", arguments.dir / "state"
     arguments.host = "simulated"
-    if not arguments.config.exists():
-        arguments.config.write_text(CONFIGURATION)
+    try:
+        arguments.dir.mkdir(parents=True, exist_ok=True)
+        if not arguments.config.exists():
+            arguments.config.write_text(CONFIGURATION)
+    except OSError as error:
+        return _fail(_words(error), "name another folder with --dir", FAILED)
     router = _load(arguments.config, arguments.run_dir, arguments.log_format)
     if router is None:
         return FAILED
-    wrapper = Path("bin/routerctl")
-    routerctl = str(wrapper) if wrapper.exists() else f"routerctl --run-dir {arguments.run_dir}"
-    return _run(arguments, router, greeting(routerctl, str(arguments.config)))
+    # The wrapper of a clone finds the sockets of `make demo` by itself, and only those.
+    by_itself = Path("bin/routerctl").exists() and arguments.dir == DEMO
+    routerctl = "bin/routerctl" if by_itself else f"routerctl --run-dir {arguments.run_dir}"
+    code = _run(arguments, router, greeting(routerctl, str(arguments.config)))
+    if code == 0:
+        print(
+            f"The demo has ended. Its lease and its log are in {arguments.state_dir}; it goes on with them next time."
+        )
+    return code
 
 
 def _schema(arguments: argparse.Namespace) -> int:
@@ -127,6 +138,7 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
 def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> int:
     import trio
 
+    from routerd.events.log import LogVersionError
     from routerd.nurseries.lock import AlreadyRunning, state_lock
     from routerd.nurseries.logbook import open_logbook
     from routerd.nurseries.root import Options
@@ -136,19 +148,40 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
     options = Options(arguments.config.absolute(), arguments.run_dir.absolute(), arguments.state_dir.absolute())
     try:
         for directory in (options.run_dir, options.state_dir):
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_directory(directory)
         with state_lock(options.state_dir):
             trio.run(_route, options, router, arguments.host, greeting)
     except AlreadyRunning as error:
         return _fail(str(error), "stop it first, or give this one its own --state-dir and --run-dir", FAILED)
+    except LogVersionError as error:
+        return _fail(str(error), "run the newer routerd again, or give this one its own --state-dir", FAILED)
     except OSError as error:
-        return _fail(_words(error), "", FAILED)
+        return _fail(_words(error), _hint(error), FAILED)
     except BaseExceptionGroup as group:
-        worldly, ours = group.split(OSError)
-        if worldly is None or ours is not None:
-            raise  # our own fault: with its traceback
-        return _fail("; ".join(_leaves(worldly)), "", FAILED)
+        return _judge(group)
     return 0
+
+
+def _make_directory(directory: Path) -> None:
+    """Raises OSError. Of one that was there before and that others may write, the operator is told."""
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if directory.stat().st_mode & 0o022:
+        logging.getLogger("routerd").warning(
+            "others may write %s, and so put files and sockets of theirs in the place of ours: chmod go-w %s",
+            *(directory, directory),
+        )
+
+
+def _judge(group: BaseExceptionGroup[BaseException]) -> int:
+    """What ended the run: somebody's Ctrl-C, the world (then in its words), or a fault of ours (then as it is)."""
+    interrupted, others = group.split(KeyboardInterrupt)
+    if interrupted is not None and others is None:
+        raise KeyboardInterrupt
+    worldly, ours = group.split(OSError)
+    if worldly is None or ours is not None:
+        raise group
+    leaves = _leaves(worldly)
+    return _fail("; ".join(_words(leaf) for leaf in leaves), _hint(leaves[0]), FAILED)
 
 
 async def _route(options: Options, router: Router, host: str, greeting: str) -> None:
@@ -168,10 +201,10 @@ def _fail(message: str, hint: str, code: int) -> int:
     return code
 
 
-def _leaves(error: BaseException) -> list[str]:
+def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [_words(error)]
+    return [error]
 
 
 def _words(error: BaseException) -> str:
@@ -179,6 +212,10 @@ def _words(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+
+
+def _hint(error: BaseException) -> str:
+    return "run it as root; `routerd demo` needs no rights" if isinstance(error, PermissionError) else ""
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from routerd.daemons.dhcpv4_voice import starting
 from routerd.events.log import Log
 from routerd.events.types import Ref
 from routerd.nurseries.fleet import Fleet
+from routerd.resources.kinds import KINDS
 from routerd.resources.net import DHCPv4Client
 
 
@@ -75,8 +76,10 @@ def unreachable(router: Router, run_dir: Path) -> str | None:
 
 async def forget_the_past(log: Log, running: Running) -> None:
     """Before anything is served or acted on: what the store says of clients is from an earlier life. Until each has
-    looked at its lease file nobody may act on it, neither install nor remove (X-4)."""
+    looked at its lease file nobody may act on it, neither install nor remove (X-4). What it says of kinds that this
+    version does not have is nobody's business any more."""
     stored = {o.ref for o in log.objects.of_kind("DHCPv4Client")}
     declared = desired_clients(running.router)
     fresh = {Ref("DHCPv4Client", name): starting(spec, running.generation) for name, spec in declared.items()}
-    await log.append(status=fresh, gone=stored - fresh.keys())
+    foreign = {o.ref for o in log.objects.all() if o.ref.kind not in KINDS and o.ref.kind != "Router"}
+    await log.append(status=fresh, gone=(stored - fresh.keys()) | foreign)

@@ -19,6 +19,10 @@ class _Running(Generic[Spec, Member]):
     scope: trio.CancelScope
     ended: trio.Event
 
+    def serves(self, desired: Spec | None) -> bool:
+        """Whether it is what is desired; one that a `fit` which was cut short has cancelled is not any more."""
+        return self.spec == desired and not self.scope.cancel_called
+
 
 class Fleet(Generic[Spec, Member]):
     """Runs one `member` per name, each in its own cancel scope of `nursery`. Specs compare by value."""
@@ -46,7 +50,7 @@ class Fleet(Generic[Spec, Member]):
 
     async def fit(self, desired: Mapping[str, Spec]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cancel what is gone or changed, wait for its goodbye, start what is new. Returns (ended, started)."""
-        leaving = [name for name, running in self._running.items() if desired.get(name) != running.spec]
+        leaving = [name for name, running in self._running.items() if not running.serves(desired.get(name))]
         for name in leaving:
             self._running[name].scope.cancel()
         for name in leaving:

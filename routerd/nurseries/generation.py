@@ -10,7 +10,6 @@ import hmac
 import logging
 import os
 import secrets
-import time
 from pathlib import Path
 
 from routerd.api.plane import Running
@@ -30,8 +29,9 @@ async def begin_generation(log: Log, router: Router, path: str, source: Source, 
     ref = Ref("Router", router.name, "routerd.net/v1alpha1")
     stored = log.objects.get(ref)
     before = stored.status if stored is not None else {}
-    highest = max((o.status.get("generation", 0) for o in log.objects.all() if o.ref.kind == "Router"), default=0)
-    now = time.time_ns()
+    known = log.objects.of_kind("Router")
+    highest = max((one.status.get("generation", 0) for one in known), default=0)
+    now = log.now()
     if before.get("digest") == digest:
         return Running(router, before["generation"], now, path)
     generation = highest + 1
@@ -52,7 +52,8 @@ async def begin_generation(log: Log, router: Router, path: str, source: Source, 
         generation=generation,
         attributes={"generation": str(generation), "digest": digest, "path": path},
     )
-    await log.append(event, status={ref: status})
+    # A router that had another name until now is not there any more.
+    await log.append(event, status={ref: status}, gone=[one.ref for one in known if one.ref != ref])
     return Running(router, generation, now, path)
 
 

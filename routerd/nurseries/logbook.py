@@ -34,7 +34,12 @@ async def run_logbook(log: Log) -> None:
     cursor = log.newest
     while True:
         await log.wait(cursor)
-        page = await log.read(cursor, limit=1000)
+        try:
+            page = await log.read(cursor, limit=1000)
+        except OSError as error:  # they are not in memory any more, and the disk is out of reach
+            logger.warning("events %d to %d are not shown here: %s", cursor + 1, log.newest, error.strerror)
+            cursor = log.newest
+            continue
         for stored in page.events:
             _write(stored)
         cursor = page.cursor

@@ -12,9 +12,10 @@ def notify(*states: str) -> None:
     if not path.startswith(("/", "@")):
         return
     address = "\0" + path[1:] if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)  # who does not read does not hold us up
             sender.connect(address)
             sender.send("\n".join(states).encode())
-        except OSError:
-            return
+    except OSError:
+        return

@@ -12,6 +12,7 @@ from routerd.api.plane import Check, ControllerReport, Daemon, Running
 from routerd.controllers.meter import Meter
 from routerd.events.log import Log
 from routerd.events.types import Status
+from routerd.nurseries.configuration import Configuration
 
 LAG_LIMIT = 5.0
 """Seconds by which the event loop may be late before /livez fails: systemd's watchdog would act on no less."""
@@ -20,9 +21,9 @@ LAG_LIMIT = 5.0
 class RouterPlane:
     """Root fills it in as the router comes up; the API reads it."""
 
-    def __init__(self, log: Log, running: Running, run_dir: Path, state_dir: Path, host_name: str) -> None:
+    def __init__(self, log: Log, configuration: Configuration, run_dir: Path, state_dir: Path, host_name: str) -> None:
         self.log = log
-        self.running = running
+        self._configuration = configuration
         self.run_dir = str(run_dir)
         self.state_dir = str(state_dir)
         self.host_name = host_name
@@ -30,6 +31,11 @@ class RouterPlane:
         self.meters: list[Meter] = []
         self.fleets: list[Mapping[str, Daemon]] = []
         self._lag = 0.0
+
+    @property
+    def running(self) -> Running:
+        """The configuration in force."""
+        return self._configuration.running
 
     @property
     def controllers(self) -> Sequence[ControllerReport]:
@@ -55,17 +61,12 @@ class RouterPlane:
         return (
             *self.live(),
             Check("configuration", error is None, error or f"generation {self.running.generation}"),
-            *(self._controller(report) for report in self.controllers),
+            *(_controller(meter) for meter in sorted(self.meters, key=lambda meter: meter.report.name)),
             *(
                 Check(f"daemon {key}", daemon.phase == "Running", daemon.unhealthy_reason or daemon.phase)
                 for key, daemon in sorted(self.daemons.items())
             ),
         )
-
-    @staticmethod
-    def _controller(report: ControllerReport) -> Check:
-        looked = report.reconciles > 0
-        return Check(f"controller {report.name}", looked, report.last_error or ("" if looked else "has not looked yet"))
 
     def runtime(self) -> Status:
         """See Plane."""
@@ -81,3 +82,11 @@ class RouterPlane:
             due = trio.current_time() + interval
             await trio.sleep_until(due)
             self._lag = trio.current_time() - due
+
+
+def _controller(meter: Meter) -> Check:
+    """A controller does its job when it looks and does not crash. What the system refuses is told by the resources."""
+    report = meter.report
+    looked = report.reconciles > 0
+    words = "" if looked else "has not looked yet"
+    return Check(f"controller {report.name}", looked and not meter.crashed, report.last_error or words)

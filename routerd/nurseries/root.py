@@ -16,7 +16,7 @@ import trio
 
 from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
-from routerd.config import ConfigErrors, Router, load, render, summary
+from routerd.config import Router
 from routerd.controllers.address import AddressController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.meter import Meter
@@ -28,7 +28,8 @@ from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
-from routerd.nurseries.clients import ClientFleet, forget_the_past, socket_of, unreachable
+from routerd.nurseries.clients import ClientFleet, forget_the_past, socket_of
+from routerd.nurseries.configuration import Configuration
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.generation import begin_generation, generation_key
 from routerd.nurseries.logbook import run_logbook
@@ -82,7 +83,8 @@ async def run_router(
         running = await begin_generation(log, router, str(options.config), ROUTERD, key)
         await forget_the_past(log, running)
         root = Root(options, system, log, running, key)
-        await outer.start(run_signals, root.end, root.reload)
+        outer.start_soon(root.configuration.run)
+        await outer.start(run_signals, root.end, root.configuration.reload_soon)
         outer.start_soon(run_logbook, log)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
         async with trio.open_nursery() as sockets:
@@ -90,7 +92,7 @@ async def run_router(
             await sockets.start(root.serve)
             async with trio.open_nursery() as inner:
                 await root.start_inner(inner)
-                notify("READY=1", f"STATUS=generation {root.plane.running.generation}")
+                root.configuration.up()
                 ready()
                 await root.ending.wait()
                 notify("STOPPING=1")
@@ -120,12 +122,14 @@ class Root:
         self._system = system
         self._host = system.host
         self._log = log
-        self._key = key
         self._picture = Picture()
         self._bells: dict[str, Bell] = {}
         self.ending = trio.Event()
         self._why = "cancelled"
-        self.plane = RouterPlane(log, running, options.run_dir, options.state_dir, system.host.name)
+        self.configuration = Configuration(
+            options.config, options.run_dir, running, key, ROUTERD, log, system.run_sync, self._reconfigured
+        )
+        self.plane = RouterPlane(log, self.configuration, options.run_dir, options.state_dir, system.host.name)
 
     # Coming up
 
@@ -162,7 +166,7 @@ class Root:
         self._ring("start")
 
     def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
-        bell, meter = Bell(), Meter(name, kinds)
+        bell, meter = Bell(), Meter(name, kinds, self._host.clock.wall)
         self._bells[name] = bell
         self.plane.meters.append(meter)
 
@@ -184,7 +188,7 @@ class Root:
             log=self._log,
             state_dir=self._options.state_dir,
             generation=lambda: self.plane.running.generation,
-            reload=self.reload,
+            reload=self.configuration.reload,
             run_sync=self._system.run_sync,
             rng=self._system.rng,
         )
@@ -201,7 +205,8 @@ class Root:
         async with trio.open_nursery() as nursery:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
             path, run_sync = directory / "events.jsonl", self._system.run_sync
-            nursery.start_soon(partial(run_journal, self._log, daemon.source.name, path, run_sync=run_sync))
+            journal = partial(run_journal, self._log, daemon.source.name, path, run_sync=run_sync)
+            nursery.start_soon(supervise, f"journal {path}", journal, partial(self._tell_crash, f"journal {path}"))
             serve = partial(serve_daemon, self.plane, daemon, str(socket))
             nursery.start_soon(supervise, f"socket {socket}", serve, partial(self._tell_crash, f"socket {socket}"))
             await supervise(daemon.source.name, daemon.run, report)
@@ -237,41 +242,7 @@ class Root:
             seen = await self._log.objects.changed(seen)
             self._ring("objects")
 
-    async def reload(self) -> str | None:
-        """Read the configuration again (SIGHUP). A faulty one changes nothing but `pending_error`, and is told;
-        returns that error, or None."""
-        path = self._options.config
-        try:
-            router = load(await self._system.run_sync(path.read_bytes), str(path))
-        except ConfigErrors as errors:
-            told, text = render(errors), summary(errors)
-        except OSError as error:
-            told = text = f"cannot read {path}: {error.strerror}"
-        else:
-            complaint = unreachable(router, self._options.run_dir)
-            if complaint is None:
-                await self._adopt(router)
-                return None
-            told = text = complaint
-        logger.error("the configuration is not in force, the old one stays:\n%s", told)
-        first, _, others = text.partition("\n")
-        brief = f"{first} (there are more)" if others else first
-        self.plane.running = attrs.evolve(self.plane.running, pending_error=text)
-        await self._log.append(
-            Event(
-                "routerd.configuration.rejected",
-                "error",
-                "ConfigurationInvalid",
-                f"generation {self.plane.running.generation} stays in force: {brief}",
-                source=ROUTERD,
-                attributes={"path": str(path), "errors": text},
-            )
-        )
-        return brief
-
-    async def _adopt(self, router: Router) -> None:
-        path = str(self._options.config)
-        self.plane.running = await begin_generation(self._log, router, path, ROUTERD, self._key)
+    def _reconfigured(self) -> None:
         for meter in self.plane.meters:
             meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
         self._ring("configuration")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import trio
 
 
 async def run_signals(
     end: Callable[[str], None],
-    reload: Callable[[], Awaitable[None]],
+    reload: Callable[[], None],
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -19,6 +19,6 @@ async def run_signals(
         task_status.started()
         async for number in received:
             if number == signal.SIGHUP:
-                await reload()
+                reload()
             else:
                 end(signal.Signals(number).name)
