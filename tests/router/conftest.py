@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.router.process import Process, process
 from tests.router.rig import Rig
 
 
@@ -27,3 +28,18 @@ def memory_path(tmp_path: Path) -> Iterator[Path]:
 def rig(memory_path: Path) -> Rig:
     """A router and its surroundings; nothing of it runs yet."""
     return Rig(memory_path)
+
+
+@pytest.fixture
+def routerd() -> Iterator[Process]:
+    """A real process that does not run yet."""
+    with process() as routerd:
+        yield routerd
+
+
+@pytest.fixture
+def up(routerd: Process) -> Process:
+    """It runs and has a lease."""
+    routerd.start()
+    routerd.until(routerd.bound)
+    return routerd

@@ -184,6 +184,12 @@ class Process:
         """Whether it has a lease that a server has confirmed."""
         return self.client().get("phase") == "Bound"
 
+    def assert_undisturbed(self) -> None:
+        """The client has its lease and can extend it, and nothing has crashed."""
+        assert self.command("renew")["attributes"]["succeeded"] == "true"
+        assert self.client()["phase"] == "Bound"
+        assert "Traceback" not in self.log
+
     def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run routerctl."""
         command = [sys.executable, "-m", "routerctl", "--run-dir", str(self.run_dir), *words]
@@ -255,5 +261,5 @@ def small_disk(path: Path) -> Iterator[Disk]:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], check=False).returncode:
         pytest.skip("this root may not mount")
     with ExitStack() as stack:
-        stack.callback(subprocess.run, ["umount", "-l", path], check=True)
+        stack.callback(lambda: subprocess.run(["umount", "-l", path], check=True))
         yield Disk(path)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
 
 from routerd.config import load
@@ -31,6 +33,8 @@ CLIENT = Ref("DHCPv4Client", "wan")
 GATEWAY, GATEWAY_MAC = IPv4Address("203.0.113.1"), bytes.fromhex("02005e711301")
 NEIGHBOUR_MAC = bytes.fromhex("02005e7113ee")
 LINE = "line"
+LEASED, DEFAULT = "203.0.113.50/24", "0.0.0.0/0 via 203.0.113.1"
+"""What the provider's first customer gets."""
 
 Reload = Callable[[], Awaitable[None]]
 
@@ -199,3 +203,14 @@ async def until(holds: Callable[[], bool], within: float = 300.0) -> None:
 def topics(events: list[StoredEvent], prefix: str = "routerd.dhcpv4.client.") -> list[str]:
     """The topics of a prefix, without it, in order."""
     return [e.event.topic.removeprefix(prefix) for e in events if e.event.topic.startswith(prefix)]
+
+
+def busiest_minute(moments: Sequence[float]) -> int:
+    """The most of them that lie within any minute; in order."""
+    return max((n + 1 - bisect.bisect_left(moments, at - 60) for n, at in enumerate(moments)), default=0)
+
+
+def crashes(events: Sequence[StoredEvent], caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Everything that went wrong and is our own fault."""
+    told = [e.event.message for e in events if e.event.topic == "routerd.daemon.lifecycle.crashed"]
+    return told + [record.getMessage() for record in caplog.records if record.exc_info is not None]

@@ -19,11 +19,10 @@ from routerd.events.types import StoredEvent
 from routerd.host import AddressChanged, Notice
 from routerd.sim.ethernet import Faults
 from tests.router.mortal import Mortal
-from tests.router.rig import LINE, Rig, provider, topics, until
+from tests.router.rig import DEFAULT, LEASED, LINE, Rig, provider, topics, until
 
 DAEMON = "routerd-dhcpv4-client-wan"
 LEASE, LIFE = 60, 36.0
-LEASED, DEFAULT = "203.0.113.50/24", "0.0.0.0/0 via 203.0.113.1"
 STEPS = 55
 """More outputs than a life of `LIFE` seconds has: it acquires, announces, applies, and renews once."""
 RENUMBERED = 66

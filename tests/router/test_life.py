@@ -7,10 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from routerd.host import AddressChanged, Notice
-from tests.router.rig import WAN, Rig, document, provider, topics, until
-
-LEASED = "203.0.113.50/24"
-DEFAULT = "0.0.0.0/0 via 203.0.113.1"
+from tests.router.rig import DEFAULT, LEASED, WAN, Rig, document, provider, topics, until
 
 
 async def test_it_acquires_and_applies(rig: Rig, autojump_clock: MockClock) -> None:
