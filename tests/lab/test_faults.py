@@ -100,7 +100,7 @@ def test_an_interface_renamed_and_renamed_back(isp: Namespace, router: Router, t
         rename(router, "wan0", "wan9")
         router.until(lambda: router.addresses("wan9") == [], 5)
         assert router.routes() == []
-        assert router.status("Interface/wan")["reason"] == "LinkAbsent"
+        router.until(lambda: router.status("Interface/wan")["reason"] == "LinkAbsent")
         rename(router, "wan9", "wan0")
         assert bound(router) == address
         router.until(lambda: router.status("DHCPv4Client/wan")["phase"] == "Bound")
