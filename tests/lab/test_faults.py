@@ -82,8 +82,8 @@ def test_an_interface_deleted_and_made_again_with_another_mac(isp: Namespace, ro
         before = router.status("Interface/wan")["macAddress"]
         for _ in range(3):
             router.namespace.ip("link", "del", "wan0")
-            router.until(lambda: router.status("Interface/wan").get("reason") == "LinkAbsent", 5)
-            assert router.status("DHCPv4Client/wan")["phase"] == "Pending"
+            router.until(lambda: router.status("Interface/wan").get("reason") == "LinkAbsent")
+            router.until(lambda: router.status("DHCPv4Client/wan")["phase"] == "Pending")
             assert router.routes() == []
             plug_in(isp, router)
             assert bound(router) == address, "who we are does not change with the card"
@@ -98,7 +98,7 @@ def test_an_interface_renamed_and_renamed_back(isp: Namespace, router: Router, t
         router.start()
         address = bound(router)
         rename(router, "wan0", "wan9")
-        router.until(lambda: router.addresses("wan9") == [], 5)
+        router.until(lambda: router.addresses("wan9") == [])
         assert router.routes() == []
         router.until(lambda: router.status("Interface/wan")["reason"] == "LinkAbsent")
         rename(router, "wan9", "wan0")
@@ -115,20 +115,20 @@ def rename(router: Router, old: str, new: str) -> None:
 
 @pytest.mark.req("C11")
 @pytest.mark.req("C11", "breaks")
-@pytest.mark.parametrize("seconds", [2, 10])
+@pytest.mark.parametrize("seconds", [1, 10])
 def test_a_cable_that_is_out_for_a_while(isp: Namespace, router: Router, tmp_path: Path, seconds: int) -> None:
     with SERVERS["dnsmasq"](isp, "isp0", tmp_path, Terms()):
         router.start()
         address = bound(router)
         with watching(router.namespace, tmp_path) as seen:
             isp.ip("link", "set", "port0", "down")
-            router.until(lambda: router.status("Interface/wan")["phase"] == "Down", 5)
+            router.until(lambda: router.status("Interface/wan")["phase"] == "Down")
             time.sleep(seconds)
             stale = router.status("DHCPv4Client/wan")
             assert (stale["state"] == "Detached") is (seconds > 3)
             assert router.addresses("wan0") == [address], "kept, be it stale"
             isp.ip("link", "set", "port0", "up")
-            router.until(lambda: "lease.renewed" in router.topics(), 20)
+            router.until(lambda: "lease.renewed" in router.topics(), 60)
             assert "Deleted" not in seen()
         router.until(lambda: router.status("DHCPv4Client/wan")["phase"] == "Bound")
         assert bound(router) == address
@@ -193,13 +193,13 @@ def test_a_server_killed_in_the_middle_of_an_exchange(
         address = bound(router)
         os.killpg(process.pid, signal.SIGSTOP)
         isp.ip("link", "set", "port0", "down")
-        router.until(lambda: router.status("Interface/wan")["phase"] == "Down", 5)
+        router.until(lambda: router.status("Interface/wan")["phase"] == "Down")
         isp.ip("link", "set", "port0", "up")
         router.until(lambda: router.status("DHCPv4Client/wan")["state"] == "Rebooting")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     with SERVERS[server](isp, "isp0", tmp_path, Terms()):
-        router.until(lambda: router.status("DHCPv4Client/wan")["state"] == "Bound")
+        router.until(lambda: router.status("DHCPv4Client/wan")["state"] == "Bound", 90)
         assert router.addresses("wan0") == [address]
         assert_sound(router)
 
