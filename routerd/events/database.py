@@ -17,9 +17,13 @@ import orjson
 
 from routerd.events.faults import Corrupt
 from routerd.events.rows import INSERT, INSERT_AGAIN, Row
-from routerd.events.types import Ref, StoredObject
+from routerd.events.types import Consumer, Ref, StoredObject
 
-TABLES = """
+CONSUMERS = """
+create table consumers (
+    name text primary key, cursor integer not null, updated_at integer not null, state text not null) without rowid;
+"""
+TABLES = f"""
 create table meta (epoch text not null);
 create table events (
     id integer primary key, created_at integer not null, time integer not null, topic text not null,
@@ -32,8 +36,10 @@ create table objects (
     api_version text, kind text, name text, status text not null, version integer not null,
     changed_at integer not null, primary key (api_version, kind, name)) without rowid;
 create table sources (name text primary key, cursor integer not null) without rowid;
-create table gaps (first integer primary key, last integer not null);
-"""
+create table gaps (first integer primary key, last integer not null);{CONSUMERS}"""
+SCHEMA = 2
+MIGRATIONS = {1: CONSUMERS}
+"""What makes of a file of this format one of the next."""
 
 # Where each source stands is written down only when its events go (and when they were lost). Until then it is the end
 # of the index, looked up source by source, not row by row.
@@ -66,6 +72,7 @@ class Contents:
     objects: tuple[StoredObject, ...] = ()
     cursors: Mapping[str, int] = attrs.field(factory=dict)
     gaps: tuple[tuple[int, int], ...] = ()
+    consumers: tuple[Consumer, ...] = ()
 
     def continues(self, known: Contents) -> bool:
         """Whether this is the log `known`, with all its events."""
@@ -87,6 +94,7 @@ class Transaction:
 
     rows: list[Row] = attrs.field(factory=list)
     objects: dict[Ref, StoredObject | None] = attrs.field(factory=dict)
+    consumers: dict[str, Consumer | None] = attrs.field(factory=dict)
     cursors: dict[str, int] = attrs.field(factory=dict)
     gap: tuple[int, int] | None = None
 
@@ -107,6 +115,7 @@ class Database:
         with transaction(self._connection) as connection:
             connection.executemany(self._insert, change.rows)
             put_objects(connection, change.objects)
+            put_consumers(connection, change.consumers)
             if change.gap is not None:
                 connection.execute("insert or replace into gaps values (?, ?)", change.gap)
                 connection.executemany("insert or replace into sources values (?, ?)", change.cursors.items())
@@ -129,11 +138,19 @@ class Database:
                 ),
                 cursors=dict(execute(_CURSORS).fetchall()),
                 gaps=tuple(execute("select first, last from gaps order by first").fetchall()),
+                consumers=self._consumers(),
             )
         except (ValueError, TypeError) as error:
             raise Corrupt(str(error)) from error
         _check_types(contents)
         return contents
+
+    def _consumers(self) -> tuple[Consumer, ...]:
+        [version] = self._connection.execute("pragma user_version").fetchone()
+        if version < SCHEMA:  # Of a former routerd, and out of reach for writing: it knew of none.
+            return ()
+        rows = self._connection.execute("select name, cursor, updated_at, state from consumers").fetchall()
+        return tuple(Consumer(name, cursor, at, orjson.loads(state)) for name, cursor, at, state in rows)
 
     def used(self) -> int:
         """Octets in use. Free pages do not count: they are given back or used again."""
@@ -174,8 +191,9 @@ def _check_types(contents: Contents) -> None:
         contents.newest_at,
         *contents.cursors.values(),
         *itertools.chain(*contents.gaps),
+        *itertools.chain(*((consumer.cursor, consumer.updated_at) for consumer in contents.consumers)),
     )
-    texts = (contents.epoch, *contents.cursors)
+    texts = (contents.epoch, *contents.cursors, *(consumer.name for consumer in contents.consumers))
     sound = all(isinstance(number, int) for number in numbers) and all(isinstance(text, str) for text in texts)
     if not sound or not all(_sound_object(stored) for stored in contents.objects):
         raise Corrupt("values that we never wrote")
@@ -200,6 +218,16 @@ def put_objects(connection: sqlite3.Connection, objects: Mapping[Ref, StoredObje
         else:
             row = (*key, orjson.dumps(stored.status).decode(), stored.version, stored.changed_at)
             connection.execute("insert or replace into objects values (?, ?, ?, ?, ?, ?)", row)
+
+
+def put_consumers(connection: sqlite3.Connection, consumers: Mapping[str, Consumer | None]) -> None:
+    """Inside a transaction: write what is there, delete what is None."""
+    for name, consumer in consumers.items():
+        if consumer is None:
+            connection.execute("delete from consumers where name = ?", (name,))
+        else:
+            row = (name, consumer.cursor, consumer.updated_at, orjson.dumps(consumer.state).decode())
+            connection.execute("insert or replace into consumers values (?, ?, ?, ?)", row)
 
 
 @contextlib.contextmanager

@@ -13,10 +13,18 @@ from pathlib import Path
 
 import attrs
 
-from routerd.events.database import TABLES, Contents, Database, put_objects, transaction
+from routerd.events.database import (
+    MIGRATIONS,
+    SCHEMA,
+    TABLES,
+    Contents,
+    Database,
+    put_consumers,
+    put_objects,
+    transaction,
+)
 from routerd.events.faults import WORLD, Corrupt, LogVersionError, fault
 
-SCHEMA = 1
 SET_ASIDE_KEPT = 3
 BUSY_SECONDS = 2.0
 """How long to wait for another program that holds the file."""
@@ -54,7 +62,7 @@ class Opened:
 
 def open_or_replace(path: Path, fresh: Contents, doubt: Doubt, at: int) -> Opened:
     """Open the log at `path`; when it is broken, or justifies the `doubt`, set it aside and begin a new one with the
-    objects and cursors of `fresh`. Raises LogVersionError, and WORLD when nothing can be written at all."""
+    objects, cursors and consumers of `fresh`. Raises LogVersionError, and WORLD when nothing can be written at all."""
     reason = doubt.broken
     if reason is None:
         try:
@@ -84,17 +92,18 @@ def _open_undoubted(path: Path, fresh: Contents, doubt: Doubt) -> Opened:
 
 
 def open_database(path: Path, fresh: Contents) -> Database:
-    """Open the log at `path`; when there is none, make one that begins with the epoch, objects and cursors of
-    `fresh`. Raises LogVersionError, Corrupt, sqlite3.Error, OSError."""
+    """Open the log at `path`, in the present format; when there is none, make one that begins with the epoch, objects,
+    cursors and consumers of `fresh`. Raises LogVersionError, Corrupt, sqlite3.Error, OSError."""
     if not path.exists():
         _make(path, fresh)
     with contextlib.ExitStack() as undo:
         connection = undo.enter_context(_connected(path))
-        _check_version(path, connection)
+        version = _check_version(path, connection)
         # FULL: synced before a commit returns. The write-ahead log is long enough for few checkpoints, each of them
         # two more syncs, and short enough to be overwritten soon: a file that grows takes twice as long to sync.
         for pragma in ("synchronous = full", "wal_autocheckpoint = 1024", f"journal_size_limit = {4 * 2**20}"):
             connection.execute(f"pragma {pragma}")
+        _migrate(connection, version)
         database = Database(path, connection)
         undo.pop_all()
         return database
@@ -158,16 +167,32 @@ def _make(path: Path, fresh: Contents) -> None:
         for pragma in (f"page_size = {_PAGE}", "auto_vacuum = incremental"):
             connection.execute(f"pragma {pragma}")
         with transaction(connection):
-            for statement in TABLES.strip().split(";\n"):
-                connection.execute(statement)
+            _define(connection, TABLES)
             connection.execute("insert into meta values (?)", (fresh.epoch,))
             connection.executemany("insert into sources values (?, ?)", fresh.cursors.items())
             put_objects(connection, {stored.ref: stored for stored in fresh.objects})
+            put_consumers(connection, {consumer.name: consumer for consumer in fresh.consumers})
             connection.execute(f"pragma application_id = {_APPLICATION}")
             connection.execute(f"pragma user_version = {SCHEMA}")
         connection.execute("pragma journal_mode = wal")
     new.replace(path)
     sync_directory(path.parent)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Make it a file of the present format, wholly or not at all."""
+    if version == SCHEMA:
+        return
+    with transaction(connection):
+        for former in range(version, SCHEMA):
+            _define(connection, MIGRATIONS[former])
+        connection.execute(f"pragma user_version = {SCHEMA}")
+
+
+def _define(connection: sqlite3.Connection, statements: str) -> None:
+    """`executescript` would end the transaction."""
+    for statement in statements.strip().split(";\n"):
+        connection.execute(statement)
 
 
 def _connected(path: Path) -> contextlib.closing[sqlite3.Connection]:
@@ -176,13 +201,15 @@ def _connected(path: Path) -> contextlib.closing[sqlite3.Connection]:
     )
 
 
-def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+def _check_version(path: Path, connection: sqlite3.Connection) -> int:
+    """The format of the file. Raises Corrupt when it is none of ours, LogVersionError when it is newer than we are."""
     [application] = connection.execute("pragma application_id").fetchone()
     [version] = connection.execute("pragma user_version").fetchone()
     if application != _APPLICATION or not 0 < version < _NO_VERSION:
         raise Corrupt("it is not a log of routerd")
     if version > SCHEMA:
         raise LogVersionError(f"{path} has log format {version}, this routerd knows {SCHEMA} and older")
+    return int(version)
 
 
 def _has_tail(path: Path) -> bool:

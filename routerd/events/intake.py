@@ -9,9 +9,9 @@ from operator import attrgetter
 import attrs
 
 from routerd.events.database import Contents
-from routerd.events.objects import changed_fields, settled, status_changed
+from routerd.events.objects import changed_fields, plain, settled, status_changed
 from routerd.events.rows import Row, legible, to_row
-from routerd.events.types import Event, Ref, Status, StoredEvent, StoredObject
+from routerd.events.types import Consumed, Consumer, Event, Ref, Status, StoredEvent, StoredObject
 
 Clean = tuple[Event, str | None]
 """An event that `legible` has seen, and its attributes as JSON."""
@@ -20,12 +20,13 @@ Clean = tuple[Event, str | None]
 @attrs.frozen
 class Admission:
     """The ids of the events that were given; all events, with those that followed from them; their rows; and what
-    becomes of objects."""
+    becomes of objects and of consumers."""
 
     ids: tuple[int, ...]
     events: list[StoredEvent]
     rows: list[Row]
     objects: Mapping[Ref, StoredObject | None]
+    consumers: Mapping[str, Consumer | None]
 
 
 class Intake:
@@ -45,7 +46,12 @@ class Intake:
         self._objects = {stored.ref: stored for stored in contents.objects}
 
     def admit(
-        self, events: Collection[Event], status: Mapping[Ref, Status], gone: Collection[Ref], now: int
+        self,
+        events: Collection[Event],
+        status: Mapping[Ref, Status],
+        gone: Collection[Ref],
+        consumed: Mapping[str, Consumed | None],
+        now: int,
     ) -> Admission:
         """Raises TypeError, ValueError as `Log.append`, and then has changed nothing."""
         ids = tuple(range(self.last_id + 1, self.last_id + 1 + len(events)))
@@ -55,7 +61,8 @@ class Intake:
             objects.update(self._changes(status, ids, clean, now))
         for ref in gone:
             objects[ref] = None
-        return self._accept(ids, clean, objects, now)
+        consumers = {name: _consumer(name, place, now) for name, place in consumed.items()}
+        return self._accept(ids, clean, objects, consumers, now)
 
     def _changes(
         self, status: Mapping[Ref, Status], ids: tuple[int, ...], clean: list[Clean], now: int
@@ -77,7 +84,12 @@ class Intake:
             yield ref, StoredObject(ref, after, version, now)
 
     def _accept(
-        self, ids: tuple[int, ...], clean: list[Clean], objects: Mapping[Ref, StoredObject | None], now: int
+        self,
+        ids: tuple[int, ...],
+        clean: list[Clean],
+        objects: Mapping[Ref, StoredObject | None],
+        consumers: Mapping[str, Consumer | None],
+        now: int,
     ) -> Admission:
         """From here on nothing can fail."""
         events, rows = [], []
@@ -91,7 +103,7 @@ class Intake:
                 self._objects.pop(ref, None)
             else:
                 self._objects[ref] = changed
-        return Admission(ids, events, rows, objects)
+        return Admission(ids, events, rows, objects, consumers)
 
     def _count(self, event: Event) -> int | None:
         """The event's number among those of its source."""
@@ -103,6 +115,14 @@ class Intake:
             self.cursors[name] = max(self.cursors.get(name, 0), self._floor(name))
         self.cursors[name] += 1
         return self.cursors[name]
+
+
+def _consumer(name: str, place: Consumed | None, now: int) -> Consumer | None:
+    if place is None:
+        return None
+    if place.cursor < 0:
+        raise ValueError(f"consumer {name}: there is no event {place.cursor}")
+    return Consumer(name, place.cursor, now, plain(place.state))
 
 
 def _resolved(event: Event, place: int, ids: tuple[int, ...], now: int) -> Event:

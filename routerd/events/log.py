@@ -15,6 +15,7 @@ from typing import Any
 
 import trio
 
+from routerd.events.consumers import Consumers
 from routerd.events.database import Contents
 from routerd.events.faults import WORLD, LogVersionError, fault
 from routerd.events.files import check, new_epoch
@@ -24,7 +25,8 @@ from routerd.events.objects import Objects
 from routerd.events.recent import Recent
 from routerd.events.retention import Retention, run_retention
 from routerd.events.rows import predicate
-from routerd.events.types import Event, Filter, Page, Ref, Status, StoredEvent
+from routerd.events.tally import Tally
+from routerd.events.types import Consumed, Event, Filter, Page, Ref, Status, StoredEvent
 from routerd.events.writer import Group, Runner, Writer
 
 __all__ = ["Log", "LogVersionError", "Retention", "StaleCursor", "inline", "open_log"]
@@ -38,6 +40,7 @@ PRUNED_AT_ONCE = 200
 EVERYTHING = Filter()
 DEFAULT_RETENTION = Retention()
 _NOTHING: Mapping[Ref, Status] = {}
+_NOBODY: Mapping[str, Consumed | None] = {}
 
 
 async def inline(
@@ -62,20 +65,22 @@ class StaleCursor(Exception):
 
 class Log:
     """See `open_log`. The ids of the events on disk are `oldest` … `newest` (`oldest` is one more when there are
-    none); `objects` is what they made of the objects."""
+    none); `objects` is what they made of the objects, and `consumers` how far durable consumers have read."""
 
     def __init__(
         self, path: Path, clock_ns: Callable[[], int], run: Runner, cursor_floor: Callable[[str], int]
     ) -> None:
         self.epoch = new_epoch()
         self.oldest, self.newest = 1, 0
-        self.objects = Objects()
+        self.objects, self.consumers = Objects(), Consumers()
+        self.tally = Tally()
         self._path, self._clock_ns, self._run = path, clock_ns, run
         self._intake = Intake(cursor_floor)
         self._writer = Writer(
             path,
             self._intake,
             self.objects,
+            self.consumers,
             clock_ns=clock_ns,
             run_sync=run,
             opened=self._opened,
@@ -99,15 +104,21 @@ class Log:
         return self._writer.dropped
 
     async def append(
-        self, *events: Event, status: Mapping[Ref, Status] = _NOTHING, gone: Collection[Ref] = ()
+        self,
+        *events: Event,
+        status: Mapping[Ref, Status] = _NOTHING,
+        gone: Collection[Ref] = (),
+        consumed: Mapping[str, Consumed | None] = _NOBODY,
     ) -> tuple[int, ...]:
-        """Store events, and what they make of objects, all or nothing. Returns the ids of `events` when they are on
-        disk; while the log is degraded, at once. Cancelling does not take back what was appended.
+        """Store events, what they make of objects, and how far those who say them have read, all or nothing. Returns
+        the ids of `events` when they are on disk; while the log is degraded, at once. Cancelling does not take back
+        what was appended.
 
         Where a status differs `routerd.resource.status.changed` follows by itself. An object that is `gone` is not
-        announced: one of `events` should say so. Raises TypeError for values that JSON cannot say (a Secret is one),
-        ValueError for a `follows` that points nowhere, trio.ClosedResourceError."""
-        ids, done = self.post(*events, status=status, gone=gone)
+        announced: one of `events` should say so. A durable consumer whose `consumed` is None is forgotten. Raises
+        TypeError for values that JSON cannot say (a Secret is one), ValueError for a `follows` that points nowhere and
+        a negative cursor, trio.ClosedResourceError."""
+        ids, done = self.post(*events, status=status, gone=gone, consumed=consumed)
         if done is not None:
             await done.wait()
         else:
@@ -115,13 +126,17 @@ class Log:
         return ids
 
     def post(
-        self, *events: Event, status: Mapping[Ref, Status] = _NOTHING, gone: Collection[Ref] = ()
+        self,
+        *events: Event,
+        status: Mapping[Ref, Status] = _NOTHING,
+        gone: Collection[Ref] = (),
+        consumed: Mapping[str, Consumed | None] = _NOBODY,
     ) -> tuple[tuple[int, ...], trio.Event | None]:
         """`append` for those who go on meanwhile: the ids, and what is set when all is on disk (None: nothing to wait
         for). Whatever is appended later is on disk later, or at the same time."""
         if self._writer.closing.is_set():
             raise trio.ClosedResourceError("the event log is closed")
-        admission = self._intake.admit(events, status, gone, self._clock_ns())
+        admission = self._intake.admit(events, status, gone, consumed, self._clock_ns())
         return admission.ids, self._writer.put(admission)
 
     async def read(self, after: int, *, limit: int = 100, where: Filter = EVERYTHING) -> Page:
@@ -204,6 +219,7 @@ class Log:
         if pruned is None:
             return 0
         self.oldest = max(self.oldest, pruned.oldest)
+        self.tally.deleted += pruned.deleted
         self._recent.forget(self.oldest - 1)
         self._gaps = [gap for gap in self._gaps if gap[1] >= self.oldest]
         return pruned.deleted
@@ -243,6 +259,7 @@ class Log:
         self._recent = Recent(RECENT, self.newest)
 
     def _published(self, group: Group) -> None:
+        self.tally.committed(group.events)
         self._recent.extend(group.events)
         if group.change.gap is not None:
             self._gaps.append(group.change.gap)

@@ -68,11 +68,16 @@ class Objects:
 def settled(before: Status | None, status: Status, now: int) -> Status:
     """`status` as it will be read again from disk (plain JSON values), each condition with the time at which its
     `status` last changed. Raises TypeError for what JSON cannot say, a Secret among it."""
-    after: dict[str, Any] = orjson.loads(orjson.dumps(dict(status)))
+    after: dict[str, Any] = plain(dict(status))
     if "conditions" in after:
         known = {condition["type"]: condition for condition in (before or {}).get("conditions", ())}
         after["conditions"] = [_dated(known.get(c["type"]), c, now) for c in after["conditions"]]
     return after
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON says it. Raises TypeError for what it cannot say."""
+    return orjson.loads(orjson.dumps(value))
 
 
 def _dated(before: Mapping[str, Any] | None, condition: Mapping[str, Any], now: int) -> dict[str, Any]:

@@ -86,6 +86,24 @@ class StoredObject:
 
 
 @attrs.frozen
+class Consumed:
+    """How far a durable consumer has read, and what it must know to go on from there (JSON-able, no secret)."""
+
+    cursor: int
+    state: Any = None
+
+
+@attrs.frozen
+class Consumer:
+    """A durable consumer as it stands. `updated_at` is when it last said so (ns since 1970)."""
+
+    name: str
+    cursor: int
+    updated_at: int
+    state: Any = None
+
+
+@attrs.frozen
 class Filter:
     """Which events a reader wants; empty fields do not restrict. `topics` are globs (`*` one segment, `**` any)."""
 

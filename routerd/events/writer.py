@@ -15,12 +15,13 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.events.consumers import Consumers
 from routerd.events.database import Contents, Database, Pruned, Transaction
 from routerd.events.faults import WORLD, Fault, fault
 from routerd.events.files import Doubt, Opened, new_epoch, open_or_replace, survey
 from routerd.events.intake import Admission, Intake
 from routerd.events.objects import Objects
-from routerd.events.types import Event, Ref, Source, StoredEvent, StoredObject
+from routerd.events.types import Consumer, Event, Ref, Source, StoredEvent, StoredObject
 
 GROUP = 500
 """Rows in one transaction, at most (but one append is never divided)."""
@@ -42,7 +43,8 @@ logger = logging.getLogger(__name__)
 
 @attrs.define(eq=False)
 class Group:
-    """A transaction in the making, and who waits for it. `applied`: its objects are seen already."""
+    """A transaction in the making, and who waits for it. `applied`: its objects and consumers are seen
+    already."""
 
     change: Transaction = attrs.field(factory=Transaction)
     events: list[StoredEvent] = attrs.field(factory=list)
@@ -55,6 +57,7 @@ class Group:
         self.events += admission.events
         self.change.rows += admission.rows
         self.change.objects.update(admission.objects)
+        self.change.consumers.update(admission.consumers)
 
 
 class Writer:
@@ -66,6 +69,7 @@ class Writer:
         path: Path,
         intake: Intake,
         objects: Objects,
+        consumers: Consumers,
         *,
         clock_ns: Callable[[], int],
         run_sync: Runner,
@@ -77,7 +81,7 @@ class Writer:
         self.orderly = True
         """Whether the file that is open had been closed before."""
         self._path, self._clock_ns, self._run = path, clock_ns, run_sync
-        self._intake, self._objects = intake, objects
+        self._intake, self._objects, self._consumers = intake, objects, consumers
         self._opened, self._published = opened, published
         self._thread = trio.CapacityLimiter(1)
         self._database: Database | None = None
@@ -86,6 +90,7 @@ class Writer:
         self._pending = 0
         self._gap_first: int | None = None
         self._owed: dict[Ref, StoredObject | None] = {}
+        self._owed_consumers: dict[str, Consumer | None] = {}
         self._suspect: str | None = None
         self._doubtful = False
         self._work, self._attempted, self.closing = trio.Event(), trio.Event(), trio.Event()
@@ -95,10 +100,11 @@ class Writer:
         """Queue it. The event says when it is on disk; None: there is nothing to wait for."""
         if self.degraded is not None:
             self._objects.apply(admission.objects)
+            self._consumers.apply(admission.consumers)
             if self._gap_first is not None or self._pending + len(admission.events) > PENDING:
                 self._drop(admission)
                 return None
-        if not admission.events and not admission.objects:
+        if not (admission.events or admission.objects or admission.consumers):
             return None
         if not self._queue or self._queue[-1].sealed or len(self._queue[-1].events) >= GROUP:
             self._queue.append(Group(applied=self.degraded is not None))
@@ -208,8 +214,7 @@ class Writer:
             self._pending -= len(group.events)
             self._newest = group.events[-1].id if group.events else self._newest
             self._published(group)
-            if not group.applied:
-                self._objects.apply(group.change.objects)
+            self._show(group)
             group.done.set()
         return trouble
 
@@ -231,21 +236,27 @@ class Writer:
         if self.degraded is None:
             logger.error("%s: %s; going on without it", self._path, reason)
             for group in self._queue:
-                if not group.applied:
-                    self._objects.apply(group.change.objects)
-                    group.applied = True
+                self._show(group)
                 group.done.set()
         self.degraded = reason
 
+    def _show(self, group: Group) -> None:
+        if not group.applied:
+            self._objects.apply(group.change.objects)
+            self._consumers.apply(group.change.consumers)
+            group.applied = True
+
     def _drop(self, admission: Admission) -> None:
-        """Keep what became of the objects; of the events only their number."""
+        """Keep what became of the objects and consumers; of the events only their number."""
         if self._gap_first is None:
             self._gap_first = self._intake.last_id - len(admission.events) + 1
         self._owed.update(admission.objects)
+        self._owed_consumers.update(admission.consumers)
         self.dropped += len(admission.events)
 
     def _recover(self, reason: str) -> None:
-        """All that was kept is on disk. Write what was not kept: what became of the objects, and how much was lost."""
+        """All that was kept is on disk. Write what was not kept: what became of the objects and consumers, and how
+        much was lost."""
         logger.warning("%s: it can be written again", self._path)
         self.degraded = None
         group = Group()
@@ -253,6 +264,7 @@ class Writer:
         if self._gap_first is not None:
             group.change.gap = (self._gap_first, self._intake.last_id)
             group.change.objects, self._owed = self._owed, {}
+            group.change.consumers, self._owed_consumers = self._owed_consumers, {}
             group.change.cursors.update(self._intake.cursors)
             lost = self._intake.last_id - self._gap_first + 1
             self._gap_first = None
@@ -262,12 +274,17 @@ class Writer:
     def _say(self, what: str, message: str, attributes: Mapping[str, str]) -> None:
         reason = "Log" + what.title().replace("-", "")
         event = Event(f"routerd.log.{what}", "warning", reason, message, source=LOG, attributes=attributes)
-        self.put(self._intake.admit([event], {}, (), self._clock_ns()))
+        self.put(self._intake.admit([event], {}, (), {}, self._clock_ns()))
 
     async def _reopen(self) -> Fault | None:
         """Take up the file, or begin a new one with all that is known."""
         await trio.lowlevel.checkpoint()
-        fresh = Contents(new_epoch(), objects=tuple(self._objects.all()), cursors=dict(self._intake.cursors))
+        fresh = Contents(
+            new_epoch(),
+            objects=tuple(self._objects.all()),
+            cursors=dict(self._intake.cursors),
+            consumers=tuple(self._consumers.all()),
+        )
         known = Contents(self._epoch, newest=self._newest) if self._epoch or self._intake.last_id else None
         doubt = Doubt(self._suspect, known, self._doubtful)
         try:
@@ -295,6 +312,7 @@ class Writer:
         if not self._epoch and self._intake.last_id == 0:
             self._intake.resume(contents)
             self._objects.apply({stored.ref: stored for stored in contents.objects})
+            self._consumers.apply({consumer.name: consumer for consumer in contents.consumers})
         self._epoch, self._newest = contents.epoch, contents.newest
         self._opened(contents)
 
