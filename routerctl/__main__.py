@@ -127,6 +127,7 @@ def _run(verb: str, argv: list[str]) -> int:
     out = Out(args.output, args.color, args.quiet)
     timeout = parse_duration(args.timeout) if args.timeout and not hasattr(module, "TIMEOUT") else ANSWER
     client = Client(args.run_dir or default_run_dir(), args.socket, timeout)
+    client.warn = out.note
     try:
         return int(module.run(verb, args, client, out))
     finally:
@@ -162,10 +163,10 @@ def parser_of(verb: str, module: ModuleType) -> ArgumentParser:
 
 def options(parser: ArgumentParser) -> None:
     """Those that every verb takes, before or after it."""
-    from routerctl.output import FORMATS
+    from routerctl.output import FORMATS, form_of
 
     every = parser.add_argument_group("options of every verb")
-    every.add_argument("-o", "--output", metavar="FORMAT", choices=FORMATS, default="table", help=", ".join(FORMATS))
+    every.add_argument("-o", "--output", metavar="FORMAT", type=form_of, default="table", help=", ".join(FORMATS))
     every.add_argument("-q", "--quiet", action="store_true", help="no notes and no progress on stderr")
     every.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is obeyed")
     every.add_argument("--timeout", metavar="DURATION", help="give up after 30s; `wait`: 60s; commands: 10s")

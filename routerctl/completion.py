@@ -13,7 +13,7 @@ from routerctl.__main__ import COMPLETE, VERBS, module_of, options
 from routerctl.client import Client, default_run_dir, entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import DAEMON_DIRECTORIES, canonical, reference
-from routerctl.output import clean
+from routerctl.output import FORMATS, clean
 from routerctl.resources import listed, phase_of, reference_of
 from routerctl.subjects import WORDS
 
@@ -167,6 +167,8 @@ def _values(about: dict[str, Any], before: list[str], plain: list[str]) -> Itera
             elif plain[0] == "wait":
                 yield "routerd", "routerd itself"
             yield from _resources(before, only=DAEMON_DIRECTORIES if VERBS[plain[0]][0] == "command" else None)
+        case "FORMAT":
+            yield from ((form.removesuffix("PATH").removesuffix("TITLE:PATH,…"), "") for form in FORMATS)
         case "GLOB":
             yield from _topics(before)
         case "CONDITION":

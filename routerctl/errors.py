@@ -6,6 +6,7 @@ import enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -23,6 +24,7 @@ class Exit(enum.IntEnum):
     CONDITION = 8
     ROLLED_BACK = 9
     DEGRADED = 10
+    CHANGES = 20
     INTERRUPTED = 130
 
 
@@ -38,6 +40,7 @@ MEANING = {
     Exit.CONDITION: "a condition failed (`wait --or-fail`)",
     Exit.ROLLED_BACK: "the change was rolled back",
     Exit.DEGRADED: "applied, but the router is degraded",
+    Exit.CHANGES: "there are changes (`plan --exit-code`, `diff --exit-code`)",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
@@ -55,7 +58,8 @@ BY_STATUS = {
 class Failure(Exception):
     """The verb ends here: `code` is the exit code. `where` is `file:line:column`, `word` the API's error code,
     `request` the id under which routerd's log knows the request, `status` the HTTP status if there was one, `oldest`
-    with 410 the cursor from which events can still be read."""
+    with 410 the cursor from which events can still be read. `excerpts`: what is wrong with a configuration, error by
+    error, instead of one message."""
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Failure(Exception):
         request: str = "",
         status: int = 0,
         oldest: str = "",
+        excerpts: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -78,13 +83,26 @@ class Failure(Exception):
         self.request = request
         self.status = status
         self.oldest = oldest
+        self.excerpts = excerpts
 
     def lines(self) -> list[str]:
         """As the operator reads it: `error[word]: message`, `  --> where`, `help: hint`, `request id`."""
+        if self.excerpts:
+            return self._listed()
         shown = [f"error[{self.word}]: {self.message}" if self.word else f"error: {self.message}"]
         shown += [f"  --> {self.where}"] if self.where else []
         shown += [f"help: {self.hint}"] if self.hint else []
         return shown + ([f"request {self.request}"] if self.request else [])
+
+    def _listed(self) -> list[str]:
+        """Every error of a configuration, and below the last one how many, and that nothing came of it."""
+        count = len(self.excerpts)
+        tail = f"{count} error{'s' if count > 1 else ''}, nothing changed"
+        tail = f"request {self.request}; {tail}" if self.request else tail
+        lines = [line for excerpt in self.excerpts for line in ("", *excerpt.splitlines())][1:]
+        if count == 1 and lines[-1].startswith("help: "):
+            return [*lines[:-1], f"{lines[-1]}     {tail}"]
+        return [*lines, "", tail]
 
 
 def refusal(status: int, body: Any) -> Failure:
@@ -105,4 +123,12 @@ def refusal(status: int, body: Any) -> Failure:
         request=str(body.get("requestId") or ""),
         status=status,
         oldest=str(error.get("oldest") or ""),
+        excerpts=excerpts_of(error),
     )
+
+
+def excerpts_of(answer: Any) -> list[str]:
+    """The errors of a configuration that an answer lists under `errors`, each as it is to be read."""
+    errors = answer.get("errors")
+    listed = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    return [str(one.get("excerpt") or "\n".join(refusal(400, {"error": one}).lines())) for one in listed]

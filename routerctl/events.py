@@ -50,7 +50,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     feed = Feed(client, out.note, filters(args))
     first = _first(args, client, feed)
     printer = Printer(out, args)
-    if out.form in ("json", "yaml") and not args.follow:
+    if out.whole and not args.follow:
         out.value({**first, "events": list(printer.wanted(entries(first, "events")))})
         return Exit.OK
     for events in _batches(args, feed, first):

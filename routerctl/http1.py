@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Query = Sequence[tuple[str, str]]
+
 BODY_LIMIT = 16 << 20
 HEAD_LIMIT = 64 << 10
 
@@ -39,14 +41,17 @@ class Exchange:
     Raises OSError (TimeoutError after `timeout` seconds over all) or Garbled.
     """
 
-    def __init__(self, path: str, method: str, target: str, body: bytes = b"", *, timeout: float) -> None:
+    def __init__(
+        self, path: str, method: str, target: str, body: bytes = b"", *, timeout: float, fields: Query = ()
+    ) -> None:
+        """`fields`: header fields besides those that every request has."""
         self._deadline = time.monotonic() + timeout
         self._buffer = bytearray()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
-            self._socket.sendall(_request(method, target, body))
+            self._socket.sendall(_request(method, target, body, fields))
         except BaseException:
             self._socket.close()
             raise
@@ -135,7 +140,7 @@ class Exchange:
         return bool(data)
 
 
-def encode_query(query: Sequence[tuple[str, str]]) -> str:
+def encode_query(query: Query) -> str:
     """`?a=b&c=d`, percent-encoded; nothing for no query."""
     return "?" + "&".join(f"{_escaped(key)}={_escaped(value)}" for key, value in query) if query else ""
 
@@ -147,10 +152,11 @@ def _escaped(text: str) -> str:
     return "".join(chr(octet) if octet in _PLAIN else f"%{octet:02X}" for octet in text.encode("utf-8", "replace"))
 
 
-def _request(method: str, target: str, body: bytes) -> bytes:
+def _request(method: str, target: str, body: bytes, fields: Query) -> bytes:
     head = f"{method} {target} HTTP/1.1\r\nHost: routerd\r\nAccept: application/json\r\nConnection: close\r\n"
     if method != "GET":
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in fields)
     return head.encode("ascii") + b"\r\n" + body
 
 

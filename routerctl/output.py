@@ -12,13 +12,16 @@ import os
 import sys
 
 from routerctl.errors import Exit, Failure
+from routerctl.paths import found_at, parse_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TextIO
 
-FORMATS = ("table", "json", "yaml", "jsonl", "name")
+    from routerctl.paths import Path
+
+FORMATS = ("table", "wide", "json", "yaml", "jsonl", "name", "jsonpath=PATH", "custom-columns=TITLE:PATH,…")
 
 _ROLES = {
     "good": "active applied bound connected established healthy installed live observed ok passing ready running synced"
@@ -40,10 +43,13 @@ class Out:
     """Where and how to print. `width` is None off a terminal: nothing is cut there, ever."""
 
     def __init__(self, form: str = "table", color: str = "auto", quiet: bool = False) -> None:
-        self.form = form
+        self.wide = form == "wide"
+        self.form, _, paths = ("table" if self.wide else form).partition("=")
         self.quiet = quiet
         self.tty = sys.stdout.isatty()
-        self.width = width_of(sys.stdout) if self.tty else None
+        self.width = width_of(sys.stdout) if self.tty and not self.wide else None
+        self._paths = _paths(self.form, paths)
+        self._columns: Table | None = None
         self.glyphs = self.tty and not _dumb() and (sys.stdout.encoding or "").lower().startswith("utf")
         self.progresses = not quiet and sys.stderr.isatty() and not _dumb()
         """Whether there is a line for progress."""
@@ -62,9 +68,15 @@ class Out:
         sys.stdout.flush()
 
     def value(self, value: Any) -> None:
-        """A whole answer in the asked format: json, yaml, or jsonl as one line."""
+        """A whole answer in the asked format: json, yaml, jsonl as one line, what is at a path, or a row of columns."""
         if self.form == "yaml":
             self.line(_yaml(value).removesuffix("\n"))
+        elif self.form == "jsonpath":
+            for found in found_at(value, self._paths[0][1]):
+                self.line(clean(found) if isinstance(found, str) else _json(found, compact=True))
+        elif self.form == "custom-columns":
+            self._columns = self._columns or Table(self, *(title for title, _ in self._paths))
+            self._columns.rows([[_only(found_at(value, path)) for _, path in self._paths]])
         else:
             self.line(_json(value, compact=self.form == "jsonl"))
 
@@ -81,6 +93,11 @@ class Out:
             if self.form == "yaml":
                 self.line("---")
             self.one(item, name(item))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the format is of an answer as a whole, rather than of each of its items."""
+        return self.form in ("json", "yaml", "jsonpath")
 
     # Looks
 
@@ -106,6 +123,14 @@ class Out:
         while keep and columns(keep) + len(mark) > room:
             keep = keep[:-1]
         return keep + mark
+
+    # Questions
+
+    def ask(self, question: str) -> str:
+        """The answer of the person at the terminal, lower-case and stripped; empty at the end of input."""
+        self.progress("")
+        _stderr(clean(question) + " ")
+        return sys.stdin.readline().strip().lower()
 
     # Notes
 
@@ -203,6 +228,28 @@ def fail(failure: Failure) -> Exit:
     for line in failure.lines():
         _stderr("\n".join(clean(part) for part in line.splitlines()) + "\n")
     return failure.code
+
+
+def form_of(text: str) -> str:
+    """A format, as it was typed. Raises Failure (usage)."""
+    known = [form.partition("=")[0] + ("=" if "=" in form else "") for form in FORMATS]
+    if text not in known and not text.startswith(tuple(form for form in known if form.endswith("="))):
+        raise Failure(Exit.USAGE, f'there is no format "{text}"', "one of " + ", ".join(FORMATS))
+    _paths(*text.partition("=")[::2])
+    return text
+
+
+def _paths(form: str, text: str) -> list[tuple[str, Path]]:
+    """Titles and paths of `jsonpath=PATH` and `custom-columns=TITLE:PATH,TITLE:PATH`. Raises Failure (usage)."""
+    if form == "jsonpath":
+        return [("", parse_path(text))]
+    pairs = [column.partition(":") for column in text.split(",")] if form == "custom-columns" else []
+    return [(clean(title), parse_path(path, text)) for title, _, path in pairs]
+
+
+def _only(found: list[Any]) -> Any:
+    """One value as it is, several as a list."""
+    return found[0] if len(found) == 1 else found
 
 
 def _json(value: Any, *, compact: bool) -> str:

@@ -75,7 +75,7 @@ class View:
 
     def show(self, answer: Object) -> None:
         """A whole answer."""
-        if self._out.form in ("json", "yaml"):
+        if self._out.whole:
             self._out.value(answer)
             return
         if self._out.form == "table" and self._subject == "ledger":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.output import cell
+from routerctl.paths import found_at, parse_path
 from routerctl.resources import newest_event, phase_of
 
 TYPE_CHECKING = False
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from routerctl.client import Object
-
-_STEP = re.compile(r"\.?([^.\[\]=]+)|\[(\d+)\]|\['([^']*)'\]", re.ASCII)
 
 
 class Wanted:
@@ -32,7 +30,7 @@ class Wanted:
         self._path: list[str | int] = []
         if self._test == "jsonpath":
             self._key, self._expected = _split(rest)
-            self._path = _steps(self._key, text)
+            self._path = parse_path(self._key, text)
         if self._test not in ("condition", "phase", "deleted", "jsonpath") or (self._test != "deleted") != bool(rest):
             hint = "phase=Bound, condition=Ready, condition=Ready=False, deleted, or jsonpath=.status.field=value"
             raise Failure(Exit.USAGE, f'"{text}" is not a condition', hint)
@@ -89,20 +87,9 @@ def _split(rest: str) -> tuple[str, str]:
     return expression, value
 
 
-def _steps(expression: str, text: str) -> list[str | int]:
-    found = list(_STEP.finditer(expression))
-    if not found or "".join(step[0] for step in found) != expression:
-        raise Failure(Exit.USAGE, f'"{text}" has no path', "for example jsonpath=.status.currentAddress=192.0.2.10")
-    return [int(step[2]) if step[2] else step[1] or step[3] for step in found]
-
-
 def _at(value: Any, path: list[str | int]) -> Any:
-    for step in path:
-        try:
-            value = None if isinstance(value, str) else value[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
+    """The first value there; None when there is none."""
+    return next(iter(found_at(value, path)), None)
 
 
 def _text(value: Any) -> str:

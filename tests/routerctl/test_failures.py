@@ -23,7 +23,7 @@ SOCKET = "routerd-status.sock"
 
 
 def test_the_codes_are_the_table() -> None:
-    assert {int(code) for code in Exit} == {*range(11), 130} == {int(code) for code in MEANING}
+    assert {int(code) for code in Exit} == {*range(11), 20, 130} == {int(code) for code in MEANING}
 
 
 @pytest.mark.parametrize("words", ["status", "--help", "help", "get --help", "version --client", "completion bash"])
@@ -68,6 +68,10 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "frobnicate",
         "get --frobnicate",
         "get -o xml",
+        "get -o jsonpath",
+        "get -o jsonpath=",
+        "get -o jsonpath={[}",
+        "get -o custom-columns=NAME",
         "describe",
         "describe wan",
         "describe /wan",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.routerctl.run import Inside
+from tests.routerctl.run import Inside, on_terminal
 from tests.routerctl.server import PREFIX, Routerd, result
 
 WHOLE = {
@@ -94,6 +94,38 @@ def test_jsonl_is_one_object_a_line(words: str, count: int, routerd: Routerd, ct
 def test_name_is_kind_and_name(words: str, names: str, routerd: Routerd, ctl: Inside) -> None:
     routerd.commands["renew"] = lambda *_: (200, result("renew", "renewed", succeeded="true"))
     assert ctl(*words.split(), "-o", "name").out.split() == names.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("get -o jsonpath={.items[*].name}", "wan lan wan lan"),
+        ("get -o jsonpath=.items[0].spec", '{"ifname":"wan0"}'),
+        ("get Interface/wan -o jsonpath=.items[0].status.mtu", "1500"),
+        ("get Interface/wan -o jsonpath=.items[7].status", ""),
+        ("get Interface/wan -o jsonpath=.items[0].kind.x", ""),
+        ("status -o jsonpath=.status.phase", "Degraded"),
+        ("events --tail 1 -o jsonpath=.events[*].attributes['address']", "192.0.2.10"),
+    ],
+)
+def test_jsonpath_is_the_value_alone(words: str, shown: str, routerd: Routerd, ctl: Inside) -> None:
+    assert ctl(*words.split()).out.split() == shown.split()
+
+
+def test_custom_columns(routerd: Routerd, ctl: Inside) -> None:
+    columns = "NAME:.name,ADDR:.status.currentAddress,DNS:.status.dnsServers[*]"
+    assert [line.split() for line in ctl("get", "-o", f"custom-columns={columns}").out.splitlines()] == [
+        ["NAME", "ADDR", "DNS"],
+        ["wan", "-", "-"],
+        ["lan", "-", "-"],
+        ["wan", "192.0.2.10", "192.0.2.53,", "192.0.2.54"],
+        ["lan", "-", "-"],
+    ]
+
+
+def test_wide_is_a_table_that_is_not_cut(routerd: Routerd) -> None:
+    routerd.event("routerd.test", "word " * 60)
+    assert "word " * 59 in on_terminal(routerd.run_dir, "events", "-o", "wide", columns=80).out
 
 
 def test_commands_answer_in_json(routerd: Routerd, ctl: Inside) -> None:
