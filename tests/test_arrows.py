@@ -22,8 +22,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": {"events", "resources", "config", "shapes"},
     "daemons": {"protocols", "endpoints", "host", "events", "resources", "shapes", "api.plane", "nurseries.driver"},
     "controllers": {"host", "events", "resources", "config", "shapes", "api.plane"},
+    "changes": {
+        *("controllers", "host", "events", "config", "resources", "shapes"),
+        *("api.plane", "api.change", "api.wire_changes", "api.status"),
+    },
     "nurseries": {
-        *("protocols", "endpoints", "host", "daemons", "controllers", "events"),
+        *("protocols", "endpoints", "host", "daemons", "controllers", "changes", "events"),
         *("api", "config", "resources", "shapes", "sim"),
     },
 }
