@@ -1,7 +1,8 @@
 """What a suite may say of a value, and all values as a table.
 
 A suite is a module with `run() -> list[dict]`. Each dict has `name`, `value`, `unit` and `detail`. It may have `peer`
-and `ratio` (see `versus`), and `goal` and `met` (see `no_more`, `within`); or `not_run`, why there is no value.
+and `ratio` (see `versus`), and `goal` and `met` (see `no_more`, `within`, `at_least`); or `not_run`, why there is no
+value.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ def no_more(ratio: float) -> Row:
 def within(value: float, limit: float, unit: str) -> Row:
     """A value that shall be below a limit."""
     return {"goal": f"< {limit:g} {unit}", "met": value < limit}
+
+
+def at_least(value: float, least: float, unit: str) -> Row:
+    """A value that shall not be below a limit."""
+    return {"goal": f"≥ {least:g} {unit}", "met": value >= least}
 
 
 def missing(name: str, reason: str) -> Row:
