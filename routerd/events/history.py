@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import attrs
+import orjson
 
 from routerd.events.faults import Corrupt
 from routerd.events.rows import COLUMNS, condition, from_row, topic_wanted
@@ -36,6 +38,17 @@ class History:
     def descending(self, after: int, upto: int, where: Filter, limit: int) -> Stretch:
         """The last `limit` matching events with `after` < id <= `upto`, newest first."""
         return self._select(after, upto, where, limit, "desc")
+
+    def of_ids(self, ids: Collection[int]) -> list[StoredEvent]:
+        """Those of these events that are left."""
+        found = self._open().execute(
+            f"select {COLUMNS} from events where id in (select value from json_each(?))",
+            (orjson.dumps(list(ids)).decode(),),
+        )
+        try:
+            return [from_row(row) for row in found]
+        except (ValueError, IndexError, TypeError) as error:
+            raise Corrupt(f"an event that is none: {error}") from error
 
     def position(self, source: str, source_cursor: int) -> int:
         """The id of the last event that `source` said at or before `source_cursor`; 0: none is left."""

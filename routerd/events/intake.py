@@ -9,9 +9,12 @@ from operator import attrgetter
 import attrs
 
 from routerd.events.database import Contents
-from routerd.events.objects import changed_fields, plain, settled, status_changed
+from routerd.events.objects import Change, changed_conditions, changed_fields, plain, settled, status_changed
 from routerd.events.rows import Row, legible, to_row
 from routerd.events.types import Consumed, Consumer, Event, Ref, Status, StoredEvent, StoredObject
+
+Because = Mapping[Ref, Collection[int]]
+"""By object: ids of earlier events that made its status what it is."""
 
 Clean = tuple[Event, str | None]
 """An event that `legible` has seen, and its attributes as JSON."""
@@ -52,35 +55,40 @@ class Intake:
         gone: Collection[Ref],
         consumed: Mapping[str, Consumed | None],
         now: int,
+        because: Because | None = None,
     ) -> Admission:
         """Raises TypeError, ValueError as `Log.append`, and then has changed nothing."""
         ids = tuple(range(self.last_id + 1, self.last_id + 1 + len(events)))
         clean = [legible(_resolved(event, place, ids, now)) for place, event in enumerate(events)]
         objects: dict[Ref, StoredObject | None] = {}
         if status:
-            objects.update(self._changes(status, ids, clean, now))
+            objects.update(self._changes(status, ids, clean, because, now))
         for ref in gone:
             objects[ref] = None
         consumers = {name: _consumer(name, place, now) for name, place in consumed.items()}
         return self._accept(ids, clean, objects, consumers, now)
 
     def _changes(
-        self, status: Mapping[Ref, Status], ids: tuple[int, ...], clean: list[Clean], now: int
+        self, status: Mapping[Ref, Status], ids: tuple[int, ...], clean: list[Clean], because: Because | None, now: int
     ) -> Iterator[tuple[Ref, StoredObject]]:
         """The objects that differ; the events that say so are added to `clean`."""
-        given = clean[-1][0] if clean else None
+        given = [(number, event) for number, (event, _) in zip(ids, clean, strict=True)]
         for ref, wanted in status.items():
             stored = self._objects.get(ref)
             before = stored.status if stored is not None else None
             after = settled(before, wanted, now)
             if before == after:
                 continue
-            fields = changed_fields(ref, before or {}, after)
-            if stored is None or fields:
-                clean.append(legible(status_changed(ref, before, after, fields, ids, given, now)))
+            own = given if because is None else [one for one in given if one[1].resource == ref]
+            fields, conditions = changed_fields(ref, before or {}, after), changed_conditions(before or {}, after)
+            if stored is None or fields or conditions:
+                causes = (*(number for number, _ in own), *(because or {}).get(ref, ()))
+                change = Change(ref, before, after, fields, conditions)
+                last = own[-1][1] if own else None
+                clean.append(legible(status_changed(change, tuple(dict.fromkeys(causes)), last, now)))
                 version = self.last_id + len(clean)
             else:
-                version = ids[-1] if ids else stored.version
+                version = own[-1][0] if own else stored.version
             yield ref, StoredObject(ref, after, version, now)
 
     def _accept(

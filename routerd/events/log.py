@@ -20,7 +20,7 @@ from routerd.events.database import Contents
 from routerd.events.faults import WORLD, LogVersionError, fault
 from routerd.events.files import check, new_epoch
 from routerd.events.history import History
-from routerd.events.intake import Intake
+from routerd.events.intake import Because, Intake
 from routerd.events.objects import Objects
 from routerd.events.recent import Recent
 from routerd.events.retention import Retention, run_retention
@@ -109,16 +109,18 @@ class Log:
         status: Mapping[Ref, Status] = _NOTHING,
         gone: Collection[Ref] = (),
         consumed: Mapping[str, Consumed | None] = _NOBODY,
+        because: Because | None = None,
     ) -> tuple[int, ...]:
         """Store events, what they make of objects, and how far those who say them have read, all or nothing. Returns
         the ids of `events` when they are on disk; while the log is degraded, at once. Cancelling does not take back
         what was appended.
 
-        Where a status differs `routerd.resource.status.changed` follows by itself. An object that is `gone` is not
-        announced: one of `events` should say so. A durable consumer whose `consumed` is None is forgotten. Raises
-        TypeError for values that JSON cannot say (a Secret is one), ValueError for a `follows` that points nowhere and
-        a negative cursor, trio.ClosedResourceError."""
-        ids, done = self.post(*events, status=status, gone=gone, consumed=consumed)
+        Where a status differs, or a condition in it, `routerd.resource.status.changed` follows by itself, caused by all
+        of `events`; with `because` by those of them that are about the object, and by what stands there. An object
+        that is `gone` is not announced: one of `events` should say so. A durable consumer whose `consumed` is None is
+        forgotten. Raises TypeError for values that JSON cannot say (a Secret is one), ValueError for a `follows` that
+        points nowhere and a negative cursor, trio.ClosedResourceError."""
+        ids, done = self.post(*events, status=status, gone=gone, consumed=consumed, because=because)
         if done is not None:
             await done.wait()
         else:
@@ -131,12 +133,13 @@ class Log:
         status: Mapping[Ref, Status] = _NOTHING,
         gone: Collection[Ref] = (),
         consumed: Mapping[str, Consumed | None] = _NOBODY,
+        because: Because | None = None,
     ) -> tuple[tuple[int, ...], trio.Event | None]:
         """`append` for those who go on meanwhile: the ids, and what is set when all is on disk (None: nothing to wait
         for). Whatever is appended later is on disk later, or at the same time."""
         if self._writer.closing.is_set():
             raise trio.ClosedResourceError("the event log is closed")
-        admission = self._intake.admit(events, status, gone, consumed, self._clock_ns())
+        admission = self._intake.admit(events, status, gone, consumed, self._clock_ns(), because)
         return admission.ids, self._writer.put(admission)
 
     async def read(self, after: int, *, limit: int = 100, where: Filter = EVERYTHING) -> Page:
@@ -176,6 +179,19 @@ class Log:
                 found += stretch.events
                 upto = after
         return Page(self.epoch, tuple(reversed(found)), newest, self.oldest, self.newest, 0)
+
+    async def of_ids(self, ids: Collection[int]) -> Mapping[int, StoredEvent]:
+        """Those of these events that are left, by id. Raises OSError as `read` does."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            floor = self._recent.floor
+            found = {stored.id: stored for stored in self._recent.among(ids)}
+            old = [number for number in ids if self.oldest <= number <= floor]
+            if not old:
+                return found
+            stored = await self._look(self._history.of_ids, old)
+            if stored is not None:
+                return found | {one.id: one for one in stored}
 
     async def position(self, source: str, source_cursor: int) -> int:
         """The id of the last event that `source` (a name) said at or before its own `source_cursor`, 0 if none is left:

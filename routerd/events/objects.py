@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
 import orjson
 import trio
 
@@ -97,27 +98,55 @@ def changed_fields(ref: Ref, before: Status, after: Status) -> list[str]:
     )
 
 
-def status_changed(
-    ref: Ref,
-    before: Status | None,
-    after: Status,
-    fields: list[str],
-    causes: tuple[int, ...],
-    given: Event | None,
-    now: int,
-) -> Event:
+def changed_conditions(before: Status, after: Status) -> list[str]:
+    """The types of the conditions whose `status` differs, sorted: they are not among the fields that count, but what
+    they say is what somebody waits for."""
+    was, is_now = _conditions(before), _conditions(after)
+    return sorted(kind for kind in is_now if was.get(kind) != is_now[kind])
+
+
+def _conditions(status: Status) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in status.get("conditions", ())}
+
+
+@attrs.frozen
+class Change:
+    """An object that differs: `before` None if it is new; the names of its fields and conditions that changed."""
+
+    ref: Ref
+    before: Status | None
+    after: Status
+    fields: list[str]
+    conditions: list[str]
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """As its event has them."""
+        phases = {"phase": self.after.get("phase"), "previousPhase": (self.before or {}).get("phase")}
+        told = {key: str(phase) for key, phase in phases.items() if phase is not None}
+        told["changedFields"] = ",".join(self.fields)
+        return told | ({"changedConditions": ",".join(self.conditions)} if self.conditions else {})
+
+    @property
+    def message(self) -> str:
+        """In a sentence."""
+        attributes = self.attributes
+        was, is_now = attributes.get("previousPhase", "new"), attributes.get("phase", "without a phase")
+        if was != is_now:
+            return f"{was} → {is_now}"
+        return f"{is_now}: {', '.join([*self.fields, *self.conditions])} changed"
+
+
+def status_changed(change: Change, causes: tuple[int, ...], given: Event | None, now: int) -> Event:
     """`routerd.resource.status.changed` (contract §3.5). `given` is the last of its causes: what it makes true was
     wanted by the same actor at the same moment."""
-    phases = {"phase": after.get("phase"), "previousPhase": (before or {}).get("phase")}
-    attributes = {key: str(phase) for key, phase in phases.items() if phase is not None}
-    was, is_now = attributes.get("previousPhase", "new"), attributes.get("phase", "without a phase")
     return Event(
         topic="routerd.resource.status.changed",
         reason="StatusChanged",
-        message=f"{was} → {is_now}" if was != is_now else f"{is_now}: {', '.join(fields)} changed",
-        resource=ref,
+        message=change.message,
+        resource=change.ref,
         source=STORE,
-        attributes={**attributes, "changedFields": ",".join(fields)},
+        attributes=change.attributes,
         causes=causes,
         actor=given.actor if given else "routerd",
         generation=given.generation if given else None,

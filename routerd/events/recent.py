@@ -49,6 +49,12 @@ class Recent:
                 found.append(stored)
         return found
 
+    def among(self, ids: Iterable[int]) -> list[StoredEvent]:
+        """Those of these events that are here."""
+        places = [(number, self._index(number - 1)) for number in ids if number > self.floor]
+        events = self._events
+        return [events[place] for number, place in places if place < len(events) and events[place].id == number]
+
     def _index(self, cursor: int) -> int:
         # Most readers are at the end.
         if not self._events or cursor >= self._events[-1].id:

@@ -73,6 +73,28 @@ async def test_what_changes_all_the_time_is_no_event_but_is_stored(tmp_path: Pat
         assert status_of(log, check) == {"lastSuccessTime": "b"}
 
 
+async def test_a_condition_that_changes_is_an_event(tmp_path: Path) -> None:
+    def installed(status: str, reason: str = "Any") -> dict[Ref, Status]:
+        return {WAN: {"phase": "Bound", "conditions": [{"type": "Installed", "status": status, "reason": reason}]}}
+
+    async with open_log(tmp_path / "routerd.db") as log:
+        for status in (installed("False"), installed("True"), installed("True", "Other")):
+            await log.append(status=status)
+        assert [attributes.get("changedConditions") for _, attributes in await changes(log)] == ["Installed"] * 2
+        assert (await everything(log))[-1].event.message == "Bound: Installed changed"
+
+
+async def test_causes_can_be_named_for_each_object(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "routerd.db") as log:
+        await log.append(said(), said())
+        own = said(resource=LTE, actor="uid=0")
+        because = {WAN: (1,), LTE: (2,)}
+        await log.append(own, said(resource=None), status={WAN: {"phase": "A"}, LTE: {"phase": "B"}}, because=because)
+        told = {str(s.event.resource): s.event for s in await everything(log) if s.event.topic == CHANGED}
+        assert (told["DHCPv4Client/wan"].causes, told["DHCPv4Client/wan"].actor) == ((1,), "routerd")
+        assert (told[str(LTE)].causes, told[str(LTE)].actor) == ((3, 2), "uid=0")
+
+
 async def test_several_objects_in_one_append(tmp_path: Path) -> None:
     async with open_log(tmp_path / "routerd.db") as log:
         await log.append(status={WAN: {"phase": "Bound"}, LTE: {"phase": "Idle"}})

@@ -64,6 +64,19 @@ async def test_the_tail_ascends_too(tmp_path: Path, small: None) -> None:
 
 
 @pytest.mark.usefixtures("small")
+async def test_events_by_their_ids_from_memory_and_from_disk(tmp_path: Path) -> None:
+    async with open_log(tmp_path / "routerd.db") as log:
+        assert await log.of_ids([1, 2]) == {}
+        for number in range(1, 101):
+            await log.append(said(message=str(number)))
+        found = await log.of_ids([100, 2, 101, 0, -1, 55, 2])
+        assert {number: stored.event.message for number, stored in found.items()} == {2: "2", 55: "55", 100: "100"}
+        while await log.prune(log.now() + 1, 10, 2**30):
+            pass
+        assert sorted(await log.of_ids(range(8, 13))) == [11, 12], "what retention took is not there"
+
+
+@pytest.mark.usefixtures("small")
 async def test_filters_mean_the_same_in_memory_and_on_disk(tmp_path: Path) -> None:
     rng = random.Random(1)
     severities: tuple[Severity, ...] = get_args(Severity)
