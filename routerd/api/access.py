@@ -1,6 +1,7 @@
 """Who may do what (contract rule 3), and the record of who did or was not let.
 
-A role comes from the peer's credentials alone. Every refusal and every act of an operator is an event.
+A role comes from the peer's credentials alone. Every refusal and everything that somebody has changed is an event. Of
+what was under way when routerd ended, `routerd.api.unfinished` tells at the next start.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ SocketKind = Literal["main", "status", "daemon"]
 
 API = Source("routerd", "routerd", "api")
 
+REQUESTED, ENDED = "routerd.api.command.requested", "routerd.api.command.ended"
+
 QUIET = 10.0
 """Seconds in which refusals of the same user for the same thing are counted instead of told: any local user can
 be refused a thousand times a second, and the log is on disk."""
@@ -42,17 +45,20 @@ class Role(IntEnum):
 
 @attrs.frozen
 class Groups:
-    """The groups whose members are operators and admins, by number; None: there is no such group on this host."""
+    """The groups whose members are operators and admins, by number; those that this host does not have are left out."""
 
     operators: int | None = None
-    admins: int | None = None
+    admins: frozenset[int] = frozenset()
     name: str = "routerd"
     """What the operators' group is called."""
+    admin_names: tuple[str, ...] = ()
+    """What the admins' groups are called."""
 
 
-def groups_named(operators: str, admins: str | None = None) -> Groups:
+def groups_named(operators: str, *admins: str) -> Groups:
     """The groups of these names, as the host knows them now."""
-    return Groups(_gid(operators), _gid(admins) if admins is not None else None, operators)
+    known = frozenset(gid for name in admins if (gid := _gid(name)) is not None)
+    return Groups(_gid(operators), known, operators, admins)
 
 
 def _gid(name: str) -> int | None:
@@ -65,7 +71,7 @@ def _gid(name: str) -> int | None:
 def role_of(peer: Peer, groups: Groups) -> Role:
     """What the peer may do on the main socket and on daemons' sockets. Whoever runs routerd may do all that root may:
     they could do it to the process anyway."""
-    if peer.uid in (0, os.geteuid()) or groups.admins in peer.groups:
+    if peer.uid in (0, os.geteuid()) or groups.admins & peer.groups:
         return Role.ADMIN
     return Role.OPERATOR if groups.operators in peer.groups else Role.OBSERVER
 
@@ -103,6 +109,27 @@ class Client:
 
 
 @attrs.define(eq=False)
+class Act:
+    """Something that a client was let to do and that may change something. Whoever carries it out names `began` as a
+    cause of what follows from it, and says what that was."""
+
+    words: str
+    """What is done: `renew DHCPv4Client/wan`, `apply`."""
+    resource: Ref | None = None
+    began: int = 0
+    """The id of the event that tells of it."""
+    outcome: str = "succeeded"
+    """How it ended, when it is answered with 2xx: else `pending`, `failed`."""
+    led_to: tuple[int, ...] = ()
+    """Ids of events."""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """As its events have them."""
+        return {"act": self.words} | ({"events": ",".join(map(str, self.led_to))} if self.led_to else {})
+
+
+@attrs.define(eq=False)
 class Audit:
     """Writes who was refused, and who did what: before it is done, and how it ended."""
 
@@ -118,20 +145,19 @@ class Audit:
             event = Event("routerd.api.refused", "warning", "Forbidden", f"{act}: {why}", attributes=attributes)
             await self._tell(client, event)
 
-    async def begins(self, client: Client, act: str, resource: Ref) -> int:
-        """Somebody is about to do something. On disk when this returns, with the id of the event."""
-        topic = "routerd.api.command.requested"
-        return await self._tell(
-            client, Event(topic, "info", "CommandRequested", act, resource, attributes={"act": act})
-        )
+    async def begins(self, client: Client, act: Act, generation: int) -> None:
+        """Somebody is about to do something. It is on disk when this returns."""
+        words, attributes = act.words, act.attributes
+        event = Event(REQUESTED, "info", "CommandRequested", words, act.resource, None, attributes)
+        act.began = await self._tell(client, attrs.evolve(event, generation=generation))
 
-    async def ended(self, client: Client, act: str, resource: Ref, outcome: str, causes: tuple[int, ...]) -> None:
-        """How it ended; `causes` are the events of its beginning and, if the daemon told it, of its end."""
+    async def ended(self, client: Client, act: Act, outcome: str, status: int | None, generation: int) -> None:
+        """How it ended: a word, and with which status it was answered; None: the client did not wait for that."""
         severity: Severity = "info" if outcome in ("succeeded", "pending") else "warning"
-        attributes = {"act": act, "outcome": outcome}
-        words = f"{act}: {outcome}"
-        topic = "routerd.api.command.ended"
-        await self._tell(client, Event(topic, severity, "CommandEnded", words, resource, None, attributes, causes))
+        attributes = act.attributes | {"outcome": outcome} | ({} if status is None else {"status": str(status)})
+        causes, words = (act.began, *act.led_to), f"{act.words}: {outcome}"
+        event = Event(ENDED, severity, "CommandEnded", words, act.resource, None, attributes, causes)
+        await self._tell(client, attrs.evolve(event, generation=generation))
 
     def _count(self, uid: int, act: str) -> int | None:
         """How many refusals to tell of besides this one; None: this one is only counted."""

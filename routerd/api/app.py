@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
+import trio
 from quart.utils import encode_headers
 from quart.wrappers import Request, Response
 from quart.wrappers.response import DataBody
@@ -19,9 +20,10 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter, Rule
 
 from routerd.api import control, daemon, openapi
-from routerd.api.access import Client, Role, role_of
+from routerd.api.access import Act, Client, Role, role_of
 from routerd.api.operation import Call, Doorway, Operation, answer
 from routerd.api.refusal import Refusal, encode_error, new_request_id
+from routerd.events.types import Ref
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +149,40 @@ async def _answer(operation: Operation, request: Request, path: Mapping[str, str
     if operation.role is not Role.OBSERVER:
         await _check_role(operation, doorway, client)
     query = operation.query(request.args.to_dict(flat=False) if request.query_string else {})
-    return await operation.handler(Call(request, doorway, state["server"], client, query, path))
+    act = _act(doorway, request.path) if operation.mutates else None
+    call = Call(request, doorway, state["server"], client, query, path, act)
+    return await (operation.handler(call) if act is None else _audited(operation, call, act))
+
+
+def _act(doorway: Doorway, path: str) -> Act:
+    """What is about to be done, in words: `apply`, `renew DHCPv4Client/wan`."""
+    daemon = doorway.daemon
+    words = path.removeprefix(f"{control.PREFIX}/").removeprefix("/v1/commands/")[:60]
+    if daemon is None:
+        return Act(words)
+    ref = Ref(daemon.resource_kind, daemon.source.instance, daemon.api_version)
+    return Act(f"{words} {ref}", ref)
+
+
+async def _audited(operation: Operation, call: Call, act: Act) -> Response:
+    """Answer, with the record of who asked on disk before it begins, and the record of how it ended after that."""
+    audit, client, plane = call.doorway.audit, call.client, call.plane
+    await audit.begins(client, act, plane.running.generation)
+    outcome: str = "abandoned"
+    status: int | None = None
+    try:
+        response = await operation.handler(call)
+        outcome, status = act.outcome, response.status_code
+        return response
+    except Refusal as refusal:
+        outcome, status = refusal.detail.code, refusal.status
+        raise
+    except Exception:
+        outcome, status = "failed", 500
+        raise
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await audit.ended(client, act, outcome, status, plane.running.generation)
 
 
 async def _check_role(operation: Operation, doorway: Doorway, client: Client) -> None:
@@ -168,7 +203,9 @@ async def _check_role(operation: Operation, doorway: Doorway, client: Client) ->
 def _who(role: Role, doorway: Doorway) -> str:
     if role is Role.OPERATOR:
         return f"root and the members of the group {doorway.groups.name}"
-    return "root and the members of the admins' group"
+    names = doorway.groups.admin_names
+    groups = f" and the members of the group{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else ""
+    return f"root{groups}"
 
 
 def _path(target: str) -> str:

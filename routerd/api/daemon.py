@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-import trio
 from quart.wrappers import Response
 
 from routerd.api.access import Role
@@ -142,22 +141,11 @@ def _stale(oldest: int) -> Refusal:
 
 
 async def post_command(call: Call) -> Response:
-    """`POST /v1/commands/{command}`: answered by its end (contract rule 7). Who asked is on disk before it begins."""
+    """`POST /v1/commands/{command}`: answered by its end (contract rule 7)."""
     daemon, name = _daemon(call), call.path["command"]
     attributes = await _attributes(call, daemon, name)
-    audit, ref = call.doorway.audit, _ref(daemon)
-    act = f"{name} {ref}"
-    began = await audit.begins(call.client, act, ref)
-    outcome, causes = "abandoned", [began]
-    try:
-        end = await _run(call, daemon, name, attributes)
-        outcome, causes = _outcome(end), [began, end.event_id]
-    except Refusal as refusal:
-        outcome = refusal.detail.code
-        raise
-    finally:
-        with trio.move_on_after(1, shield=True):
-            await audit.ended(call.client, act, ref, outcome, tuple(causes))
+    end = await _run(call, daemon, name, attributes)
+    call.act.led_to, call.act.outcome = (end.event_id,), _outcome(end)
     if not end.accepted:
         raise Refusal(409, "refused", end.message)
     return answer(encode_compact(_result(name, end)))
@@ -178,8 +166,6 @@ async def _run(call: Call, daemon: Daemon, name: str, attributes: dict[str, str]
 
 
 def _outcome(end: CommandEnd) -> str:
-    if not end.accepted:
-        return "refused"
     return "pending" if end.pending else "succeeded" if end.succeeded else "failed"
 
 

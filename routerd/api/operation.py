@@ -9,16 +9,39 @@ from typing import Any, Literal
 import attrs
 from quart.wrappers import Request, Response
 
-from routerd.api.access import Audit, Client, Groups, Role, SocketKind
+from routerd.api.access import Act, Audit, Client, Groups, Role, SocketKind, groups_named
 from routerd.api.plane import Daemon, Plane
 from routerd.api.refusal import Refusal
 from routerd.api.server import Server
 from routerd.api.status import StatusPage
 from routerd.api.wire import JSON
+from routerd.config import Router
+from routerd.resources.management import ManagementAccess
 from routerd.shapes.duration import PATTERN, parse_duration
 from routerd.shapes.invalid import Invalid, did_you_mean
 
 Schema = dict[str, Any]
+
+
+@attrs.define(eq=False)
+class Membership:
+    """The operators' group and the admins' groups that the configuration in force names, looked up once for each
+    configuration: that may ask a directory service."""
+
+    operators: str
+    plane: Plane
+    _router: Router | None = attrs.field(init=False, default=None)
+    _groups: Groups = attrs.field(init=False, default=Groups())
+
+    @property
+    def groups(self) -> Groups:
+        """The present ones."""
+        router = self.plane.running.router
+        if self._router is not router:
+            access = (resource.spec for resource in router.of(ManagementAccess))
+            admins = dict.fromkeys(spec.admin_group for spec in access if spec.admin_group is not None)
+            self._groups, self._router = groups_named(self.operators, *admins), router
+        return self._groups
 
 
 @attrs.frozen(eq=False)
@@ -28,7 +51,7 @@ class Doorway:
     kind: SocketKind
     path: str
     plane: Plane
-    groups: Groups
+    membership: Membership
     audit: Audit
     main_path: str
     """Where those who may do more than observe are sent."""
@@ -38,6 +61,11 @@ class Doorway:
     @status.default
     def _status(self) -> StatusPage:
         return StatusPage(self.plane)
+
+    @property
+    def groups(self) -> Groups:
+        """Whose members are operators and admins at present."""
+        return self.membership.groups
 
 
 @attrs.frozen(eq=False)
@@ -52,11 +80,18 @@ class Call:
     """By parameter name; those not given have their default."""
     path: Mapping[str, str]
     """What stands in the place of the path's `{name}`."""
+    _act: Act | None = None
 
     @property
     def plane(self) -> Plane:
         """The running router."""
         return self.doorway.plane
+
+    @property
+    def act(self) -> Act:
+        """What is being done, for operations that mutate: `act.began` is the cause of what they do."""
+        assert self._act is not None, "it does not mutate"
+        return self._act
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -92,6 +127,13 @@ class Operation:
     """Statuses outside 2xx that are its own, beside those that every operation may have."""
     streams: bool = False
     """Whether it also answers as server-sent events."""
+    mutates: bool = attrs.field()
+    """Whether it may change anything: then it is told before it is done, and how it ended. Every POST that this version
+    has, unless it says that it does not."""
+
+    @mutates.default
+    def _mutates(self) -> bool:
+        return self.method == "POST" and self.answer is not None
 
     def query(self, given: Mapping[str, list[str]]) -> dict[str, Any]:
         """Its parameters out of a query string. Raises Refusal (400) that names the parameter."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import trio
 
-from routerd.api.access import Audit, SocketKind, groups_named
+from routerd.api.access import Audit, SocketKind
 from routerd.api.app import make_app
-from routerd.api.operation import Doorway
+from routerd.api.operation import Doorway, Membership
 from routerd.api.plane import Daemon, Plane
 from routerd.api.runtime import collections_timed
 from routerd.api.server import serve_unix
@@ -28,15 +28,14 @@ async def serve_api(
     main_path: str,
     status_path: str,
     group: str,
-    admin_group: str | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the control API until cancelled. `group` names the operators, `admin_group` the admins beside root; a group
-    that does not exist has no members. Raises OSError when a socket cannot be had."""
-    groups = groups_named(group, admin_group)
+    """Serve the control API until cancelled. `group` names the operators, the configuration the admins beside root; a
+    group that does not exist has no members. Raises OSError when a socket cannot be had."""
+    membership = Membership(group, plane)
     audit = Audit(plane.log)
     paths: dict[SocketKind, str] = {"main": main_path, "status": status_path}
-    doorways = [Doorway(kind, path, plane, groups, audit, main_path) for kind, path in paths.items()]
+    doorways = [Doorway(kind, path, plane, membership, audit, main_path) for kind, path in paths.items()]
     with ExitStack() as taken:
         listeners = [taken.enter_context(_bind(doorway)) for doorway in doorways]
         with collections_timed():
@@ -52,11 +51,10 @@ async def serve_daemon(
     path: str,
     *,
     group: str = "routerd",
-    admin_group: str | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve one daemon's API until cancelled, to the same groups. Raises OSError when the socket cannot be had."""
-    doorway = Doorway("daemon", path, plane, groups_named(group, admin_group), Audit(plane.log), path, daemon)
+    doorway = Doorway("daemon", path, plane, Membership(group, plane), Audit(plane.log), path, daemon)
     with _bind(doorway) as listener:
         await _serve(doorway, listener, task_status=task_status)
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from routerd.resources.kinds import KINDS
+from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
 from routerd.resources.resource import Resource, ValueFrom
 from routerd.shapes.convert import fields_of
@@ -45,6 +46,7 @@ def check(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _addresses(declared)
     yield from _routes(declared)
     yield from _gateways(declared)
+    yield from _management(declared)
 
 
 def _of(declared: Sequence[Declared], spec: type) -> list[Declared]:
@@ -209,3 +211,21 @@ def _gateways(declared: Sequence[Declared]) -> Iterator[Finding]:
         if other is not None:
             message = f"{one.spec.gateway} is this router's own address"
             yield one, Problem(("spec", "gateway"), "value.gateway", message, "expected another router", _at(other))
+
+
+def _management(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """The way by which operators come in must be there, and not be shut by the configuration itself."""
+    links = {one.name: one for one in declared if one.kind == "Interface"}
+    shut = {one.name for one in _of(declared, Interface) if not one.spec.admin_up}
+    for one in _of(declared, ManagementAccess):
+        for place, name in enumerate(one.spec.interfaces):
+            link = links.get(name)
+            if link is not None and name not in shut:
+                continue
+            what = f"there is no Interface of the name {described(name)}"
+            hint = did_you_mean(name, links) or _listed("Interface", [*links])
+            if link is not None:
+                what, hint = f"{link.label} is declared down", f"its adminUp is false; {_at(link)}"
+            message = f"management plane lockout risk: {what}"
+            expected = "expected an Interface that is up"
+            yield one, Problem(("spec", "interfaces", place), "value.lockout", message, expected, hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
@@ -60,6 +60,7 @@ _NAMES: dict[Any, str] = {
     IPv4Address: "IPv4 address",
     IPv4Interface: "IPv4 address/length",
     IPv4Network: "IPv4 network/length",
+    IPv4Network | IPv6Network: "network/length",
 }
 
 
@@ -88,8 +89,9 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield f"Provides: {_listed(kind.provides)}."
     if kind.aliases:
         yield f"Short names: {_listed(kind.aliases)}."
-    yield f"Of a later version, and errors for now: {_listed(kind.later)}.\n"
-    yield "```yaml"
+    if kind.later:
+        yield f"Of a later version, and errors for now: {_listed(kind.later)}."
+    yield "\n```yaml"
     yield from _yaml(example(kind))
     yield "```\n"
 

@@ -16,9 +16,11 @@ import trio
 
 from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
+from routerd.api.unfinished import tell_unfinished
 from routerd.config import Router
 from routerd.controllers.address import AddressController
 from routerd.controllers.interface import InterfaceController
+from routerd.controllers.management import ManagementController
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
@@ -86,6 +88,7 @@ async def run_router(
         outer.start_soon(root.configuration.run)
         await outer.start(run_signals, root.end, root.configuration.reload_soon)
         outer.start_soon(run_logbook, log)
+        outer.start_soon(tell_unfinished, log, log.newest)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
         async with trio.open_nursery() as sockets:
             await root.hello()
@@ -158,7 +161,12 @@ class Root:
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
         self._start_controller(nursery, clients.name, clients.kinds, clients)
-        planners: list[Planner] = [InterfaceController(), AddressController(), RouteController()]
+        planners: list[Planner] = [
+            InterfaceController(),
+            AddressController(),
+            RouteController(),
+            ManagementController(),
+        ]
         for planner in planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
 
 
@@ -65,6 +66,7 @@ _KINDS = (
         ("phase", "type", "destination", "device", "gateway", "preferredSource", "metric", "dryRun"),
         ("dependsOn", "when"),
     ),
+    Kind(ManagementAccess, ("mgmtaccess",), ("phase", "interfaces"), ()),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """The kinds of this version by name."""
@@ -78,7 +80,7 @@ _NOT_YET = (
     "EventSubscription FederationSLO FirewallEventLog FirewallFlowPinhole FirewallPolicy FirewallRule "
     "FirewallZone HealthCheck Hostname HybridRoute IPAddressSet IPsecConnection IPv4StaticRoute "
     "IPv6DelegatedAddress IPv6RAAddress IPv6RouterAdvertisement IPv6StaticRoute IngressService KernelModule "
-    "LocalServiceRedirect LogRetention LogSink ManagementAccess MobilityMemberSet MobilityPool NAT44Rule "
+    "LocalServiceRedirect LogRetention LogSink MobilityMemberSet MobilityPool NAT44Rule "
     "NAT44SessionSync NTPClient NTPServer NetworkAdoption ObservabilityPipeline OverlayPeer PPPoESession "
     "Package Plugin PortForward ProviderActionPolicy RemoteAddressClaim RogueRADetector RouterdCluster "
     "SAMEnrollmentClaim SAMEnrollmentClient SAMEnrollmentPolicy SAMNodeSet SAMPeerGroup SAMRRSet "
@@ -109,7 +111,6 @@ UNSUPPORTED: Mapping[str, tuple[str, ...]] = {
     "IPv6StaticRoute": ("ipv6route",),
     "IngressService": ("ingress",),
     "LocalServiceRedirect": ("serviceredirect",),
-    "ManagementAccess": ("mgmtaccess",),
     "NAT44Rule": ("nat", "snat", "nat44"),
     "ObservabilityPipeline": ("obspipeline",),
     "PPPoESession": ("pppoe", "pppoeclient"),

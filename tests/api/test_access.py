@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -24,13 +25,16 @@ from routerd.api.app import OPERATIONS
 from routerd.api.plane import CommandEnd
 from routerd.api.sockets import Peer
 from routerd.events.types import Filter, StoredEvent
+from routerd.resources.management import ManagementAccess
 from tests.api.client import control, dial, fetch
 from tests.api.conftest import Served, serving
-from tests.api.router import Bench, open_bench
+from tests.api.router import Bench, declared, open_bench, small_router
 
 NOBODY = 65534
 EXE = str(Path(sys.executable).resolve())
 OPERATORS, ADMINS = 4242, 4343
+ADMIN_ONLY = control("/dhcp-lease-event")
+"""Takes an admin, and does nothing: this version does not have it."""
 
 
 def peer(uid: int, *groups: int) -> Peer:
@@ -50,12 +54,13 @@ def peer(uid: int, *groups: int) -> Peer:
     ],
 )
 def test_roles(who: Peer, role: Role) -> None:
-    assert role_of(who, Groups(OPERATORS, ADMINS)) is role
+    assert role_of(who, Groups(OPERATORS, frozenset({ADMINS}))) is role
 
 
 def test_groups_that_do_not_exist_have_no_members() -> None:
-    assert groups_named("no-such-group", "no-such-group") == Groups(None, None, "no-such-group")
-    assert role_of(peer(NOBODY, 100), Groups(None, None)) is Role.OBSERVER
+    nobody = Groups(None, frozenset(), "no-such-group", ("no-such-group",))
+    assert groups_named("no-such-group", "no-such-group") == nobody
+    assert role_of(peer(NOBODY, 100), nobody) is Role.OBSERVER
     first = grp.getgrall()[0]
     assert groups_named(first.gr_name).operators == first.gr_gid
 
@@ -180,6 +185,13 @@ def public() -> Iterator[Path]:
         yield Path(name)
 
 
+def configure(bench: Bench, *access: ManagementAccess) -> None:
+    """Another configuration is in force, with this way for operators."""
+    resources = [declared("ManagementAccess", f"m{place}", spec) for place, spec in enumerate(access)]
+    router = attrs.evolve(small_router(), resources=(*small_router().resources, *resources))
+    bench.running = attrs.evolve(bench.running, router=router)
+
+
 class As:
     """Asks as another user, in another process."""
 
@@ -199,7 +211,8 @@ async def open_house(public: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     numbers = {"ops": OPERATORS, "chiefs": ADMINS}
     monkeypatch.setattr("routerd.api.access._gid", numbers.get)
     monkeypatch.setattr("routerd.api.serve.PRIVATE", 0o666)
-    async with open_bench(tmp_path) as bench, serving(bench, public, group="ops", admin_group="chiefs") as served:
+    async with open_bench(tmp_path) as bench, serving(bench, public, group="ops") as served:
+        configure(bench, ManagementAccess(("lan",), admin_group="chiefs"))
         yield served
 
 
@@ -231,7 +244,18 @@ async def test_an_operator_by_a_supplementary_group(python: str, open_house: Ser
 
 
 async def test_an_admin_by_group(python: str, open_house: Served) -> None:
-    assert (await As(python, NOBODY, ADMINS).ask(open_house.main, control("/apply"), "POST"))[0] == 501
+    """Which group that is says the configuration in force, from the moment that it is in force."""
+    chief = As(python, NOBODY, ADMINS)
+    assert (await chief.ask(open_house.main, ADMIN_ONLY, "POST"))[0] == 501
+    configure(open_house.bench, ManagementAccess(("lan",), admin_group="others"), ManagementAccess(("wan",)))
+    status, body = await chief.ask(open_house.main, ADMIN_ONLY, "POST")
+    assert (status, body["error"]["hint"]) == (
+        403,
+        f"root and the members of the group others may, by {open_house.main}",
+    )
+    configure(open_house.bench)
+    status, body = await chief.ask(open_house.main, ADMIN_ONLY, "POST")
+    assert (status, body["error"]["hint"]) == (403, f"root may, by {open_house.main}")
 
 
 def rights(path: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
 HOSTS = st.integers(0x0A000001, 0x0A00FFFF).map(lambda n: f"10.0.{n >> 8 & 255}.{(n & 127) + 1}")
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+GROUPS = st.from_regex(r"[a-z_][a-z0-9_-]{0,9}", fullmatch=True)
 DURATIONS = st.integers(0, 60_000).map(lambda ms: f"{ms}ms")
 
 
@@ -63,6 +64,11 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             resources.append(_resource("IPv4Route", name, {"destination": f"172.16.{number}.0/24", **gateway}))
         address = {"interface": name, "address": f"192.168.{number}.1/24", "exclusive": draw(st.booleans())}
         resources.append(_resource("IPv4StaticAddress", name, address))
+    if draw(st.booleans()):
+        link = next(one for one in resources if one["kind"] == "Interface")
+        link["spec"]["adminUp"] = True
+        access = {"interfaces": [link["metadata"]["name"]], "allowSourceCIDRs": ["10.0.0.0/8", "fd00::/8"]}
+        resources.append(_resource("ManagementAccess", "console", access | draw(_some({}, {"adminGroup": GROUPS}))))
     return {
         "apiVersion": "routerd.net/v1alpha1",
         "kind": "Router",

@@ -1,0 +1,67 @@
+"""ManagementAccess: what it says of itself as links and addresses come and go."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Interface
+from typing import Any
+
+import attrs
+import pytest
+
+from routerd.controllers.management import ManagementController
+from routerd.events.types import Ref
+from routerd.host import Address, Link
+from tests.controllers.scene import ETH0, ETH1, LAN, WAN, Scene, address, link, resource
+
+ACCESS = Ref("ManagementAccess", "ssh")
+OUTSIDE, INSIDE = address(ETH0, "203.0.113.50/24"), address(ETH1, "192.168.1.1/24", ours=False)
+LOCAL = Address(ETH1.index, IPv6Interface("fe80::1/64"))
+
+
+def status(links: list[Link], addresses: list[Address], *interfaces: str) -> dict[str, Any]:
+    access = resource("ManagementAccess", "ssh", interfaces=list(interfaces or ("lan",)))
+    scene = Scene((WAN, LAN, access), links=links, addresses=addresses)
+    assert ManagementController().plan(scene.view()) == []
+    return dict(ManagementController().judge(scene.view(), {}).statuses[ACCESS])
+
+
+def test_it_is_up_when_operators_can_come_in() -> None:
+    found = status([ETH0, ETH1], [INSIDE])
+    assert (found["phase"], found["reason"], found["interfaces"]) == ("Up", "Reachable", ["lan"])
+    [reachable] = found["conditions"]
+    assert (reachable["type"], reachable["status"], reachable["observedGeneration"]) == ("Reachable", "True", 1)
+    assert "message" not in found
+
+
+@pytest.mark.parametrize(
+    ("links", "addresses", "why"),
+    [
+        ([ETH0], [OUTSIDE], "there is no interface eth1 on this host now"),
+        ([ETH0, link(2, "eth1", admin_up=False, carrier=False)], [INSIDE], "eth1 is down"),
+        ([ETH0, link(2, "eth1", carrier=False)], [INSIDE], "eth1 has no carrier"),
+        ([ETH0, ETH1], [OUTSIDE], "eth1 has no address"),
+        ([ETH0, ETH1], [LOCAL], "eth1 has no address"),
+    ],
+)
+def test_it_is_down_and_says_why(links: list[Link], addresses: list[Address], why: str) -> None:
+    found = status(links, addresses)
+    assert (found["phase"], found["reason"], found["message"]) == ("Down", "InterfaceShut", why)
+    assert found["conditions"][0]["status"] == "False"
+
+
+def test_one_way_of_two_is_left() -> None:
+    found = status([ETH0, ETH1], [OUTSIDE], "lan", "wan")
+    assert (found["phase"], found["message"]) == ("Degraded", "eth1 has no address")
+    assert found["conditions"][0]["status"] == "True", "operators can come in"
+
+
+def test_one_that_is_not_declared_any_more_is_forgotten() -> None:
+    scene = Scene((WAN, LAN), objects={ACCESS: {"phase": "Up"}})
+    assert ManagementController().judge(scene.view(), {}).gone == [ACCESS]
+
+
+def test_another_generation_is_seen_in_its_conditions() -> None:
+    access = resource("ManagementAccess", "ssh", interfaces=["lan"])
+    scene = Scene((LAN, access), addresses=[INSIDE])
+    after = ManagementController().judge(attrs.evolve(scene, generation=7).view(), {}).statuses[ACCESS]
+    assert after["observedGeneration"] == after["conditions"][0]["observedGeneration"] == 7
