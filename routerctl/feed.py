@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from routerctl.client import Client, Object, Query
+    from routerctl.client import Client, Object
+    from routerctl.http1 import Query
 
 POLL = 25.0
 """Seconds that one long poll may wait."""

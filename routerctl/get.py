@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import NoReturn
 
-    from routerctl.client import Client, Object, Query
+    from routerctl.client import Client, Object
+    from routerctl.http1 import Query
     from routerctl.output import Out
 
 EXAMPLES = {

@@ -18,7 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from routerctl.client import Client, Object, Query
+    from routerctl.client import Client, Object
+    from routerctl.http1 import Query
     from routerctl.output import Out
 
 EXAMPLES = {
