@@ -23,6 +23,7 @@ from routerd.api import control, daemon, openapi
 from routerd.api.access import Act, Client, Role, role_of
 from routerd.api.operation import Call, Doorway, Operation, answer
 from routerd.api.refusal import Refusal, encode_error, new_request_id
+from routerd.api.traffic import UNKNOWN
 from routerd.events.types import Ref
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,12 @@ class Exchange(TrioASGIHTTPConnection):
     app: App
 
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        self.scope["state"]["request_id"] = new_request_id()
+        self.scope["state"].update(request_id=new_request_id(), operation=None)
         self.scope["path"] = _path(self.scope["path"])
         request = self._create_request_from_scope(send)
         fits = await self._read_body(request, receive)
         response = await self.app.handle_request(request) if fits else _too_large(request)
+        _count(request, response)
         await self._send_response(send, response)
 
     async def _read_body(self, request: Request, receive: Callable[[], Awaitable[Any]]) -> bool:
@@ -79,6 +81,7 @@ class App(QuartTrio):
         """Route, answer, or refuse."""
         try:
             operation, path = self.routes.match(request.path, request.method)
+            request.scope["state"]["operation"] = operation
             return await _answer(operation, request, path)
         except Refusal as refusal:
             return _refused(request, refusal)
@@ -206,6 +209,14 @@ def _who(role: Role, doorway: Doorway) -> str:
     names = doorway.groups.admin_names
     groups = f" and the members of the group{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else ""
     return f"root{groups}"
+
+
+def _count(request: Request, response: Response) -> None:
+    """For the metrics: a path that we do not know is not told, or whoever asks could make up any number of them."""
+    state = request.scope["state"]
+    operation: Operation | None = state["operation"]
+    what = UNKNOWN if operation is None else f"{operation.method} {operation.path.removeprefix(control.PREFIX)}"
+    state["doorway"].plane.traffic.requests[what, response.status_code] += 1
 
 
 def _path(target: str) -> str:

@@ -11,6 +11,7 @@ from quart.wrappers import Response
 from routerd.api import events
 from routerd.api.access import Role
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
+from routerd.api.metrics import MEDIA, serve_metrics
 from routerd.api.operation import Call, Handler, Operation, Param, answer, flag
 from routerd.api.plane import Check
 from routerd.api.refusal import not_here
@@ -113,7 +114,15 @@ OPERATIONS = (
     ),
     _read("/livez", "Is this process worth keeping?", get_livez, Checked, _VERBOSE),
     _read("/readyz", "Is the router doing its job?", get_readyz, Checked, _VERBOSE),
-    _absent("GET", "/metrics", "metrics", Role.OBSERVER),
+    Operation(
+        "GET",
+        "/metrics",
+        "The figures, for Prometheus: its text format, or OpenMetrics.",
+        Role.OBSERVER,
+        serve_metrics,
+        str,
+        media=MEDIA,
+    ),
     _absent("GET", f"{PREFIX}/why", "the explanation of causes", Role.OBSERVER),
     _absent("GET", f"{PREFIX}/generations", "the history of configurations", Role.OBSERVER),
     _absent("GET", f"{PREFIX}/generations/{{number}}", "the history of configurations", Role.OBSERVER),

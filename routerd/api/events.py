@@ -154,10 +154,11 @@ class EventStream(ResponseBody):
     _begun: bool = attrs.field(init=False, default=False)
 
     async def __aenter__(self) -> EventStream:
+        self.server.streams += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        pass
+        self.server.streams -= 1
 
     def __aiter__(self) -> EventStream:
         return self

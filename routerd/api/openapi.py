@@ -101,7 +101,7 @@ def _responses(operation: Operation, answers: Refs) -> Document:
     responses = {str(status): {"description": REASONS[status], "content": error} for status in statuses}
     if operation.answer is None:
         return responses
-    content: Document = {JSON: {"schema": schema_of(operation.answer, answers)}}
+    content: Document = {media: {"schema": schema_of(operation.answer, answers)} for media in operation.media}
     if operation.answer in (Checked, DaemonHealth):
         responses["503"] = {"description": "Not well: `status` is failed.", "content": content}
     if operation.streams:

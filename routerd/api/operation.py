@@ -127,6 +127,8 @@ class Operation:
     """Statuses outside 2xx that are its own, beside those that every operation may have."""
     streams: bool = False
     """Whether it also answers as server-sent events."""
+    media: tuple[str, ...] = (JSON,)
+    """What its answer may be, when it is text (`answer` is `str`)."""
     mutates: bool = attrs.field()
     """Whether it may change anything: then it is told before it is done, and how it ended. Every POST that this version
     has, unless it says that it does not."""

@@ -10,6 +10,7 @@ import attrs
 from routerd.events.types import Source, Status
 
 if TYPE_CHECKING:
+    from routerd.api.traffic import Traffic
     from routerd.config import Router
     from routerd.events.log import Log
 
@@ -74,6 +75,15 @@ class CommandEnd:
     succeeded: bool | None = None
 
 
+@attrs.frozen
+class Packets:
+    """How many packets a daemon has sent, received, and ignored or lost (by the reason, a word of a fixed set)."""
+
+    sent: int = 0
+    received: int = 0
+    dropped: Mapping[str, int] = attrs.field(factory=dict)
+
+
 class UnknownCommand(Exception):
     """This daemon does not have that command (501)."""
 
@@ -104,6 +114,10 @@ class Daemon(Protocol):
     def unhealthy_reason(self) -> str | None:
         """A sentence when `/v1/healthz` must answer 503, else None."""
 
+    @property
+    def packets(self) -> Packets:
+        """What it has sent and received since the process began."""
+
     async def command(self, name: str, attributes: Mapping[str, str], wait: float, actor: str) -> CommandEnd:
         """Run a command to its end, at most `wait` seconds. Raises UnknownCommand."""
 
@@ -132,6 +146,7 @@ class Plane(Protocol):
     """The running router."""
 
     log: Log
+    traffic: Traffic
     run_dir: str
     state_dir: str
     host_name: str

@@ -62,7 +62,11 @@ async def serve_daemon(
 async def _serve(
     doorway: Doorway, listener: Listener, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    await serve_unix(listener, make_app(), {"doorway": doorway}, task_status=task_status)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve_unix, listener, make_app(), {"doorway": doorway})
+        with doorway.plane.traffic.serving(doorway.kind, server):
+            task_status.started()
+            await trio.sleep_forever()
 
 
 def _bind(doorway: Doorway) -> Listener:

@@ -54,6 +54,10 @@ class Server:
     limits: Limits = LIMITS
     capacity: Capacity = CAPACITY
     stopping: bool = attrs.field(init=False, default=False)
+    streams: int = attrs.field(init=False, default=0)
+    """Event streams that are open; whoever streams counts them."""
+    turned_away: int = attrs.field(init=False, default=0)
+    """Connections that were one too many."""
     _connections: dict[Connection, int] = attrs.field(init=False, factory=dict)
     """Open connections with their users, the longest open first."""
     _users: Counter[int] = attrs.field(init=False, factory=Counter)
@@ -139,6 +143,7 @@ class Server:
         return False
 
     def _turn_away(self, client: socket.socket) -> None:
+        self.turned_away += 1
         with client:
             try:
                 client.send(refusal_bytes(503))

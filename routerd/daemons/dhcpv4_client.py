@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from routerd.api.plane import CommandEnd, DaemonPhase, Health, UnknownCommand
+from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
 from routerd.daemons.attachment import Attachment
 from routerd.daemons.commands import Commands
 from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
@@ -85,6 +85,7 @@ class DHCPv4Daemon:
         self._commands = Commands(log, self.resource, self.source)
         self._phase: DaemonPhase = "Starting"
         self._since = host.clock.wall()
+        self._sent, self._received = 0, 0
         self._dropped: Counter[str] = Counter()
         self._for_good = False
         self._begin()
@@ -134,6 +135,11 @@ class DHCPv4Daemon:
         stored = self._log.objects.get(self.resource)
         unwritten = {"events": self._scribe.dropped} if self._scribe.dropped else {}
         return observed_of(stored.status if stored else {}, {**self._dropped, **unwritten})
+
+    @property
+    def packets(self) -> Packets:
+        """See Daemon. A packet that was no DHCP or ARP at all is dropped, and not received."""
+        return Packets(self._sent, self._received, dict(self._dropped))
 
     async def crashed(self, error: str, crashes: int, delay: float) -> None:
         """The supervisor's word: phase Error until it runs again (the lease stays in use: X-4)."""
@@ -248,6 +254,7 @@ class DHCPv4Daemon:
     async def _deliver(self, event: inputs.Input) -> None:
         """A packet came."""
         await trio.lowlevel.checkpoint()
+        self._received += 1
         if self._inbox.statistics().current_buffer_used >= INBOX:
             self._drop("inbox-full")
         else:
@@ -308,6 +315,7 @@ class DHCPv4Daemon:
             if ports is None:
                 raise OSError("there is no interface to send by")
             await (ports.send(output) if isinstance(output, outputs.Send) else ports.send_arp(output))
+            self._sent += 1
         except OSError as error:
             self._drop("send-failed")
             if isinstance(output, outputs.Send):

@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from routerd.api.plane import Check, ControllerReport, Daemon, Running
+from routerd.api.traffic import Traffic
 from routerd.controllers.meter import Meter
 from routerd.events.log import Log
 from routerd.events.types import Status
@@ -23,6 +24,7 @@ class RouterPlane:
 
     def __init__(self, log: Log, configuration: Configuration, run_dir: Path, state_dir: Path, host_name: str) -> None:
         self.log = log
+        self.traffic = Traffic()
         self._configuration = configuration
         self.run_dir = str(run_dir)
         self.state_dir = str(state_dir)

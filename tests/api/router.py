@@ -12,7 +12,17 @@ from typing import Any
 import attrs
 import trio
 
-from routerd.api.plane import Check, CommandEnd, ControllerReport, Daemon, ReconcileError, Running, UnknownCommand
+from routerd.api.plane import (
+    Check,
+    CommandEnd,
+    ControllerReport,
+    Daemon,
+    Packets,
+    ReconcileError,
+    Running,
+    UnknownCommand,
+)
+from routerd.api.traffic import Traffic
 from routerd.config import Router
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Ref, Source, Status
@@ -40,6 +50,7 @@ class Puppet:
     since: int = 1_700_000_000_000_000_000
     observed: Mapping[str, str] = {"interface": "wan", "currentAddress": "192.0.2.7", "dnsServers": "null"}
     unhealthy_reason: str | None = None
+    packets: Packets = attrs.field(factory=lambda: Packets(3, 2, {"xid": 1}))
     ends: dict[str, Any] = attrs.field(factory=dict)
     commanded: list[tuple[str, dict[str, str], float, str]] = attrs.field(factory=list)
 
@@ -76,6 +87,7 @@ class Bench:
     started_at: int = 1_700_000_000_000_000_000
     controllers: list[ControllerReport] = attrs.field(factory=list)
     daemons: dict[str, Daemon] = attrs.field(factory=dict)
+    traffic: Traffic = attrs.field(factory=Traffic)
     sick: dict[str, str] = attrs.field(factory=dict)
     """Checks that fail, and why."""
 
