@@ -26,7 +26,6 @@ from routerd.events.recent import Recent
 from routerd.events.retention import Retention, run_retention
 from routerd.events.rows import predicate
 from routerd.events.tally import Tally
-from routerd.events.tally import Tally
 from routerd.events.types import Consumed, Event, Filter, Page, Ref, Status, StoredEvent
 from routerd.events.writer import Group, Runner, Writer
 
@@ -74,7 +73,6 @@ class Log:
         self.epoch = new_epoch()
         self.oldest, self.newest = 1, 0
         self.objects, self.consumers = Objects(), Consumers()
-        self.tally = Tally()
         self.tally = Tally()
         self._path, self._clock_ns, self._run = path, clock_ns, run
         self._intake = Intake(cursor_floor)
@@ -238,7 +236,6 @@ class Log:
             return 0
         self.oldest = max(self.oldest, pruned.oldest)
         self.tally.deleted += pruned.deleted
-        self.tally.deleted += pruned.deleted
         self._recent.forget(self.oldest - 1)
         self._gaps = [gap for gap in self._gaps if gap[1] >= self.oldest]
         return pruned.deleted
@@ -278,7 +275,6 @@ class Log:
         self._recent = Recent(RECENT, self.newest)
 
     def _published(self, group: Group) -> None:
-        self.tally.committed(group.events)
         self.tally.committed(group.events)
         self._recent.extend(group.events)
         if group.change.gap is not None:
