@@ -1,46 +1,25 @@
-"""What needs two resources to be seen: references, duplicates, overlaps, cycles."""
+"""What needs two resources to be seen: references, duplicates, overlaps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
-import attrs
-
-from routerd.resources.kinds import KINDS
+from routerd.config.declared import Declared, Finding
+from routerd.config.references import references
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
-from routerd.resources.resource import Resource, ValueFrom
-from routerd.shapes.convert import fields_of
-from routerd.shapes.invalid import Path, Problem, described, did_you_mean
+from routerd.shapes.invalid import Problem, described, did_you_mean
 
 DEFAULT = IPv4Network("0.0.0.0/0")
-
-
-@attrs.frozen
-class Declared:
-    """A resource in a file: where it stands, and what is known of it. `spec` may be a draft that lacks fields, or None;
-    `resource` is None unless all of it is right."""
-
-    path: Path
-    label: str
-    kind: str
-    name: str
-    line: int
-    spec: Any
-    resource: Resource[Any] | None
-
-
-Finding = tuple[Declared, Problem]
 
 
 def check(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Everything that is wrong between the resources of a file."""
     yield from _same_name(declared)
     yield from _names(declared)
-    yield from _values(declared)
-    yield from _cycles(declared)
+    yield from references(declared)
     yield from _same_ifname(declared)
     yield from _same_client(declared)
     yield from _addresses(declared)
@@ -69,13 +48,6 @@ def _same_name(declared: Sequence[Declared]) -> Iterator[Finding]:
         yield one, Problem(("metadata", "name"), "duplicate.resource", message, "expected another name", hint)
 
 
-def _fields(one: Declared) -> Iterator[tuple[str, Any, Mapping[Any, Any]]]:
-    """Wire name, value and metadata of each field of a spec that could be read."""
-    cls: Any = type(one.spec)
-    for wire, field in fields_of(cls).items() if one.spec is not None else ():
-        yield wire, getattr(one.spec, field.name), field.metadata
-
-
 def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Fields that name a resource of one kind."""
     known: dict[str, dict[str, None]] = {}
@@ -83,7 +55,7 @@ def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
         known.setdefault(one.kind, {})[one.name] = None
     by_ifname = {one.spec.ifname: one for one in reversed(_of(declared, Interface))}
     for one in declared:
-        for wire, name, metadata in _fields(one):
+        for wire, name, metadata in one.fields:
             kind = metadata.get("refers")
             if kind is None or name is None or name in known.get(kind, {}):
                 continue
@@ -99,50 +71,6 @@ def _meant_ifname(meant: Declared | None) -> str:
 
 def _listed(kind: str, known: Sequence[str]) -> str:
     return f"declared: {', '.join(known[:10])}" if known else f"declare a resource of kind {kind}"
-
-
-def _references(one: Declared) -> Iterator[tuple[str, ValueFrom]]:
-    yield from ((wire, value) for wire, value, _ in _fields(one) if isinstance(value, ValueFrom))
-
-
-def _values(declared: Sequence[Declared]) -> Iterator[Finding]:
-    """`*From`: the resource exists, and its kind provides the field."""
-    labels = dict.fromkeys(other.label for other in declared)
-    for one in declared:
-        for wire, value in _references(one):
-            kind = KINDS.get(value.kind)
-            if value.resource not in labels:
-                message = f"there is no {value.resource}"
-                hint = did_you_mean(value.resource, labels)
-                yield one, Problem(("spec", wire, "resource"), "reference.dangling", message, "not declared", hint)
-            if kind is not None and value.field not in kind.provides:
-                message = f"{value.kind} does not provide {described(value.field)}"
-                hint = did_you_mean(value.field, kind.provides) or f"it provides {', '.join(kind.provides)}"
-                yield one, Problem(("spec", wire, "field"), "reference.field", message, "not provided", hint)
-
-
-def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:
-    """`*From` that leads back to where it began: it would never have its value. Each circle is told once."""
-    by_label = {one.label: one for one in declared}
-    done: set[str] = set()
-    for start in by_label:
-        way = [] if start in done else [(start, _references(by_label[start]))]
-        places = {start: 0}
-        while way:
-            label, references = way[-1]
-            wire, value = next(references, ("", None))
-            if value is None:
-                way.pop()
-                del places[label]
-                done.add(label)
-            elif value.resource in places:
-                circle = [label, *(before for before, _ in way[places[value.resource] :])]
-                message = f"it waits for itself: {' -> '.join(circle)}"
-                problem = Problem(("spec", wire), "reference.cycle", message, "leads back", "break the circle")
-                yield by_label[label], problem
-            elif value.resource in by_label and value.resource not in done:
-                places[value.resource] = len(way)
-                way.append((value.resource, _references(by_label[value.resource])))
 
 
 def _same_ifname(declared: Sequence[Declared]) -> Iterator[Finding]:

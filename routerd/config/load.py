@@ -14,8 +14,9 @@ from typing import Any
 
 import attrs
 
-from routerd.config.check import Declared, Finding, check
+from routerd.config.check import check
 from routerd.config.compose import compose
+from routerd.config.declared import Declared, Finding
 from routerd.config.document import Document
 from routerd.config.draft import draft, taken
 from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
@@ -35,7 +36,11 @@ _HERE = f"this version has {', '.join(KINDS)}"
 
 def load(text: str | bytes, source: str = "router.yaml") -> Router:
     """The router that a file declares. Raises ConfigErrors with every error of the file."""
-    document = compose(decode(text, source))
+    return router_of(compose(decode(text, source)))
+
+
+def router_of(document: Document) -> Router:
+    """The router that a document declares. Raises ConfigErrors with every error of it."""
     router, problems = taken(RouterDocument, document.root.data)
     declared: list[Declared] = []
     findings = chain(
@@ -48,7 +53,7 @@ def load(text: str | bytes, source: str = "router.yaml") -> Router:
     return Router(
         router.metadata.name,
         tuple(one.resource for one in declared if one.resource is not None),
-        source,
+        document.text.source,
         document.text.text,
         _digest(document.root.data),
     )

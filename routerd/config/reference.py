@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 
 from routerd.config.envelope import RECONCILE_LATER, Reconcile
+from routerd.resources.conditions import Dependency, StateMatch, When
 from routerd.resources.kinds import KINDS, UNSUPPORTED, Kind
 from routerd.resources.resource import Metadata
 from routerd.shapes.convert import fields_of, present
@@ -50,6 +51,32 @@ A field whose name ends in `From` takes its value from another resource when tha
 `gatewayFrom: {resource: DHCPv4Client/wan, field: gateway}`. What each kind provides is listed with it.
 """
 
+HELD = """\
+A resource with a `when` is applied while its condition is true. While it is false the resource is *held*: nothing is
+done for it, what it had put on the host is withdrawn, a client says its goodbye and keeps its lease for later. What
+cannot do without it (an address on a held interface) is held with it. Its phase is `Pending` with the reason
+`WhenFalse`, which counts as healthy: it is what you asked for. `dependsOn` does the same with `DependsOnFalse`.
+
+```yaml
+when:
+  all:
+    - state: {Interface/lan.phase: {equals: Up, for: 10s}}
+    - any:
+        - state: {DHCPv4Client/wan.gateway: {exists: true}}
+        - state: {DHCPv4Client/lte.phase: {in: [Bound, Refreshing, Rebinding]}}
+```
+
+What is *not known* is neither true nor false: who would say it has not spoken yet in this life of routerd, or has
+crashed. Then all stays as it is: what is applied stays, what is held is held, and a client that does not run is not
+started. So a restart never withdraws anything for the mere reason that others are slower to start.
+
+No resource may wait for itself, not by way of others either: that is an error that names the circle.
+"""
+"""Of `when` and `dependsOn`."""
+
+_SHARED = (When, StateMatch, Dependency)
+"""Classes inside specs that have a section of their own."""
+
 _NAMES: dict[Any, str] = {
     bool: "boolean",
     int: "integer",
@@ -66,7 +93,13 @@ _NAMES: dict[Any, str] = {
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, *_router(), *(line for kind in KINDS.values() for line in _kind(kind)), *_rest()]
+    parts = [
+        INTRODUCTION,
+        *_router(),
+        *_conditions(),
+        *(line for kind in KINDS.values() for line in _kind(kind)),
+        *_rest(),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -78,6 +111,15 @@ def _router() -> Iterator[str]:
     yield f"{_listed(RECONCILE_LATER)} belong to a later version and are errors.\n"
 
 
+def _conditions() -> Iterator[str]:
+    yield "## when and dependsOn\n"
+    yield HELD
+    for shared in _SHARED:
+        yield f"### {shared.__name__}\n"
+        yield f"{_sentence(shared)}\n"
+        yield from _table(shared)
+
+
 def _kind(kind: Kind) -> Iterator[str]:
     yield f"## {kind.name}\n"
     yield f"`apiVersion: {kind.api_version}`. {_sentence(kind.spec)}\n"
@@ -86,6 +128,8 @@ def _kind(kind: Kind) -> Iterator[str]:
         yield f"### {kind.name}: {nested.__name__}\n"
         yield f"{_sentence(nested)}\n"
         yield from _table(nested)
+    if kind.phases:
+        yield f"Phases: {_listed(kind.phases)}."
     yield f"Provides: {_listed(kind.provides)}."
     if kind.aliases:
         yield f"Short names: {_listed(kind.aliases)}."
@@ -143,7 +187,7 @@ def _nested(cls: type) -> Iterator[type]:
     for field in fields_of(cls).values():
         inner = present(field.type)
         for tp in (inner, *get_args(inner)):
-            if isinstance(tp, type) and attrs.has(tp):
+            if isinstance(tp, type) and attrs.has(tp) and tp not in _SHARED:
                 found[tp] = None
     yield from found
 

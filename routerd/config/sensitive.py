@@ -16,14 +16,15 @@ def _secretive(field: attrs.Attribute[Any]) -> bool:
     return field.type is Secret or Secret in get_args(field.type) or bool(field.metadata.get("sensitive"))
 
 
-def _classes(tp: Any, around: str = "") -> Iterator[tuple[str, type]]:
-    """Every class in a type, itself included, with the name of the field that holds it."""
-    if isinstance(tp, type) and attrs.has(tp):
+def _classes(tp: Any, around: str = "", inside: tuple[type, ...] = ()) -> Iterator[tuple[str, type]]:
+    """Every class in a type, itself included, with the name of the field that holds it. One that has itself inside is
+    looked into once."""
+    if isinstance(tp, type) and attrs.has(tp) and tp not in inside:
         yield around, tp
         for name, field in fields_of(tp).items():
-            yield from _classes(field.type, name)
+            yield from _classes(field.type, name, (*inside, tp))
     for inner in get_args(tp):
-        yield from _classes(inner, around)
+        yield from _classes(inner, around, inside)
 
 
 _HOLDERS = [

@@ -22,6 +22,8 @@ class Kind:
     provides: tuple[str, ...]
     later: tuple[str, ...]
     group: str = "net"
+    phases: tuple[str, ...] = ()
+    """The phases in which it can be, as its `phase` tells them."""
 
     @property
     def name(self) -> str:
@@ -39,7 +41,8 @@ _KINDS = (
         Interface,
         ("if", "iface", "interfaces"),
         ("phase", "ifname", "addresses", "ipv4Addresses", "ipv6Addresses", "primaryIPv4", "primaryIPv6", "macAddress"),
-        ("when",),
+        (),
+        phases=("Up", "Down", "Applied", "Pending", "Error"),
     ),
     Kind(
         DHCPv4Client,
@@ -57,14 +60,22 @@ _KINDS = (
             ),
             *("domain", "leaseTime", "renewAt", "rebindAt", "expiresAt"),
         ),
-        ("when",),
+        (),
+        phases=("Pending", "Idle", "Acquiring", "Bound", "Refreshing", "Rebinding", "Released", "Error"),
     ),
-    Kind(IPv4StaticAddress, ("ipv4static",), ("phase", "interface", "ifname", "address", "dryRun"), ("when",)),
+    Kind(
+        IPv4StaticAddress,
+        ("ipv4static",),
+        ("phase", "interface", "ifname", "address", "dryRun"),
+        (),
+        phases=("Applied", "Pending", "Error"),
+    ),
     Kind(
         IPv4Route,
         (),
         ("phase", "type", "destination", "device", "gateway", "preferredSource", "metric", "dryRun"),
-        ("dependsOn", "when"),
+        (),
+        phases=("Installed", "Pending", "Error"),
     ),
     Kind(ManagementAccess, ("mgmtaccess",), ("phase", "interfaces"), ()),
 )

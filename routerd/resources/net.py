@@ -12,6 +12,7 @@ from typing import Literal
 
 import attrs
 
+from routerd.resources.conditions import HELD, Dependency, When, not_too_many
 from routerd.resources.options import OPTION_CODE, OPTION_TEXT, SendOption, each_once, octets
 from routerd.resources.resource import NAME, ValueFrom, told
 from routerd.shapes.duration import Duration
@@ -77,6 +78,7 @@ class Interface:
             "Who looks after the link. `external`: somebody else; routerd does not touch it, as with `managed: false`."
         ),
     )
+    when: When | None = attrs.field(default=None, metadata=HELD)
 
 
 @attrs.frozen
@@ -99,6 +101,7 @@ class IPv4StaticAddress:
         validator=Matching(r"\S[\s\S]*", 1000, "a reason", "a sentence"),
         metadata=told("Why the overlap is wanted: for whoever reads the file next."),
     )
+    when: When | None = attrs.field(default=None, metadata=HELD)
 
     def __attrs_post_init__(self) -> None:
         if self.allow_overlap and self.allow_overlap_reason is None:
@@ -138,6 +141,9 @@ class IPv4Route:
         default=0,
         validator=Between(0, 2**32 - 1),
         metadata=told("Of routes to the same destination the lowest metric is used."),
+    )
+    depends_on: tuple[Dependency, ...] = attrs.field(
+        default=(), validator=not_too_many, metadata=told("Apply it only while each of these is so.")
     )
 
     def __attrs_post_init__(self) -> None:
@@ -275,6 +281,7 @@ class DHCPv4Client:
         validator=Between(68, 1500),
         metadata=told("Ignore an MTU (option 26) below this."),
     )
+    when: When | None = attrs.field(default=None, metadata=HELD)
 
     def __attrs_post_init__(self) -> None:
         if self.class_id is not None and any(option.code == 60 for option in self.send_options):

@@ -90,15 +90,15 @@ def _strict(kind: type | tuple[type, ...], name: str, inner: Hook) -> Hook:
 
 
 def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
-    """Structure one field, then ask its validator, so that what it says bears the field's path."""
+    """Structure one field, then ask its validator, so that what it says bears the field's path. The hook of its type is
+    looked for when a value comes: a class may have itself inside."""
     tp = present(field.type)
-    inner = converter.get_structure_hook(tp)
 
     def structure(value: Any, _: Any) -> Any:
         if value is None and tp is not Any:
             raise Invalid("schema.type", "nothing is given here", "expected a value", "leave the field out altogether")
         try:
-            taken = inner(value, tp)
+            taken = converter.get_structure_hook(tp)(value, tp)
             if field.validator is not None:
                 field.validator(None, field, taken)
         except Invalid as invalid:

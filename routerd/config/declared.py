@@ -1,0 +1,36 @@
+"""A resource of a file while that is judged: where it stands, and what of it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from routerd.resources.resource import Resource
+from routerd.shapes.convert import fields_of
+from routerd.shapes.invalid import Path, Problem
+
+
+@attrs.frozen
+class Declared:
+    """A resource in a file: where it stands, and what is known of it. `spec` may be a draft that lacks fields, or None;
+    `resource` is None unless all of it is right."""
+
+    path: Path
+    label: str
+    kind: str
+    name: str
+    line: int
+    spec: Any
+    resource: Resource[Any] | None
+
+    @property
+    def fields(self) -> Iterator[tuple[str, Any, Mapping[Any, Any]]]:
+        """Wire name, value and metadata of each field of a spec that could be read."""
+        cls: Any = type(self.spec)
+        for wire, field in fields_of(cls).items() if self.spec is not None else ():
+            yield wire, getattr(self.spec, field.name), field.metadata
+
+
+Finding = tuple[Declared, Problem]

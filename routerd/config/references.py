@@ -1,0 +1,118 @@
+"""What a resource says of others: `*From`, `when`, `dependsOn`. They must be there and have what is asked of them, and
+no resource may wait for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from routerd.config.declared import Declared, Finding
+from routerd.resources.conditions import Dependency, StateKey, StateMatch, When, clauses
+from routerd.resources.kinds import KINDS
+from routerd.resources.net import Interface
+from routerd.resources.resource import ValueFrom
+from routerd.shapes.invalid import Path, Problem, described, did_you_mean
+
+
+@attrs.frozen
+class Reference:
+    """One field of another resource that is looked at: `resource` and `field` are the places where it is named, by a
+    value or by the key of a mapping. `phases` are the phases that are asked for, each with its place."""
+
+    whole: Path
+    key: StateKey
+    resource: Path
+    field: Path
+    at: Literal["key", "value"] = "value"
+    phases: tuple[tuple[Path, str], ...] = ()
+
+
+def references(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Everything that is wrong with what the resources of a file say of others by their status."""
+    labels = dict.fromkeys(other.label for other in declared)
+    for one in declared:
+        for reference in _references(one):
+            yield from ((one, problem) for problem in _judged(reference, labels))
+    yield from _cycles(declared)
+
+
+def _references(one: Declared) -> Iterator[Reference]:
+    for wire, value, _ in one.fields:
+        path: Path = ("spec", wire)
+        match value:
+            case ValueFrom():
+                yield Reference(path, StateKey(value.resource, value.field), (*path, "resource"), (*path, "field"))
+            case When():
+                for place, key, match in clauses(value, path):
+                    yield Reference(place, key, place, place, "key", tuple(_phases_of(match, place)))
+            case (Dependency(), *_):
+                for number, dependency in enumerate(value):
+                    yield _of_dependency(dependency, (*path, number))
+
+
+def _of_dependency(dependency: Dependency, path: Path) -> Reference:
+    asked = (("phase", dependency.phase), ("equals", dependency.equals))
+    phases = tuple(((*path, wire), text) for wire, text in asked if text is not None)
+    return Reference(path, dependency.key, (*path, "resource"), (*path, "field"), phases=phases)
+
+
+def _phases_of(match: StateMatch, path: Path) -> Iterator[tuple[Path, str]]:
+    if match.equals is not None:
+        yield (*path, "equals"), match.equals
+    yield from (((*path, "in", number), text) for number, text in enumerate(match.in_ or ()))
+
+
+def _judged(reference: Reference, labels: Iterable[str]) -> Iterator[Problem]:
+    """The resource exists, its kind provides the field, and can be in the phase."""
+    key, kind = reference.key, KINDS.get(reference.key.kind)
+    if key.resource not in labels:
+        hint = did_you_mean(key.resource, labels)
+        message = f"there is no {key.resource}"
+        yield Problem(reference.resource, "reference.dangling", message, "not declared", hint, reference.at)
+    if kind is None:
+        return
+    if key.field not in kind.provides:
+        message = f"{kind.name} does not provide {described(key.field)}"
+        hint = did_you_mean(key.field, kind.provides) or f"it provides {', '.join(kind.provides)}"
+        yield Problem(reference.field, "reference.field", message, "not provided", hint, reference.at)
+    if key.field == "phase" and kind.phases:
+        for path, phase in reference.phases:
+            if phase not in kind.phases:
+                hint = did_you_mean(phase, kind.phases) or f"it can be {', '.join(kind.phases)}"
+                yield Problem(path, "reference.phase", f"{kind.name} is never {described(phase)}", "no phase", hint)
+
+
+def _edges(one: Declared, interfaces: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """For whom a resource waits, and where it says so: those that it looks at, and the interface that it lies on."""
+    yield from ((reference.whole, reference.key.resource) for reference in _references(one))
+    for wire, value, metadata in one.fields:
+        if metadata.get("refers") is not None and isinstance(value, str):
+            yield ("spec", wire), f"{metadata['refers']}/{value}"
+        elif wire == "device" and value in interfaces:
+            yield ("spec", wire), interfaces[value]
+
+
+def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """What leads back to where it began: it would never have its value. Each circle is told once."""
+    by_label = {one.label: one for one in declared}
+    interfaces = {one.name: one.label for one in declared if one.kind == Interface.__name__}
+    done: set[str] = set()
+    for start in by_label:
+        way = [] if start in done else [(start, _edges(by_label[start], interfaces))]
+        places = {start: 0}
+        while way:
+            label, edges = way[-1]
+            path, target = next(edges, ((), ""))
+            if not path:
+                way.pop()
+                del places[label]
+                done.add(label)
+            elif target in places:
+                circle = [label, *(before for before, _ in way[places[target] :])]
+                message = f"it waits for itself: {' -> '.join(circle)}"
+                yield by_label[label], Problem(path, "reference.cycle", message, "leads back", "break the circle")
+            elif target in by_label and target not in done:
+                places[target] = len(way)
+                way.append((target, _edges(by_label[target], interfaces)))
