@@ -11,9 +11,10 @@ from ipaddress import IPv4Interface
 
 import attrs
 
-from routerd.controllers.lease import client_of, interface_of, leases, link_of, ref_of, undecided_links
-from routerd.controllers.picture import AddressKey, address_key
-from routerd.controllers.reconcile import Judgement, Step, View, condition
+from routerd.controllers.interface import link_inputs
+from routerd.controllers.lease import client_of, ifname_of, interface_of, leases, link_of, ref_of, undecided_links
+from routerd.controllers.picture import AddressKey, address_key, thing_of
+from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
 from routerd.resources.net import IPv4StaticAddress
@@ -63,9 +64,10 @@ class AddressController:
             RemoveAddress(address),
             _former_owner(view, address),
             "routerd.lan.ipv4_address.removed",
-            "Unwanted" if address.ours else "Exclusive",
+            "Removed" if address.ours else "Exclusive",
             f"removed {address.address} from {link.name if link else address.link}",
             {"address": str(address.address), "ifname": link.name if link else ""},
+            (_former_owner(view, address), *link_inputs(view, link.name if link else "")),
         )
 
     def _additions(self, view: View, wanted: Iterable[Wanted]) -> Iterator[Step]:
@@ -87,6 +89,7 @@ class AddressController:
                 reason,
                 f"{words} {want.address.address} on {want.ifname}",
                 {"address": str(want.address.address), "ifname": want.ifname},
+                _inputs(view, want, reason),
             )
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
@@ -96,7 +99,17 @@ class AddressController:
             for resource in view.router.of(IPv4StaticAddress)
         }
         gone = [ref for ref in view.objects if ref.kind == "IPv4StaticAddress" and ref not in statuses]
-        return Judgement(statuses, gone)
+        because = {
+            ref_of(resource): link_inputs(view, ifname_of(view.router, resource.spec.interface) or "")
+            for resource in view.router.of(IPv4StaticAddress)
+        }
+        return Judgement(statuses, gone, because)
+
+
+def _inputs(view: View, want: Wanted, reason: str) -> tuple[Input, ...]:
+    """What decides that an address has to be put."""
+    taken = view.incidents.open(thing_of(want.address)) if reason == "Restored" else 0
+    return (taken,) if taken else (want.resource, *link_inputs(view, want.ifname))
 
 
 def wanted_addresses(view: View) -> Iterator[Wanted]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface
 
+import attrs
+
 from routerd.controllers.lease import ref_of
-from routerd.controllers.reconcile import Judgement, Step, View, condition
+from routerd.controllers.picture import thing_of
+from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
+from routerd.events import incidents
+from routerd.events.incidents import Thing
 from routerd.events.types import Event, Ref, Severity, Status
 from routerd.host import Address, Link, LinkChanged, Notice, Route, SetLink
 from routerd.resources.net import Interface
@@ -28,6 +33,7 @@ class InterfaceController:
                 "LinkSet",
                 f"set {link.name} {words}",
                 {"ifname": link.name},
+                link_inputs(view, link.name),
             )
             for resource in view.router.of(Interface)
             if managed(resource.spec) and (link := view.picture.link_named(resource.spec.ifname)) is not None
@@ -40,7 +46,22 @@ class InterfaceController:
             ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
             for resource in view.router.of(Interface)
         }
-        return Judgement(statuses, [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses])
+        gone = [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses]
+        return Judgement(statuses, gone, {ref: _inputs(view, ref, status) for ref, status in statuses.items()})
+
+
+def link_inputs(view: View, ifname: str) -> tuple[Input, ...]:
+    """What decides about everything on a link: the configuration, and what happened to the link."""
+    return view.configuration, view.incidents.last(incidents.link(ifname))
+
+
+def _inputs(view: View, ref: Ref, status: Status) -> tuple[Input, ...]:
+    """An interface that is as it was has other addresses, or another generation."""
+    before = view.objects.get(ref, {})
+    if any(before.get(key) != status.get(key) for key in ("phase", "reason", "observedGeneration")):
+        return link_inputs(view, status["ifname"])
+    link = view.picture.link_named(status["ifname"])
+    return (view.incidents.last(incidents.addresses(link.index)),) if link is not None else ()
 
 
 def _wishes(spec: Interface, link: Link) -> Iterator[tuple[SetLink, str]]:
@@ -103,29 +124,62 @@ def _addresses(view: View, link: Link) -> dict[str, object]:
     return {"addresses": v4 + v6, "ipv4Addresses": v4, "ipv6Addresses": v6, **primary}
 
 
-def events_of(view: View, notice: Notice) -> list[Event]:
+@attrs.frozen
+class News:
+    """An event that the host gave rise to, and what it is about."""
+
+    event: Event
+    things: tuple[Thing, ...]
+
+
+def news_of(view: View, notice: Notice) -> list[News]:
     """What a notice of the host means, before the picture has taken it in: link events of declared interfaces,
     and what of ours somebody else took away."""
     names = {resource.spec.ifname: ref_of(resource) for resource in view.router.of(Interface)}
     if isinstance(notice, LinkChanged):
-        return _link_events(names, notice.before, notice.after)
+        return _link_news(view, names, notice.before, notice.after)
     match view.picture.taken(notice):
-        case Address(link, address):
+        case Address(link, address) as lost:
             name = _name(view, link)
             message = f"{address} was removed from {name} by someone else"
             facts = {"address": str(address), "ifname": name}
-            return [_taken("address", "warning", message, names.get(name), facts)]
-        case Route(destination, link):
+            event = _taken("address", "warning", message, names.get(name), facts, _fault_of_link(view, link))
+            return [News(event, (thing_of(lost), incidents.addresses(link)))]
+        case Route(destination, link) as lost:
             name = _name(view, link)
             message = f"the route to {destination} by {name} is gone, and not by us"
-            return [
-                _taken("route", "info", message, names.get(name), {"destination": str(destination), "ifname": name})
-            ]
+            facts = {"destination": str(destination), "ifname": name}
+            cause = _fault_of_address(view, lost) or _fault_of_link(view, link)
+            return [News(_taken("route", "info", message, names.get(name), facts, cause), (thing_of(lost),))]
     return []
 
 
-def _taken(what: str, severity: Severity, message: str, ref: Ref | None, facts: Mapping[str, str]) -> Event:
-    return Event(f"routerd.interface.{what}.taken", severity, "RemovedByOthers", message, ref, attributes=facts)
+def _taken(what: str, severity: Severity, message: str, ref: Ref | None, facts: Mapping[str, str], cause: int) -> Event:
+    topic, causes = f"routerd.interface.{what}.taken", (cause,) if cause else ()
+    return Event(topic, severity, "RemovedByOthers", message, ref, None, facts, causes)
+
+
+def _fault_of_link(view: View, index: int | None) -> int:
+    """The system takes routes from a link that is set down, and all from one that goes."""
+    link = view.picture.links.get(index) if index is not None else None
+    return view.incidents.last(incidents.link(link.name)) if link is not None and not link.carrier else 0
+
+
+def _fault_of_address(view: View, route: Route) -> int:
+    """The system takes routes whose source address has gone."""
+    if route.link is None or route.source is None:
+        return 0
+    return view.incidents.open(incidents.address(route.link, str(route.source)))
+
+
+def _link_news(view: View, names: Mapping[str, Ref], before: Link | None, after: Link | None) -> list[News]:
+    """The carrier's return goes back to its loss, the interface's to its going."""
+    news = []
+    for event in _link_events(names, before, after):
+        thing = incidents.link(event.attributes["ifname"])
+        gone = view.incidents.last(thing) if event.reason in ("CarrierUp", "LinkAppeared") else 0
+        news.append(News(attrs.evolve(event, causes=(gone,) if gone else ()), (thing,)))
+    return news
 
 
 def _link_events(names: Mapping[str, Ref], before: Link | None, after: Link | None) -> list[Event]:

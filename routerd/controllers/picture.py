@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import attrs
 
+from routerd.events import incidents
+from routerd.events.incidents import Thing
 from routerd.host import (
     Address,
     AddressChanged,
@@ -153,3 +155,14 @@ def address_key(address: Address) -> AddressKey:
 def route_key(route: Route) -> RouteKey:
     """What tells two routes apart: destination and metric, then where it goes."""
     return str(route.destination), route.metric, route.link, str(route.gateway) if route.gateway else None
+
+
+def thing_of(change: Change | Address | Route) -> Thing:
+    """What is changed, as `routerd.events.incidents` names it."""
+    match change:
+        case PutAddress(address) | RemoveAddress(address) | (Address() as address):
+            return incidents.address(address.link, str(address.address.ip))
+        case PutRoute(route) | RemoveRoute(route) | (Route() as route):
+            return incidents.route(*route_key(route)[:2])
+        case SetLink(index):
+            return "link", index

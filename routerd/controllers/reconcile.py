@@ -7,7 +7,7 @@ touches the host. An effect on the host comes before the event that says so.
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -16,10 +16,11 @@ import trio
 from routerd.config import Router
 from routerd.controllers.contest import TIMES, Contest
 from routerd.controllers.meter import Meter
-from routerd.controllers.picture import Picture
+from routerd.controllers.picture import Picture, thing_of
+from routerd.events.incidents import Incidents, addresses
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Source, Status
-from routerd.host import Change, Host, HostRefused
+from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.host import Change, Host, HostRefused, PutAddress, RemoveAddress
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 GOODBYE = 2.0
@@ -32,13 +33,32 @@ routes, and others each time."""
 
 @attrs.frozen
 class View:
-    """Everything a controller may look at, at one moment. `now` is on the host's clock."""
+    """Everything a controller may look at, at one moment. `now` is on the host's clock; `versions` has the id of the
+    event that last changed an object."""
 
     router: Router
     generation: int
     objects: Mapping[Ref, Status]
     picture: Picture
     now: float
+    versions: Mapping[Ref, int] = attrs.field(factory=dict)
+    incidents: Incidents = attrs.field(factory=Incidents)
+
+    @property
+    def configuration(self) -> Ref:
+        """The object of the configuration itself: it changes with each generation."""
+        return Ref("Router", self.router.name, "routerd.net/v1alpha1")
+
+    def newest(self, inputs: Iterable[Input]) -> tuple[int, ...]:
+        """The event that decided: of all that a controller looks at, what changed last is why it now says other than
+        before."""
+        known = [self.versions.get(one, 0) if isinstance(one, Ref) else one for one in inputs]
+        newest = max(known, default=0)
+        return (newest,) if newest else ()
+
+
+Input = Ref | int
+"""Something that a controller looks at and that decides what it says: an object, or an event by its id (0: none)."""
 
 
 @attrs.frozen
@@ -51,6 +71,7 @@ class Step:
     reason: str
     message: str
     attributes: Mapping[str, str] = attrs.field(factory=dict)
+    because: tuple[Input, ...] = ()
 
 
 @attrs.frozen
@@ -60,14 +81,17 @@ class Blocked:
     resource: Ref
     message: str
     attributes: Mapping[str, str] = attrs.field(factory=dict, eq=False)
+    because: tuple[Input, ...] = attrs.field(default=(), eq=False)
 
 
 @attrs.frozen
 class Judgement:
-    """What is now true of the resources of a controller."""
+    """What is now true of the resources of a controller, and what each status was decided by (beside what was done
+    for it in the same round)."""
 
     statuses: Mapping[Ref, Status] = attrs.field(factory=dict)
     gone: Collection[Ref] = ()
+    because: Mapping[Ref, tuple[Input, ...]] = attrs.field(factory=dict)
 
 
 class Planner(Protocol):
@@ -133,6 +157,7 @@ class _Round:
     """What one round of a reconciler has come to. `refused` has each refusal by what was refused, `warnings` those
     that are new."""
 
+    view: View
     done: list[Step] = attrs.field(factory=list)
     warnings: list[Event] = attrs.field(factory=list)
     refused: dict[Change | Blocked, str] = attrs.field(factory=dict)
@@ -153,10 +178,11 @@ class HostReconciler:
 
     async def __call__(self, why: str) -> Mapping[Ref, str]:
         """One round. Returns what was refused, by resource, in the words of who refused."""
-        view, now = self._look(), _Round()
+        view = self._look()
+        now = _Round(view)
         whole = False
         try:
-            await self._take(view, now)
+            await self._take(now)
             whole = True
         finally:
             if not whole:
@@ -164,27 +190,38 @@ class HostReconciler:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
                     await self._log.append(*self._events(now))
         self._told = now.refused
-        judgement = self._planner.judge(view, now.by_resource)
-        changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
-        gone = [ref for ref in judgement.gone if ref in view.objects]
-        events = self._events(now)
-        if events or changed or gone:
-            await self._log.append(*events, status=changed, gone=gone)
+        await self._tell(now, self._planner.judge(view, now.by_resource))
         return now.by_resource
 
-    async def _take(self, view: View, now: _Round) -> None:
+    async def _tell(self, now: _Round, judgement: Judgement) -> None:
+        """A status is decided by what was done for it in this round; if that was nothing, by what it hangs on."""
+        await trio.lowlevel.checkpoint()
+        view, events = now.view, self._events(now)
+        changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
+        gone = [ref for ref in judgement.gone if ref in view.objects]
+        if not (events or changed or gone):
+            return
+        told = {event.resource for event in events}
+        because = {ref: view.newest(judgement.because.get(ref, ())) for ref in changed.keys() - told}
+        ids, on_disk = self._log.post(*events, status=changed, gone=gone, because=because)
+        for step in now.done:
+            if isinstance(step.change, PutAddress | RemoveAddress) and ids:
+                view.incidents.happened(addresses(step.change.address.link), ids[-1])
+        if on_disk is not None:
+            await on_disk.wait()
+
+    async def _take(self, now: _Round) -> None:
         """Every step that can be taken. One that is refused does not stop the others: what depends on it is refused
         by the system itself, and all of it is tried again."""
         await trio.lowlevel.checkpoint()
-        for step in self._planner.plan(view):
+        for step in self._planner.plan(now.view):
             if isinstance(step, Blocked):
-                self._refuse(now, step, step.resource, step.message, step.message, step.attributes)
+                self._refuse(now, step, step, step.message, step.message)
                 continue
             try:
-                await self._apply(view, step)
+                await self._apply(now.view, step)
             except HostRefused as no:
-                told = f"{step.message}: {no.reason}"
-                self._refuse(now, step.change, step.resource, no.reason, told, step.attributes)
+                self._refuse(now, step.change, step, no.reason, f"{step.message}: {no.reason}")
                 continue
             now.done.append(step)
 
@@ -192,28 +229,22 @@ class HostReconciler:
         """Raises HostRefused, also for what somebody keeps undoing."""
         if not self._contest.may(step.change, view.now):
             raise HostRefused(step.change, errno.EBUSY, f"somebody keeps undoing it, {TIMES} times within a minute")
+        thing = thing_of(step.change)
+        known = view.incidents.last(thing)
         with view.picture.applying(step.change):
             await self._host.apply(step.change)
         view.picture.applied(step.change)
+        view.incidents.settle(thing, known)
         if step.topic:  # else it was there already, and stays: nothing was undone
             self._contest.done(step.change, view.now)
 
-    def _refuse(
-        self,
-        now: _Round,
-        what: Change | Blocked,
-        resource: Ref,
-        reason: str,
-        message: str,
-        attributes: Mapping[str, str],
-    ) -> None:
+    def _refuse(self, now: _Round, what: Change | Blocked, step: Step | Blocked, reason: str, message: str) -> None:
         """A refusal is told once, not at each retry: the status keeps it in sight."""
         now.refused[what] = reason
-        now.by_resource[resource] = reason
+        now.by_resource[step.resource] = reason
         if self._told.get(what) != reason:
             topic = f"routerd.controller.{self._planner.name}.refused"
-            source = self._source
-            now.warnings.append(Event(topic, "warning", "HostRefused", message, resource, source, attributes))
+            now.warnings.append(self._event(now, step, topic, "HostRefused", message, step.attributes, "warning"))
 
     def _events(self, now: _Round) -> list[Event]:
         """What was done, in order; then what was refused."""
@@ -221,16 +252,28 @@ class HostReconciler:
         for step in now.done:
             if step.topic:
                 alike.setdefault((step.topic, step.resource), []).append(step)
-        return [event for steps in alike.values() for event in self._told_of(steps)] + now.warnings
+        return [event for steps in alike.values() for event in self._told_of(now, steps)] + now.warnings
 
-    def _told_of(self, steps: Sequence[Step]) -> list[Event]:
+    def _told_of(self, now: _Round, steps: Sequence[Step]) -> list[Event]:
         """Events of steps that are alike; of many, one."""
-        first, source = steps[0], self._source
+        first = steps[0]
         if len(steps) > TOLD_SINGLY:
             words = f"{first.message}, and {len(steps) - 1} more like it"
-            count = {"count": str(len(steps))}
-            return [Event(first.topic, "info", first.reason, words, first.resource, source, count)]
-        return [Event(s.topic, "info", s.reason, s.message, s.resource, source, s.attributes) for s in steps]
+            return [self._event(now, first, first.topic, first.reason, words, {"count": str(len(steps))})]
+        return [self._event(now, s, s.topic, s.reason, s.message, s.attributes) for s in steps]
+
+    def _event(
+        self,
+        now: _Round,
+        step: Step | Blocked,
+        topic: str,
+        reason: str,
+        message: str,
+        attributes: Mapping[str, str],
+        severity: Severity = "info",
+    ) -> Event:
+        causes = now.view.newest(step.because)
+        return Event(topic, severity, reason, message, step.resource, self._source, attributes, causes)
 
 
 def differs(stored: Status | None, status: Status) -> bool:

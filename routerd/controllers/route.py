@@ -6,10 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, interface_of, ref_of, undecided_links
-from routerd.controllers.picture import route_key
-from routerd.controllers.reconcile import Blocked, Judgement, Step, View, condition
-from routerd.controllers.wanted_route import Place, Waiting, Wanted, place_of, places_kept, wanted_routes
+from routerd.controllers.picture import route_key, thing_of
+from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.wanted_route import (
+    Place,
+    Waiting,
+    Wanted,
+    inputs_of,
+    place_of,
+    places_kept,
+    wanted_routes,
+)
 from routerd.events.types import Ref, Status
 from routerd.host import PutRoute, RemoveRoute, Route
 from routerd.resources.net import IPv4Route
@@ -38,7 +47,23 @@ class RouteController:
             for resource in view.router.of(IPv4Route)
             for ref in [ref_of(resource)]
         }
-        return Judgement(statuses, [ref for ref in view.objects if ref.kind == "IPv4Route" and ref not in statuses])
+        gone = [ref for ref in view.objects if ref.kind == "IPv4Route" and ref not in statuses]
+        because = {
+            ref: _inputs(view, ref, want.route if isinstance(want, Wanted) else None)
+            for ref, want in resolved.items()
+            if ref in statuses
+        }
+        return Judgement(statuses, gone, because)
+
+
+def _inputs(view: View, ref: Ref, route: Route | None) -> tuple[Input, ...]:
+    """What decides about a route: who it is for, what that hangs on, and the link."""
+    link = view.picture.links.get(route.link) if route is not None and route.link is not None else None
+    declared = view.router.get(IPv4Route, ref.name) if ref.kind == "IPv4Route" else None
+    givers = inputs_of(view, declared.spec) if declared is not None else ()
+    # A route's own object is what comes of this: only of another's is it an effect.
+    owner = () if ref.kind == "IPv4Route" else (ref,)
+    return (*owner, *givers, *link_inputs(view, link.name if link is not None else ""))
 
 
 def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
@@ -52,9 +77,10 @@ def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
             RemoveRoute(route),
             _former_owner(view, route),
             "routerd.ipv4.route.removed",
-            "Unwanted",
+            "Removed",
             f"removed the route to {_words(view, route)}",
             {"destination": str(route.destination)},
+            _inputs(view, _former_owner(view, route), route),
         )
 
 
@@ -78,15 +104,17 @@ def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Bl
         facts = {"destination": str(want.route.destination), "gateway": str(want.route.gateway or "")}
         if stranger is not None:
             words = f"somebody else has the route to {_words(view, stranger)} with metric {stranger.metric}"
-            yield Blocked(want.resource, words, facts)
+            yield Blocked(want.resource, words, facts, _inputs(view, want.resource, want.route))
             continue
+        taken = view.incidents.open(thing_of(want.route))
         yield Step(
             PutRoute(want.route),
             want.resource,
             "routerd.ipv4.route.installed",
-            "Installed",
-            f"installed the route to {_words(view, want.route)}",
+            "Restored" if taken else "Installed",
+            f"{'put back' if taken else 'installed'} the route to {_words(view, want.route)}",
             facts,
+            (taken,) if taken else _inputs(view, want.resource, want.route),
         )
 
 

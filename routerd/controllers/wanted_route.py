@@ -10,7 +10,8 @@ import attrs
 
 from routerd.controllers.address import leaving_addresses
 from routerd.controllers.lease import LeaseInUse, clients, leases, ref_of, undecided
-from routerd.controllers.reconcile import View
+from routerd.controllers.reconcile import Input, View
+from routerd.events import incidents
 from routerd.events.types import Ref
 from routerd.host import Link, Route
 from routerd.resources.net import Interface, IPv4Route
@@ -151,12 +152,26 @@ def _gateway(view: View, reference: ValueFrom | None) -> IPv4Address | str | Non
 
 
 def _device(view: View, device: str, reference: ValueFrom | None) -> Link | None:
+    return view.picture.link_named(_device_name(view, device, reference))
+
+
+def _device_name(view: View, device: str, reference: ValueFrom | None) -> str:
     """A device by the name of an Interface resource, else by the system's name."""
+    resource = None
     if reference is None or reference.field not in DEVICE_NAMES:
         resource = view.router.get(Interface, device)
-        if resource is not None:
-            return view.picture.link_named(resource.spec.ifname)
-    return view.picture.link_named(device)
+    return device if resource is None else resource.spec.ifname
+
+
+def inputs_of(view: View, spec: IPv4Route) -> tuple[Input, ...]:
+    """What decides whether a declared route can be: whatever gives it its device, its gateway and its source."""
+    wished = {(r.kind, r.name) for r in (spec.device_from, spec.gateway_from) if r is not None}
+    givers = [ref for ref in view.objects if (ref.kind, ref.name) in wished]
+    device = spec.device or _value(view, spec.device_from)
+    link = incidents.link(_device_name(view, device, spec.device_from)) if device is not None else None
+    places = [incidents.address(index, str(spec.preferred_source)) for index in view.picture.links]
+    happened = [view.incidents.last(thing) for thing in (link, *places) if thing is not None]
+    return (view.configuration, *givers, *happened)
 
 
 def _toward(view: View, gateway: IPv4Address | None) -> Link | None:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import trio
 
-from routerd.controllers.interface import events_of
+from routerd.controllers.interface import news_of
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import View
+from routerd.events.incidents import CLOCK, Incidents
 from routerd.events.log import Log
 from routerd.events.types import Event
 from routerd.host import Host
@@ -28,14 +29,18 @@ async def run_lookout(
         picture.note(await notices.receive())
         task_status.started()
         async for notice in notices:
-            events = events_of(look(), notice)
+            view = look()
+            news = news_of(view, notice)
             picture.note(notice)
             ring(f"host: {type(notice).__name__}")
-            if events:
-                await log.append(*events)
+            # It does not wait for the disk: who else hears of the notice shall find its event when it asks.
+            ids, _ = log.post(*(one.event for one in news))
+            for event_id, one in zip(ids, news, strict=True):
+                for thing in one.things:
+                    view.incidents.happened(thing, event_id)
 
 
-async def run_clock_watch(host: Host, log: Log, ring: Callable[[str], None]) -> None:
+async def run_clock_watch(host: Host, log: Log, incidents: Incidents, ring: Callable[[str], None]) -> None:
     """Tell of clock steps and of sleep: they explain timestamps that run backwards and leases that ran out. Then look
     again: a clock that was set has other words for the moments in statuses."""
     async with host.clock.steps() as steps:
@@ -45,5 +50,7 @@ async def run_clock_watch(host: Host, log: Log, ring: Callable[[str], None]) -> 
             else:
                 what, reason, word = f"the wall clock was set by {step.wall:+.3f} s", "ClockStep", "step"
             attributes = {"wallSeconds": f"{step.wall:.3f}", "suspendedSeconds": f"{step.suspended:.3f}"}
-            await log.append(Event(f"routerd.host.clock.{word}", "warning", reason, what, attributes=attributes))
+            event = Event(f"routerd.host.clock.{word}", "warning", reason, what, attributes=attributes)
+            [event_id], _ = log.post(event)
+            incidents.happened(CLOCK, event_id)
             ring(f"clock: {reason}")

@@ -27,6 +27,7 @@ from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconci
 from routerd.controllers.route import RouteController
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.events.incidents import Incidents
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Source
@@ -88,6 +89,7 @@ async def run_router(
         outer.start_soon(root.configuration.run)
         await outer.start(run_signals, root.end, root.configuration.reload_soon)
         outer.start_soon(run_logbook, log)
+        outer.start_soon(root.plane.verbosity.run)
         outer.start_soon(tell_unfinished, log, log.newest)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
         async with trio.open_nursery() as sockets:
@@ -126,6 +128,7 @@ class Root:
         self._host = system.host
         self._log = log
         self._picture = Picture()
+        self._incidents = Incidents()
         self._bells: dict[str, Bell] = {}
         self.ending = trio.Event()
         self._why = "cancelled"
@@ -156,7 +159,7 @@ class Root:
     async def start_inner(self, nursery: trio.Nursery) -> None:
         """Lookout, daemons and controllers."""
         await nursery.start(run_lookout, self._host, self._picture, self._look, self._log, self._ring)
-        nursery.start_soon(run_clock_watch, self._host, self._log, self._ring)
+        nursery.start_soon(run_clock_watch, self._host, self._log, self._incidents, self._ring)
         fleet = Fleet(nursery, self._make_client, self._run_client)
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
@@ -235,9 +238,17 @@ class Root:
     # While it runs
 
     def _look(self) -> View:
-        objects = {stored.ref: stored.status for stored in self._log.objects.all()}
+        stored = self._log.objects.all()
         running = self.plane.running
-        return View(running.router, running.generation, objects, self._picture, self._host.clock.now())
+        return View(
+            running.router,
+            running.generation,
+            {one.ref: one.status for one in stored},
+            self._picture,
+            self._host.clock.now(),
+            {one.ref: one.version for one in stored},
+            self._incidents,
+        )
 
     def _ring(self, why: str) -> None:
         for bell in self._bells.values():

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from routerd.controllers.interface import InterfaceController, events_of
+from routerd.controllers.interface import InterfaceController, news_of
 from routerd.events.types import Status
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Resynced, RouteChanged, SetLink, Snapshot
 from tests.controllers.scene import ETH0, ETH1, WAN, WAN_REF, Scene, address, link, resource, route, said
@@ -116,7 +116,10 @@ def told(scene: Scene, *notices: Any) -> list[tuple[str, str]]:
     view = scene.view()
     said = []
     for notice in notices:
-        said += [(e.topic.removeprefix("routerd.interface."), e.message) for e in events_of(view, notice)]
+        said += [
+            (e.topic.removeprefix("routerd.interface."), e.message)
+            for e in (news.event for news in news_of(view, notice))
+        ]
         scene.picture.note(notice)
     return said
 
