@@ -11,6 +11,7 @@ from quart.wrappers import Response
 from routerd.api import events
 from routerd.api.access import Role
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
+from routerd.api.log_level import LogLevelRequest, LogLevelResult, post_log_level
 from routerd.api.metrics import MEDIA, serve_metrics
 from routerd.api.operation import Call, Handler, Operation, Param, answer, flag
 from routerd.api.plane import Check
@@ -139,7 +140,15 @@ OPERATIONS = (
     _absent("POST", f"{PREFIX}/delete", "delete (edit the file, then SIGHUP)", Role.ADMIN),
     _absent("POST", f"{PREFIX}/confirm", "confirm", Role.ADMIN),
     _absent("POST", f"{PREFIX}/rollback", "rollback", Role.ADMIN),
-    _absent("POST", f"{PREFIX}/log-level", "a log level that can be changed", Role.ADMIN),
+    Operation(
+        "POST",
+        f"{PREFIX}/log-level",
+        "How much the process's log tells, for a while.",
+        Role.ADMIN,
+        post_log_level,
+        LogLevelResult,
+        body=LogLevelRequest,
+    ),
     _absent("POST", f"{PREFIX}/dhcp-lease-event", "a DHCP server to take leases from", Role.ADMIN),
     _absent("POST", f"{PREFIX}/dhcpv6-event", "events of another DHCPv6 client", Role.ADMIN),
 )

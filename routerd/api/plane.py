@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from routerd.config import Router
     from routerd.events.log import Log
 
+Level = Literal["debug", "info", "warning", "error"]
+"""Of the process's log."""
 DaemonPhase = Literal["Starting", "Running", "Blocked", "Draining", "Stopped"]
 Health = Literal["ok", "degraded", "failed", "unknown"]
 
@@ -142,16 +144,34 @@ class Running:
     pending_error: str | None = None
 
 
+class Verbosity(Protocol):
+    """How much the process's log tells."""
+
+    @property
+    def level(self) -> str:
+        """At present."""
+
+    @property
+    def until(self) -> int | None:
+        """When it falls back by itself, wall-clock ns; None: not by itself."""
+
+    async def choose(self, level: Level | None, seconds: float | None, actor: str, causes: tuple[int, ...]) -> int:
+        """Another level, for so long (None: without an end); level None: as at the start. The id of the event."""
+
+
 class Plane(Protocol):
     """The running router."""
 
     log: Log
     traffic: Traffic
+    verbosity: Verbosity
     run_dir: str
     state_dir: str
     host_name: str
     started_at: int
 
+    @property
+    def verbosity(self) -> Verbosity: ...
     @property
     def running(self) -> Running: ...
     @property

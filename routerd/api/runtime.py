@@ -55,7 +55,7 @@ def collections_timed() -> Iterator[None]:
 
 
 def runtime_stats(known: Status) -> RuntimeStats:
-    """All figures. `known` are those that only the root has: tasks, loopLagMillis, sockets."""
+    """All figures. `known` are those that only the root has: tasks, loopLagMillis, sockets, logLevel, logLevelUntil."""
     memory = memory_figures()
     tasks = known.get("tasks", 0)
     return RuntimeStats(
@@ -73,6 +73,8 @@ def runtime_stats(known: Status) -> RuntimeStats:
         open_fds=open_files(),
         max_fds=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         loop_lag_millis=known.get("loopLagMillis"),
+        log_level=known.get("logLevel"),
+        log_level_until=None if known.get("logLevelUntil") is None else Instant(known["logLevelUntil"]),
         tasks=tasks,
         sockets=known.get("sockets"),
     )

@@ -204,6 +204,10 @@ class RuntimeStats:
     open_fds: int
     max_fds: int
     loop_lag_millis: float | None = None
+    log_level: str | None = None
+    """Of the process's log."""
+    log_level_until: Instant | None = None
+    """When it falls back to that of the command line."""
     tasks: int
     sockets: int | None = None
 

@@ -23,9 +23,9 @@ LEVELS = {
 def open_logbook(level: str, form: str) -> None:
     """Set up the process's logging: `level` one of LEVELS, `form` `text` or `json`, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Json() if form == "json" else _Text("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
-    for noisy in ("hypercorn", "quart"):
+    for noisy in ("hypercorn", "quart", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
@@ -51,6 +51,23 @@ def _write(stored: StoredEvent) -> None:
     fields = {"event": stored.id, "topic": event.topic, "reason": event.reason, "attributes": dict(event.attributes)}
     words = event.message or event.reason
     logger.log(LEVELS[event.severity], "%s%s [%s]", about, words, event.topic, extra={"fields": fields})
+
+
+class _Text(logging.Formatter):
+    """For terminals, journals and people: what a peer sent can neither steer the terminal nor pass for another line. An
+    event is one line; of what else has more (a traceback) the others are set off."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        lines = [text] if hasattr(record, "fields") else text.split("\n")
+        return "\n  ".join(map(printable, lines))
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what cannot be printed: controls, line ends, marks of direction, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class _Json(logging.Formatter):

@@ -14,6 +14,7 @@ from routerd.controllers.meter import Meter
 from routerd.events.log import Log
 from routerd.events.types import Status
 from routerd.nurseries.configuration import Configuration
+from routerd.nurseries.verbosity import Verbosity
 
 LAG_LIMIT = 5.0
 """Seconds by which the event loop may be late before /livez fails: systemd's watchdog would act on no less."""
@@ -25,6 +26,7 @@ class RouterPlane:
     def __init__(self, log: Log, configuration: Configuration, run_dir: Path, state_dir: Path, host_name: str) -> None:
         self.log = log
         self.traffic = Traffic()
+        self.verbosity = Verbosity(log)
         self._configuration = configuration
         self.run_dir = str(run_dir)
         self.state_dir = str(state_dir)
@@ -74,6 +76,8 @@ class RouterPlane:
         """See Plane."""
         return {
             "loopLagMillis": round(self._lag * 1000, 3),
+            "logLevel": self.verbosity.level,
+            "logLevelUntil": self.verbosity.until,
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "sockets": 2 + len(self.daemons),
         }

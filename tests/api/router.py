@@ -76,6 +76,21 @@ class Puppet:
 
 
 @attrs.define(eq=False)
+class Dial:
+    """A `Verbosity` that only notes what was chosen."""
+
+    level: str = "info"
+    until: int | None = None
+    chosen: list[tuple[str | None, float | None, str, tuple[int, ...]]] = attrs.field(factory=list)
+
+    async def choose(self, level: Any, seconds: float | None, actor: str, causes: tuple[int, ...]) -> int:
+        await trio.lowlevel.checkpoint()
+        self.chosen.append((level, seconds, actor, causes))
+        self.until = None if seconds is None else round(seconds * 1e9)
+        return 7
+
+
+@attrs.define(eq=False)
 class Bench:
     """A `Plane`."""
 
@@ -88,6 +103,7 @@ class Bench:
     controllers: list[ControllerReport] = attrs.field(factory=list)
     daemons: dict[str, Daemon] = attrs.field(factory=dict)
     traffic: Traffic = attrs.field(factory=Traffic)
+    verbosity: Dial = attrs.field(factory=Dial)
     sick: dict[str, str] = attrs.field(factory=dict)
     """Checks that fail, and why."""
 

@@ -355,7 +355,7 @@ async def test_wrong_methods_are_405_with_allow(served: Served, method: str, pat
 ABSENT = {
     "GET": "why generations generations/3 connections dns-queries dns-queries/aggregate traffic-flows "
     "traffic-flows/aggregate firewall-logs probe",
-    "POST": "apply plan validate delete confirm rollback log-level dhcp-lease-event dhcpv6-event",
+    "POST": "apply plan validate delete confirm rollback dhcp-lease-event dhcpv6-event",
 }
 
 
