@@ -115,7 +115,7 @@ class _Composer:
         if any("\ud800" <= letter <= "\udfff" for letter in event.value):
             self._tell("yaml.character", "an escape stands for half a character", span, "use \\U and eight digits")
         plain = not event.style
-        data = _resolved(event.value) if plain else event.value
+        data = resolved(event.value) if plain else event.value
         return self._remember(event, Scalar(span, data, event.value, plain))
 
     def _close(self, end: CollectionEndEvent) -> Node:
@@ -197,7 +197,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
-def _resolved(text: str) -> Any:
+def resolved(text: str) -> Any:
     """What a plain scalar stands for: YAML 1.2's core schema (§10.3.2), numbers of sane length."""
     if text in (text.lower(), text.upper(), text.capitalize()) and text.lower() in _WORDS:
         return _WORDS[text.lower()]

@@ -30,13 +30,13 @@ class Span:
 
 
 class Text:
-    """The text, and its lines."""
+    """The text, its lines, and where each of them starts."""
 
     def __init__(self, text: str, source: str) -> None:
         self.text = text
         self.source = source
         self.lines = _BREAK.split(text)
-        self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+        self.starts = [0, *(match.end() for match in _BREAK.finditer(text))]
 
     @cached_property
     def _shown(self) -> list[str]:
@@ -44,8 +44,8 @@ class Text:
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both from 0."""
-        line = bisect_right(self._starts, min(offset, len(self.text))) - 1
-        return line, min(offset - self._starts[line], len(self.lines[line]))
+        line = bisect_right(self.starts, min(offset, len(self.text))) - 1
+        return line, min(offset - self.starts[line], len(self.lines[line]))
 
     def error(
         self, problem: Problem, span: Span, resource: str = "", path: str = "", hide: bool = False
