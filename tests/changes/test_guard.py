@@ -1,0 +1,172 @@
+"""What is guarded while a change is on trial, and when that counts as lost."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+
+import attrs
+import pytest
+
+from routerd.changes.commit import GuardFailed, GuardHolds
+from routerd.changes.guard import PATIENCE, WAN_PATIENCE, Caller, Guards, judge, standing
+from routerd.host import Address, Route
+from tests.controllers.scene import (
+    CLIENT,
+    CLIENT_REF,
+    DEFAULT,
+    ETH0,
+    ETH1,
+    GATEWAY,
+    LAN,
+    NOW,
+    WAN,
+    Scene,
+    acquiring,
+    address,
+    bound,
+    crashed,
+    lease,
+    link,
+    resource,
+    route,
+    starting,
+)
+
+SSH = resource("ManagementAccess", "ssh", interfaces=["lan"])
+INSIDE, OUTSIDE = address(ETH1, "192.168.1.1/24"), address(ETH0, "203.0.113.50/24")
+CONNECTED = route("192.168.1.0/24", ETH1, ours=False)
+TO_ALL = route(DEFAULT, ETH0, GATEWAY)
+HELD = lease("203.0.113.50/24")
+NEAR, FAR = Caller("192.168.1.1", "192.168.1.7"), Caller("192.168.1.1", "198.51.100.7")
+
+
+def scene(**changes: Any) -> Scene:
+    """A router as it should be: a lease, a way in, and somebody who sits there."""
+    whole = Scene(
+        (WAN, LAN, CLIENT, SSH),
+        addresses=(INSIDE, OUTSIDE),
+        routes=(CONNECTED, TO_ALL),
+        objects={CLIENT_REF: bound(HELD)},
+    )
+    return attrs.evolve(whole, **changes)
+
+
+def failing(guards: Guards, **changes: Any) -> list[GuardFailed]:
+    verdicts = list(judge(guards, scene(**changes).view()))
+    return [verdict for verdict in verdicts if isinstance(verdict, GuardFailed)]
+
+
+def test_what_is_there_is_guarded() -> None:
+    view = scene().view()
+    assert standing(view, [view.router], NEAR) == Guards(("eth1",), ("wan",), NEAR)
+
+
+@pytest.mark.parametrize(
+    ("changes", "guards"),
+    [
+        ({"addresses": (OUTSIDE,)}, Guards((), ("wan",), None)),
+        ({"links": (ETH0,)}, Guards((), ("wan",), NEAR)),
+        ({"objects": {CLIENT_REF: acquiring()}}, Guards(("eth1",), (), NEAR)),
+        ({"objects": {}}, Guards(("eth1",), (), NEAR)),
+        ({"now": NOW + 3601}, Guards(("eth1",), (), NEAR)),
+        ({"resources": (WAN, LAN, CLIENT)}, Guards((), ("wan",), NEAR)),
+        ({"routes": ()}, Guards(("eth1",), ("wan",), None)),
+    ],
+)
+def test_only_what_is_there_can_be_lost(changes: dict[str, Any], guards: Guards) -> None:
+    view = scene(**changes).view()
+    if changes.get("links") == (ETH0,):
+        guards = attrs.evolve(guards, caller=None)  # its route is by a link that is gone
+    assert standing(view, [view.router], NEAR) == guards
+
+
+def test_the_ways_in_of_both_configurations_are_guarded() -> None:
+    other = scene(resources=(WAN, LAN, resource("ManagementAccess", "ssh", interfaces=["wan", "lan"]))).view()
+    view = scene().view()
+    assert standing(view, [view.router, other.router], None).interfaces == ("eth1", "eth0")
+
+
+ACCESS = Guards(interfaces=("eth1",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why", "patience"),
+    [
+        ({"addresses": (OUTSIDE,)}, "eth1 has no address", PATIENCE),
+        ({"links": (ETH0, link(2, "eth1", carrier=False))}, "eth1 has no carrier", PATIENCE),
+        ({"links": (ETH0, link(2, "eth1", admin_up=False))}, "eth1 is down", PATIENCE),
+        ({"links": (ETH0,)}, "there is no interface eth1 on this host now", 0.0),
+    ],
+)
+def test_a_way_in_is_lost(changes: dict[str, Any], why: str, patience: float) -> None:
+    assert failing(ACCESS, **changes) == [GuardFailed("interface eth1", why, patience)]
+
+
+def test_a_way_in_holds_although_nobody_declares_it_any_more() -> None:
+    assert list(judge(ACCESS, scene(resources=(WAN,)).view())) == [GuardHolds("interface eth1")]
+
+
+WANS = Guards(clients=("wan",))
+LOST = GuardFailed("wan", "no WAN is left: DHCPv4Client/wan had a lease and lost it", WAN_PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"objects": {CLIENT_REF: acquiring()}}, {"resources": (WAN, LAN)}, {"now": NOW + 3601}]
+)
+def test_all_wans_are_down(changes: dict[str, Any]) -> None:
+    assert failing(WANS, routes=(CONNECTED,), **changes) == [LOST]
+
+
+def test_a_wan_that_has_another_way_is_up() -> None:
+    """A static address and route in the place of the client, or another client."""
+    assert list(judge(WANS, scene(resources=(WAN, LAN)).view())) == [GuardHolds("wan")]
+    dead = attrs.evolve(TO_ALL, kind="blackhole")
+    assert failing(WANS, resources=(WAN, LAN), routes=(dead,)) == [LOST]
+    down = (link(1, "eth0", carrier=False), ETH1)
+    assert failing(WANS, resources=(WAN, LAN), links=down) == [LOST]
+
+
+def test_one_wan_of_two_is_enough() -> None:
+    assert failing(attrs.evolve(WANS, clients=("wan", "lte")), routes=()) == []
+
+
+@pytest.mark.parametrize("status", [starting(), crashed(starting())])
+def test_of_a_client_that_has_not_spoken_nothing_is_said(status: Any) -> None:
+    assert list(judge(WANS, scene(routes=(), objects={CLIENT_REF: status}).view())) == []
+
+
+@pytest.mark.parametrize(
+    ("caller", "changes", "why"),
+    [
+        (NEAR, {"addresses": (OUTSIDE,)}, "the address 192.168.1.1, to which the caller is connected, is gone"),
+        (NEAR, {"routes": ()}, "there is no route to the caller at 192.168.1.7"),
+        (FAR, {"routes": (CONNECTED,)}, "there is no route to the caller at 198.51.100.7"),
+        (
+            FAR,
+            {"routes": (CONNECTED, TO_ALL, route("198.51.100.0/24", None, kind="blackhole"))},
+            "there is no route to the caller at 198.51.100.7",
+        ),
+        (NEAR, {"links": (ETH0, link(2, "eth1", carrier=False))}, "there is no route to the caller at 192.168.1.7"),
+    ],
+)
+def test_the_caller_is_cut(caller: Caller, changes: dict[str, Any], why: str) -> None:
+    assert failing(Guards(caller=caller), **changes) == [GuardFailed("caller", why, PATIENCE)]
+
+
+def test_the_caller_may_come_by_the_default_route() -> None:
+    assert failing(Guards(caller=FAR)) == []
+    worse = route(DEFAULT, None, kind="blackhole", metric=200)
+    assert failing(Guards(caller=FAR), routes=(CONNECTED, worse, TO_ALL)) == [], "the lower metric counts"
+
+
+def test_the_caller_may_come_by_ipv6() -> None:
+    inside = Address(ETH1.index, IPv6Interface("2001:db8::1/64"))
+    way = Route(IPv6Network("2001:db8::/32"), ETH1.index, IPv6Address("fe80::9"))
+    caller = Caller("2001:db8::1", "2001:db8:1::7")
+    assert failing(Guards(caller=caller), addresses=(inside,), routes=(way,)) == []
+    [lost] = failing(Guards(caller=caller), addresses=(inside,), routes=(CONNECTED, TO_ALL))
+    assert lost.why == "there is no route to the caller at 2001:db8:1::7"
+    local = attrs.evolve(inside, address=IPv6Interface("fe80::1/64"))
+    assert failing(Guards(caller=Caller("fe80::1%eth1", "fe80::2%eth1")), addresses=(local,)) == []
+    assert failing(Guards(caller=Caller("::ffff:192.168.1.1", "::ffff:192.168.1.7"))) == []
