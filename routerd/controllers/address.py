@@ -60,14 +60,15 @@ class AddressController:
 
     def _removal(self, view: View, address: Address) -> Step:
         link = view.picture.links.get(address.link)
+        owner = _former_owner(view, address)
         return Step(
             RemoveAddress(address),
-            _former_owner(view, address),
+            owner,
             "routerd.lan.ipv4_address.removed",
             "Removed" if address.ours else "Exclusive",
             f"removed {address.address} from {link.name if link else address.link}",
             {"address": str(address.address), "ifname": link.name if link else ""},
-            (_former_owner(view, address), *link_inputs(view, link.name if link else "")),
+            (owner, *view.grounds(owner), *link_inputs(view, link.name if link else "")),
         )
 
     def _additions(self, view: View, wanted: Iterable[Wanted]) -> Iterator[Step]:
@@ -97,11 +98,12 @@ class AddressController:
         statuses = {
             ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
             for resource in view.router.of(IPv4StaticAddress)
-        }
+        } | view.waiting(IPv4StaticAddress)
         gone = [ref for ref in view.objects if ref.kind == "IPv4StaticAddress" and ref not in statuses]
         because = {
-            ref_of(resource): link_inputs(view, ifname_of(view.router, resource.spec.interface) or "")
-            for resource in view.router.of(IPv4StaticAddress)
+            ref: (*view.grounds(ref), *link_inputs(view, ifname_of(view.declared, resource.spec.interface) or ""))
+            for resource in view.declared.of(IPv4StaticAddress)
+            for ref in [ref_of(resource)]
         }
         return Judgement(statuses, gone, because)
 
@@ -109,7 +111,7 @@ class AddressController:
 def _inputs(view: View, want: Wanted, reason: str) -> tuple[Input, ...]:
     """What decides that an address has to be put."""
     taken = view.incidents.open(thing_of(want.address)) if reason == "Restored" else 0
-    return (taken,) if taken else (want.resource, *link_inputs(view, want.ifname))
+    return (taken,) if taken else (want.resource, *view.grounds(want.resource), *link_inputs(view, want.ifname))
 
 
 def wanted_addresses(view: View) -> Iterator[Wanted]:
@@ -131,14 +133,24 @@ def _wanted(view: View) -> dict[AddressKey, Wanted]:
     return wanted
 
 
+def _undecided(view: View) -> Iterator[AddressKey]:
+    """Declared addresses of which nobody knows yet whether they are wanted: they may be right as they are."""
+    for resource in view.declared.of(IPv4StaticAddress):
+        ifname = ifname_of(view.declared, resource.spec.interface)
+        link = None if ifname is None else view.picture.link_named(ifname)
+        if ref_of(resource) in view.admission.undecided and link is not None:
+            yield link.index, str(resource.spec.address)
+
+
 def leaving_addresses(view: View) -> dict[AddressKey, Address]:
     """What is there and shall not stay: of ours what nobody wants, and of others what stands on an exclusive link."""
-    wanted, spared = _wanted(view), undecided_links(view)
+    wanted, spared, undecided = _wanted(view), undecided_links(view), frozenset(_undecided(view))
     exclusive = {w.address.link for w in wanted.values() if w.exclusive}
     return {
         key: address
         for key, address in view.picture.addresses.items()
         if key not in wanted
+        and key not in undecided
         and address.link not in spared
         and isinstance(address.address, IPv4Interface)
         and (address.ours or address.link in exclusive)
@@ -209,6 +221,9 @@ def _lifetime_fits(present: float | None, wanted: float | None) -> bool:
 def _former_owner(view: View, address: Address) -> Ref:
     """Whom to name for an address that has to go: who declared it, the client of its link, or the Interface."""
     link = view.picture.links.get(address.link)
+    for resource in view.declared.of(IPv4StaticAddress):
+        if resource.spec.address == address.address:
+            return ref_of(resource)
     for ref, status in view.objects.items():
         if ref.kind == "IPv4StaticAddress" and status.get("address") == str(address.address):
             return ref

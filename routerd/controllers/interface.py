@@ -45,7 +45,7 @@ class InterfaceController:
         statuses = {
             ref_of(resource): _status(view, resource.spec, refused.get(ref_of(resource)))
             for resource in view.router.of(Interface)
-        }
+        } | view.waiting(Interface)
         gone = [ref for ref in view.objects if ref.kind == "Interface" and ref not in statuses]
         return Judgement(statuses, gone, {ref: _inputs(view, ref, status) for ref, status in statuses.items()})
 
@@ -57,9 +57,11 @@ def link_inputs(view: View, ifname: str) -> tuple[Input, ...]:
 
 def _inputs(view: View, ref: Ref, status: Status) -> tuple[Input, ...]:
     """An interface that is as it was has other addresses, or another generation."""
+    if "ifname" not in status:
+        return view.configuration, *view.grounds(ref)
     before = view.objects.get(ref, {})
     if any(before.get(key) != status.get(key) for key in ("phase", "reason", "observedGeneration")):
-        return link_inputs(view, status["ifname"])
+        return *view.grounds(ref), *link_inputs(view, status["ifname"])
     link = view.picture.link_named(status["ifname"])
     return (view.incidents.last(incidents.addresses(link.index)),) if link is not None else ()
 
@@ -135,7 +137,7 @@ class News:
 def news_of(view: View, notice: Notice) -> list[News]:
     """What a notice of the host means, before the picture has taken it in: link events of declared interfaces,
     and what of ours somebody else took away."""
-    names = {resource.spec.ifname: ref_of(resource) for resource in view.router.of(Interface)}
+    names = {resource.spec.ifname: ref_of(resource) for resource in view.declared.of(Interface)}
     if isinstance(notice, LinkChanged):
         return _link_news(view, names, notice.before, notice.after)
     match view.picture.taken(notice):

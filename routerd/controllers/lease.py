@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
 
 import attrs
 
 from routerd.config import Router
+from routerd.controllers.gate import ref_of as ref_of
 from routerd.controllers.reconcile import View
 from routerd.events.types import Ref
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface
-from routerd.resources.resource import Resource
 
 
 @attrs.frozen
@@ -30,9 +29,16 @@ class LeaseInUse:
 
 
 def clients(view: View) -> Iterator[tuple[Ref, DHCPv4Client, Link | None]]:
-    """Every declared client with its link, if that exists now."""
+    """Every client that shall run with its link, if that exists now."""
     for resource in view.router.of(DHCPv4Client):
         yield ref_of(resource), resource.spec, link_of(view, resource.spec.interface)
+
+
+def declared_clients(view: View) -> Iterator[tuple[Ref, Link | None]]:
+    """Every client with its link, those among them that the gate does not let in."""
+    for resource in view.declared.of(DHCPv4Client):
+        ifname = ifname_of(view.declared, resource.spec.interface)
+        yield ref_of(resource), None if ifname is None else view.picture.link_named(ifname)
 
 
 def leases(view: View) -> Iterator[LeaseInUse]:
@@ -59,6 +65,8 @@ def undecided(view: View, client: Ref) -> bool:
     routerd? Until it has looked at its lease file its status says that it starts, or that it crashed, and has no
     `state`. Meanwhile nothing of it is touched: its address stays on the interface over a restart (X-4)."""
     status = view.objects.get(client, {})
+    if client in view.admission.held:
+        return "device" in status  # it is about to say goodbye
     resource = view.router.get(DHCPv4Client, client.name)
     if resource is None or status.get("device") != ifname_of(view.router, resource.spec.interface):
         return True
@@ -68,14 +76,14 @@ def undecided(view: View, client: Ref) -> bool:
 def undecided_links(view: View) -> frozenset[int]:
     """Links from which nothing of ours is removed: their client has not spoken yet, or is about to say goodbye (by an
     address that it needs for that)."""
-    starting = {link.index for ref, _, link in clients(view) if link is not None and undecided(view, ref)}
+    starting = {link.index for ref, link in declared_clients(view) if link is not None and undecided(view, ref)}
     return frozenset(starting | {link.index for link in _links_being_left(view)})
 
 
 def _links_being_left(view: View) -> Iterator[Link]:
     """Links of clients that are declared no more, and not forgotten yet."""
     for ref, status in view.objects.items():
-        if ref.kind == "DHCPv4Client" and view.router.get(DHCPv4Client, ref.name) is None:
+        if ref.kind == "DHCPv4Client" and view.declared.get(DHCPv4Client, ref.name) is None:
             link = view.picture.link_named(status.get("device", ""))
             if link is not None:
                 yield link
@@ -83,12 +91,12 @@ def _links_being_left(view: View) -> Iterator[Link]:
 
 def client_of(view: View, link: Link) -> Ref | None:
     """The client that is declared on a link."""
-    return next((ref for ref, _, found in clients(view) if found is not None and found.index == link.index), None)
+    return next((ref for ref, found in declared_clients(view) if found is not None and found.index == link.index), None)
 
 
 def interface_of(view: View, link: Link | None) -> Ref:
     """The Interface that is declared for a link; the router itself where there is none."""
-    for resource in view.router.of(Interface):
+    for resource in view.declared.of(Interface):
         if link is not None and resource.spec.ifname == link.name:
             return ref_of(resource)
     return Ref("Router", view.router.name, "routerd.net/v1alpha1")
@@ -104,11 +112,6 @@ def ifname_of(router: Router, interface: str) -> str | None:
     """The system's name for the Interface resource of this name."""
     resource = router.get(Interface, interface)
     return None if resource is None else resource.spec.ifname
-
-
-def ref_of(resource: Resource[Any]) -> Ref:
-    """The reference by which the log and the object store know a resource."""
-    return Ref(resource.kind, resource.name, resource.api_version)
 
 
 def _route(route: dict[str, str]) -> tuple[IPv4Network, IPv4Address | None]:

@@ -30,7 +30,7 @@ class ManagementController:
 
 def _status(view: View, spec: ManagementAccess) -> Status:
     """`Up` when operators can come in by every interface, `Degraded` by some, `Down` by none."""
-    found = {name: shut(view.picture, ifname_of(view.router, name) or "") for name in spec.interfaces}
+    found = {name: shut(view.picture, ifname_of(view.declared, name) or "") for name in spec.interfaces}
     wrong = [why for why in found.values() if why is not None]
     phase = "Up" if not wrong else "Degraded" if len(wrong) < len(found) else "Down"
     reason, message = ("Reachable", "") if not wrong else ("InterfaceShut", "; ".join(wrong))

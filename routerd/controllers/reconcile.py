@@ -15,6 +15,7 @@ import trio
 
 from routerd.config import Router
 from routerd.controllers.contest import TIMES, Contest
+from routerd.controllers.gate import Admission
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture, thing_of
 from routerd.events.incidents import Incidents, addresses
@@ -34,7 +35,7 @@ routes, and others each time."""
 @attrs.frozen
 class View:
     """Everything a controller may look at, at one moment. `now` is on the host's clock; `versions` has the id of the
-    event that last changed an object."""
+    event that last changed an object. `router` has what is let in by the gate, `declared` all there is."""
 
     router: Router
     generation: int
@@ -43,11 +44,22 @@ class View:
     now: float
     versions: Mapping[Ref, int] = attrs.field(factory=dict)
     incidents: Incidents = attrs.field(factory=Incidents)
+    admission: Admission = attrs.field(default=attrs.Factory(lambda self: Admission(self.router), takes_self=True))
+    declared: Router = attrs.field(default=attrs.Factory(lambda self: self.router, takes_self=True))
 
     @property
     def configuration(self) -> Ref:
         """The object of the configuration itself: it changes with each generation."""
         return Ref("Router", self.router.name, "routerd.net/v1alpha1")
+
+    def waiting(self, kind: type[Any]) -> dict[Ref, Status]:
+        """What is to be said of the resources of a kind that are not let in."""
+        waiting = {**self.admission.held, **self.admission.undecided}
+        return {ref: one.status(self.generation) for ref, one in waiting.items() if ref.kind == kind.__name__}
+
+    def grounds(self, ref: Ref) -> tuple[Ref, ...]:
+        """On whom the gate's decision about a resource hangs."""
+        return self.admission.grounds.get(ref, ())
 
     def newest(self, inputs: Iterable[Input]) -> tuple[int, ...]:
         """The event that decided: of all that a controller looks at, what changed last is why it now says other than
@@ -165,11 +177,19 @@ class _Round:
 
 
 class HostReconciler:
-    """Binds a planner to the host and to the log."""
+    """Binds a planner to the host and to the log. `judged` hears of whom it has said what is true."""
 
-    def __init__(self, planner: Planner, look: Callable[[], View], host: Host, log: Log) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        look: Callable[[], View],
+        host: Host,
+        log: Log,
+        judged: Callable[[Collection[Ref]], None] = lambda refs: None,
+    ) -> None:
         self._planner = planner
         self._look = look
+        self._judged = judged
         self._host = host
         self._log = log
         self._source = Source(f"routerd-controller-{planner.name}", "routerd-controller", planner.name)
@@ -190,7 +210,9 @@ class HostReconciler:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
                     await self._log.append(*self._events(now))
         self._told = now.refused
-        await self._tell(now, self._planner.judge(view, now.by_resource))
+        judgement = self._planner.judge(view, now.by_resource)
+        await self._tell(now, judgement)
+        self._judged((*judgement.statuses, *judgement.gone))
         return now.by_resource
 
     async def _tell(self, now: _Round, judgement: Judgement) -> None:

@@ -46,12 +46,12 @@ class RouteController:
             ref: _status(view, resource.spec, resolved[ref], refused.get(ref))
             for resource in view.router.of(IPv4Route)
             for ref in [ref_of(resource)]
-        }
+        } | view.waiting(IPv4Route)
         gone = [ref for ref in view.objects if ref.kind == "IPv4Route" and ref not in statuses]
         because = {
             ref: _inputs(view, ref, want.route if isinstance(want, Wanted) else None)
-            for ref, want in resolved.items()
-            if ref in statuses
+            for ref in statuses
+            for want in [resolved.get(ref)]
         }
         return Judgement(statuses, gone, because)
 
@@ -59,11 +59,11 @@ class RouteController:
 def _inputs(view: View, ref: Ref, route: Route | None) -> tuple[Input, ...]:
     """What decides about a route: who it is for, what that hangs on, and the link."""
     link = view.picture.links.get(route.link) if route is not None and route.link is not None else None
-    declared = view.router.get(IPv4Route, ref.name) if ref.kind == "IPv4Route" else None
+    declared = view.declared.get(IPv4Route, ref.name) if ref.kind == "IPv4Route" else None
     givers = inputs_of(view, declared.spec) if declared is not None else ()
     # A route's own object is what comes of this: only of another's is it an effect.
     owner = () if ref.kind == "IPv4Route" else (ref,)
-    return (*owner, *givers, *link_inputs(view, link.name if link is not None else ""))
+    return (*owner, *givers, *view.grounds(ref), *link_inputs(view, link.name if link is not None else ""))
 
 
 def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
@@ -126,6 +126,9 @@ def _stranger_at(view: View, route: Route) -> Route | None:
 
 def _former_owner(view: View, route: Route) -> Ref:
     """Whom to name for a route that has to go: who declared it, the client of its link, or the Interface."""
+    for resource in view.declared.of(IPv4Route):
+        if (str(resource.spec.destination), resource.spec.metric) == place_of(route):
+            return ref_of(resource)
     for ref, status in view.objects.items():
         if ref.kind == "IPv4Route" and (status.get("destination"), status.get("metric")) == place_of(route):
             return ref

@@ -9,12 +9,12 @@ from ipaddress import IPv4Address
 import attrs
 
 from routerd.controllers.address import leaving_addresses
-from routerd.controllers.lease import LeaseInUse, clients, leases, ref_of, undecided
+from routerd.controllers.lease import LeaseInUse, leases, ref_of, undecided
 from routerd.controllers.reconcile import Input, View
 from routerd.events import incidents
 from routerd.events.types import Ref
 from routerd.host import Link, Route
-from routerd.resources.net import Interface, IPv4Route
+from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
 from routerd.resources.resource import ValueFrom
 
 
@@ -63,7 +63,7 @@ def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
 
 def metrics(view: View) -> Mapping[Ref, int]:
     """The metric of each client's routes: the declared one, else the next that no other client has."""
-    declared = {ref: spec.route_metric for ref, spec, _ in clients(view)}
+    declared = {ref_of(one): one.spec.route_metric for one in view.declared.of(DHCPv4Client)}
     free = (metric for metric in itertools.count(FIRST_METRIC) if metric not in declared.values())
     return {ref: next(free) if metric is None else metric for ref, metric in declared.items()}
 
@@ -159,7 +159,7 @@ def _device_name(view: View, device: str, reference: ValueFrom | None) -> str:
     """A device by the name of an Interface resource, else by the system's name."""
     resource = None
     if reference is None or reference.field not in DEVICE_NAMES:
-        resource = view.router.get(Interface, device)
+        resource = view.declared.get(Interface, device)
     return device if resource is None else resource.spec.ifname
 
 
@@ -189,9 +189,13 @@ def _on_subnet(view: View, link: Link, gateway: IPv4Address) -> bool:
 
 
 def places_kept(view: View) -> Iterator[Place]:
-    """Places of declared routes that hang on a client that has not spoken yet: they may be right as they are."""
-    for resource in view.router.of(IPv4Route):
-        if _hangs_on_undecided(view, resource.spec):
+    """Places of declared routes that hang on a client that has not spoken yet, or on a condition of which nobody knows
+    yet: they may be right as they are."""
+    for resource in view.declared.of(IPv4Route):
+        ref = ref_of(resource)
+        if ref in view.admission.held:
+            continue
+        if ref in view.admission.undecided or _hangs_on_undecided(view, resource.spec):
             yield str(resource.spec.destination), resource.spec.metric
 
 
@@ -201,7 +205,7 @@ def _hangs_on_undecided(view: View, spec: IPv4Route) -> bool:
             continue
         if reference.kind == "DHCPv4Client" and undecided(view, Ref(reference.kind, reference.name)):
             return True
-        other = view.router.get(IPv4Route, reference.name) if reference.kind == "IPv4Route" else None
+        other = view.declared.get(IPv4Route, reference.name) if reference.kind == "IPv4Route" else None
         if other is not None and _hangs_on_undecided(view, other.spec):
             return True
     return False

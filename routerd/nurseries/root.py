@@ -7,7 +7,7 @@ down when the tree ends: a restart of routerd is not a link loss (X-4).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -30,10 +30,11 @@ from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.events.incidents import Incidents
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
-from routerd.events.types import Event, Source
+from routerd.events.types import Event, Ref, Source
 from routerd.nurseries.clients import ClientFleet, forget_the_past, socket_of
 from routerd.nurseries.configuration import Configuration
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.gatekeeper import Gatekeeper
 from routerd.nurseries.generation import begin_generation, generation_key
 from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
@@ -129,7 +130,16 @@ class Root:
         self._log = log
         self._picture = Picture()
         self._incidents = Incidents()
-        self._bells: dict[str, Bell] = {}
+        self._planners: list[Planner] = [
+            InterfaceController(),
+            AddressController(),
+            RouteController(),
+            ManagementController(),
+        ]
+        judged = {kind for planner in self._planners for kind in planner.kinds} - set(ClientFleet.kinds)
+        unheard = (stored.ref for stored in log.objects.all() if stored.ref.kind in judged)
+        self._gate = Gatekeeper(system.host.clock, unheard)
+        self._bells: dict[str, Bell] = {"gate": self._gate.bell}
         self.ending = trio.Event()
         self._why = "cancelled"
         self.configuration = Configuration(
@@ -164,16 +174,11 @@ class Root:
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
         self._start_controller(nursery, clients.name, clients.kinds, clients)
-        planners: list[Planner] = [
-            InterfaceController(),
-            AddressController(),
-            RouteController(),
-            ManagementController(),
-        ]
-        for planner in planners:
-            reconcile = HostReconciler(planner, self._look, self._host, self._log)
+        for planner in self._planners:
+            reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
         nursery.start_soon(self._run_object_watch)
+        nursery.start_soon(self._gate.run, lambda: self._look().admission, self._ring)
         self._ring("start")
 
     def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
@@ -240,15 +245,23 @@ class Root:
     def _look(self) -> View:
         stored = self._log.objects.all()
         running = self.plane.running
+        objects = {one.ref: one.status for one in stored}
+        admission = self._gate.look(running.router, objects)
         return View(
-            running.router,
+            admission.router,
             running.generation,
-            {one.ref: one.status for one in stored},
+            objects,
             self._picture,
             self._host.clock.now(),
             {one.ref: one.version for one in stored},
             self._incidents,
+            admission,
+            running.router,
         )
+
+    def _judged(self, refs: Collection[Ref]) -> None:
+        if self._gate.hear(refs):
+            self._ring("heard")
 
     def _ring(self, why: str) -> None:
         for bell in self._bells.values():
