@@ -14,8 +14,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocols": set(),
     "shapes": set(),
     "resources": {"shapes"},
-    "config": {"resources", "shapes"},
+    "config": {"resources", "shapes", "events.topics"},
     "events": {"shapes"},
+    "rules": {"events", "resources", "shapes", "protocols.machine"},
     "host": {"sim"},
     "endpoints": {"sim"},
     "sim": {"protocols", "host", "endpoints"},
@@ -41,7 +42,8 @@ PURE |= {"sqlite3", "threading", "time", "trio"}
 """What no protocol imports: they neither wait, nor log, nor look at a clock, a file or a socket."""
 
 ALSO_PURE = {"routerd/changes/commit.py", "routerd/changes/guard.py"}
-"""A machine, and what it is told, that are no protocol."""
+ALSO_PURE |= {f"routerd/rules/{name}.py" for name in ("clock", "counting", "derived", "machine", "meeting", "silence")}
+"""Machines, and what they are told, that are no protocols."""
 
 LINUX_ONLY = {
     *("AF_PACKET", "AF_NETLINK", "SO_BINDTODEVICE", "SO_PEERCRED", "SO_PRIORITY", "SO_MARK"),
