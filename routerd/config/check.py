@@ -10,6 +10,7 @@ from routerd.config.declared import Declared, Finding
 from routerd.config.references import references
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.system import LogRetention
 from routerd.shapes.invalid import Problem, described, did_you_mean
 
 DEFAULT = IPv4Network("0.0.0.0/0")
@@ -26,6 +27,15 @@ def check(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _routes(declared)
     yield from _gateways(declared)
     yield from _management(declared)
+    yield from _retentions(declared)
+
+
+def _retentions(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Each signal is kept by one of them."""
+    signals = ((signal, one) for one in _of(declared, LogRetention) for signal in one.spec.signals)
+    for one, other in _twice(signals):
+        message = f"{other.label} says how long the same is kept"
+        yield one, Problem(("spec", "signals"), "duplicate.retention", message, "one to a signal", _at(other))
 
 
 def _of(declared: Sequence[Declared], spec: type) -> list[Declared]:

@@ -14,7 +14,7 @@ from routerd.resources.conditions import Dependency, StateMatch, When
 from routerd.resources.kinds import KINDS, UNSUPPORTED, Kind
 from routerd.resources.resource import Metadata
 from routerd.shapes.convert import fields_of, present
-from routerd.shapes.duration import Duration
+from routerd.shapes.duration import Duration, Period
 from routerd.shapes.schema import default_of
 from routerd.shapes.secret import Secret
 
@@ -83,6 +83,7 @@ _NAMES: dict[Any, str] = {
     str: "text",
     Any: "anything",
     Duration: "duration",
+    Period: "duration or days",
     Secret: "secret",
     IPv4Address: "IPv4 address",
     IPv4Interface: "IPv4 address/length",

@@ -23,7 +23,7 @@ from routerd.events.history import History
 from routerd.events.intake import Because, Intake
 from routerd.events.objects import Objects
 from routerd.events.recent import Recent
-from routerd.events.retention import Retention, run_retention
+from routerd.events.retention import DEFAULT, Keeping, Retention, run_retention
 from routerd.events.rows import predicate
 from routerd.events.tally import Tally
 from routerd.events.types import Consumed, Event, Filter, Page, Ref, Status, StoredEvent
@@ -73,7 +73,7 @@ class Log:
         self.epoch = new_epoch()
         self.oldest, self.newest = 1, 0
         self.objects, self.consumers = Objects(), Consumers()
-        self.tally = Tally()
+        self.tally, self.keeping = Tally(), Keeping()
         self._path, self._clock_ns, self._run = path, clock_ns, run
         self._intake = Intake(cursor_floor)
         self._writer = Writer(
@@ -250,11 +250,11 @@ class Log:
             await self._writer.serve()
             await self._run(self._history.close, limiter=self._reading)
 
-    async def tend(self, retention: Retention) -> None:
+    async def tend(self) -> None:
         """Prune what is old, and have a look at a file that was not closed in order, until `close`."""
         with self._tending:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(run_retention, self, retention, *self._found)
+                nursery.start_soon(run_retention, self, *self._found)
                 if not self._writer.orderly:
                     nursery.start_soon(self._verify)
 
@@ -326,7 +326,7 @@ async def open_log(
     *,
     clock_ns: Callable[[], int] = time.time_ns,
     run_sync: Runner = trio.to_thread.run_sync,
-    retention: Retention = DEFAULT_RETENTION,
+    retention: Retention = DEFAULT,
     cursor_floor: Callable[[str], int] = lambda source: 0,
 ) -> AsyncIterator[Log]:
     """The log at `path`, made when it is not there, set aside and begun anew when it is broken, in memory as long as
@@ -336,10 +336,11 @@ async def open_log(
     autojump clock. `cursor_floor(source name)` is the least that `source_cursor` goes on from, for a log that was lost.
     Raises LogVersionError when a newer routerd wrote the file."""
     log = Log(Path(path), clock_ns, run_sync, cursor_floor)
+    log.keeping.keep(retention)
     await log.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(log.write)
-        nursery.start_soon(log.tend, retention)
+        nursery.start_soon(log.tend)
         try:
             yield log
         finally:

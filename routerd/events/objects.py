@@ -20,7 +20,10 @@ _VOLATILE_NAMES = (
     "mtuObservedAt observed ownerKey ownerRef ownerRefs lifecycleClass syncedAt resolvedAt nextRefreshAt"
 )
 _VOLATILE = frozenset(_VOLATILE_NAMES.split())
-_VOLATILE_OF_KIND = {"HealthCheck": frozenset({"lastSuccessTime"})}
+_VOLATILE_OF_KIND = {
+    "HealthCheck": frozenset({"lastSuccessTime"}),
+    "LogRetention": frozenset({"lastRunAt", "deleted"}),
+}
 
 
 class Objects:

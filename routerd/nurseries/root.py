@@ -40,6 +40,7 @@ from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.retention import RetentionController
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
 from routerd.nurseries.system import System
@@ -177,6 +178,9 @@ class Root:
         for planner in self._planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
+        retention = RetentionController(self._look, self._log)
+        self._start_controller(nursery, retention.name, retention.kinds, retention)
+        nursery.start_soon(retention.watch, self._bells[retention.name].ring)
         nursery.start_soon(self._run_object_watch)
         nursery.start_soon(self._gate.run, lambda: self._look().admission, self._ring)
         self._ring("start")

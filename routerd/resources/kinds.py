@@ -10,6 +10,7 @@ import attrs
 
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.system import LogRetention
 
 
 @attrs.frozen
@@ -78,6 +79,14 @@ _KINDS = (
         phases=("Installed", "Pending", "Error"),
     ),
     Kind(ManagementAccess, ("mgmtaccess",), ("phase", "interfaces"), ()),
+    Kind(
+        LogRetention,
+        (),
+        ("phase", "targets", "updatedAt"),
+        ("sinks",),
+        "system",
+        phases=("Applied",),
+    ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """The kinds of this version by name."""

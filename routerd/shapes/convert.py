@@ -24,7 +24,7 @@ from cattrs.cols import (
 from cattrs.errors import BaseValidationError, ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from routerd.shapes.duration import Duration, format_duration
+from routerd.shapes.duration import Duration, Period, format_duration
 from routerd.shapes.instant import Instant, format_instant
 from routerd.shapes.invalid import Invalid, Path, Problem, Problems, described, did_you_mean
 from routerd.shapes.names import wire_name
@@ -150,7 +150,7 @@ def _build() -> cattrs.Converter:
             converter.register_structure_hook(tp, hook)
         else:  # NewTypes and unions are not classes: ask by equality
             converter.register_structure_hook_func(partial(operator.eq, tp), hook)
-    converter.register_unstructure_hook_func(lambda tp: tp is Duration, format_duration)
+    converter.register_unstructure_hook_func(lambda tp: tp in (Duration, Period), format_duration)
     converter.register_unstructure_hook_func(lambda tp: tp is Instant, format_instant)
     converter.register_unstructure_hook(Secret, lambda _: "***")
     converter.register_unstructure_hook(bytes, bytes.hex)

@@ -11,9 +11,13 @@ from routerd.shapes.invalid import Invalid, described
 Duration = NewType("Duration", float)
 """Seconds, never negative. Its wire form is a Go duration."""
 
+Period = NewType("Period", float)
+"""Seconds, as Duration; may also be written in days (`30d`)."""
+
 UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 DAY = 24 * 3600 * 10**9
 PATTERN = r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
+PERIOD_PATTERN = rf"^([0-9]{{1,6}}d|{PATTERN.removeprefix('^').removesuffix('$')})$"
 EXPECTED = "expected number + ms|s|m|h"
 LONGEST = 2**63 - 1
 """Nanoseconds: what a Go duration can hold, 292 years."""
@@ -37,6 +41,11 @@ def parse_duration(text: str, *, days: bool = False) -> Duration:
     if len(text) > 100 or not _WHOLE.fullmatch(text):
         raise Invalid("schema.duration", f"{described(text)} is not a duration", EXPECTED, _did_you_mean(text))
     return _seconds(sum(_nanoseconds(*part) for part in _PART.findall(text)), text)
+
+
+def parse_period(text: str) -> Period:
+    """A Go duration or `7d` as seconds. Raises Invalid."""
+    return Period(parse_duration(text, days=True))
 
 
 def format_duration(seconds: float) -> str:

@@ -18,7 +18,7 @@ from ipaddress import (
 )
 from typing import Any
 
-from routerd.shapes.duration import Duration, parse_duration
+from routerd.shapes.duration import Duration, Period, parse_duration, parse_period
 from routerd.shapes.instant import Instant, parse_instant
 from routerd.shapes.invalid import Invalid, described
 from routerd.shapes.secret import Secret
@@ -138,6 +138,7 @@ HOOKS: dict[Any, Hook] = {
     bytes: _text(_octets, "hexadecimal text"),
     Secret: _secret,
     Duration: _text(parse_duration, "a duration such as 30s", _seconds),
+    Period: _text(parse_period, "a duration such as 30d or 12h", _seconds),
     Instant: _text(parse_instant, "a time"),
     IPv4Address: _address(IPv4Address, "an IPv4 address"),
     IPv6Address: _address(IPv6Address, "an IPv6 address"),

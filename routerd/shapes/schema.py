@@ -13,7 +13,7 @@ import attrs
 
 from routerd.shapes import duration
 from routerd.shapes.convert import fields_of, present, to_wire
-from routerd.shapes.duration import Duration
+from routerd.shapes.duration import Duration, Period
 from routerd.shapes.instant import Instant
 from routerd.shapes.secret import Secret
 
@@ -34,6 +34,7 @@ SCALARS: dict[Any, Schema] = {
     Any: {},
     Secret: {"type": "string", "format": "password"},
     Duration: {"type": "string", "pattern": duration.PATTERN},
+    Period: {"type": "string", "pattern": duration.PERIOD_PATTERN},
     Instant: {"type": "string", "format": "date-time"},
     IPv4Address: {"type": "string", "format": "ipv4", "pattern": f"^{_IPV4}$"},
     IPv6Address: {"type": "string", "format": "ipv6"},

@@ -113,7 +113,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_the_pages_examples_load() -> None:
     """Each with the resources that it refers to."""
-    blocks = re.findall(r"```yaml\n(apiVersion: net[^`]*)```", page())
+    blocks = re.findall(r"```yaml\n(apiVersion: \w+\.routerd[^`]*)```", page())
     assert len(blocks) == len(KINDS)
     for block, kind in zip(blocks, KINDS.values(), strict=True):
         assert compose(decode(block, "page")).root.data == example(kind)

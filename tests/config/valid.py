@@ -13,6 +13,8 @@ NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
 HOSTS = st.integers(0x0A000001, 0x0A00FFFF).map(lambda n: f"10.0.{n >> 8 & 255}.{(n & 127) + 1}")
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 GROUPS = st.from_regex(r"[a-z_][a-z0-9_-]{0,9}", fullmatch=True)
+PERIODS = st.one_of(st.integers(1, 99_999).map(lambda n: f"{n}d"), st.integers(1, 9999).map(lambda n: f"{n}m"))
+SIZES = st.tuples(st.integers(1, 9999), st.sampled_from(["MiB", "GiB"])).map(lambda size: f"{size[0]}{size[1]}")
 DURATIONS = st.integers(0, 60_000).map(lambda ms: f"{ms}ms")
 
 
@@ -69,6 +71,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         link["spec"]["adminUp"] = True
         access = {"interfaces": [link["metadata"]["name"]], "allowSourceCIDRs": ["10.0.0.0/8", "fd00::/8"]}
         resources.append(_resource("ManagementAccess", "console", access | draw(_some({}, {"adminGroup": GROUPS}))))
+    if draw(st.booleans()):
+        kept = draw(_some({"retention": PERIODS}, {"maxSize": SIZES, "schedule": st.sampled_from(["", "daily"])}))
+        resources.append({**_resource("LogRetention", "log", kept), "apiVersion": "system.routerd.net/v1alpha1"})
     return {
         "apiVersion": "routerd.net/v1alpha1",
         "kind": "Router",

@@ -181,3 +181,40 @@ async def test_while_it_cannot_be_written_nothing_is_pruned(tmp_path: Path, auto
         await trio.sleep(10)
         assert log.degraded is not None
         assert await log.prune(time.time_ns(), 10, 0) == 0
+
+
+# The terms may change while the log is open
+
+
+async def test_new_terms_hold_at_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path, Wall(NOW)) as log:
+        for day in range(10):
+            await log.append(*numbered(day))
+            await trio.sleep(DAY)
+        await trio.sleep(60)  # between two looks
+        assert await numbers(log) == list(range(10))
+        seen, now = log.keeping.looks, trio.current_time()
+        log.keeping.keep(Retention(max_age=3 * DAY))
+        assert await log.keeping.looked(seen) == seen + 1
+        assert trio.current_time() == now, "not at the next hour"
+        assert await numbers(log) == [8, 9]
+        assert log.keeping.looked_at == log.now() and log.tally.deleted == 8
+        log.keeping.keep(Retention(max_age=30 * DAY))
+        await trio.sleep(DAY)
+        assert await numbers(log) == [8, 9], "and what is to be kept longer is kept"
+
+
+async def test_the_same_terms_again_are_nothing_new(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path, Wall(NOW)) as log:
+        seen = await log.keeping.looked(0)
+        log.keeping.keep(attrs.evolve(log.keeping.terms))
+        await trio.sleep(HOUR / 2)
+        assert log.keeping.looks == seen
+        await trio.sleep(HOUR)
+        assert log.keeping.looks == seen + 1
+
+
+async def test_a_look_each_day(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with opened(tmp_path, Wall(NOW), interval=DAY) as log:
+        await trio.sleep(7.5 * DAY)
+        assert log.keeping.looks == 8
