@@ -147,7 +147,7 @@ async def post_command(call: Call) -> Response:
     end = await _run(call, daemon, name, attributes)
     call.act.led_to, call.act.outcome = (end.event_id,), _outcome(end)
     if not end.accepted:
-        raise Refusal(409, "refused", end.message)
+        raise Refusal(409, "refused", end.message, hint=end.hint or None)
     return answer(encode_compact(_result(name, end)))
 
 
@@ -156,7 +156,7 @@ async def _run(call: Call, daemon: Daemon, name: str, attributes: dict[str, str]
     end: CommandEnd | None = None
     with call.server.waiting(wait + 5):
         try:
-            end = await daemon.command(name, attributes, wait, call.client.actor)
+            end = await daemon.command(name, attributes, wait, call.client.actor, call.act.began)
         except UnknownCommand:
             words = f"{daemon.resource_kind} does not have the command {name[:60]}"
             raise Refusal(501, "unknown-command", words, field="command") from None

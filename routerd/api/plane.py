@@ -75,6 +75,8 @@ class CommandEnd:
     event_id: int
     pending: bool = False
     succeeded: bool | None = None
+    hint: str = ""
+    """What to do instead, if it was refused."""
 
 
 @attrs.frozen
@@ -120,8 +122,15 @@ class Daemon(Protocol):
     def packets(self) -> Packets:
         """What it has sent and received since the process began."""
 
-    async def command(self, name: str, attributes: Mapping[str, str], wait: float, actor: str) -> CommandEnd:
-        """Run a command to its end, at most `wait` seconds. Raises UnknownCommand."""
+    @property
+    def detail(self) -> str:
+        """What there is to say of it at present, whether it is well or not."""
+
+    async def command(
+        self, name: str, attributes: Mapping[str, str], wait: float, actor: str, cause: int = 0
+    ) -> CommandEnd:
+        """Run a command to its end, at most `wait` seconds. `cause` is the event of the request (0: none). Raises
+        UnknownCommand."""
 
 
 @attrs.frozen

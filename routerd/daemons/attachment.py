@@ -40,6 +40,11 @@ class Attachment:
         self.ports: Ports | None = None
         """None: there is no interface to send by."""
 
+    @property
+    def index(self) -> int:
+        """Of the interface; 0: there is none."""
+        return self._link.index if self._link is not None else 0
+
     def has(self, address: IPv4Interface) -> bool:
         """Whether the interface has this address now."""
         return self._link is not None and (self._link.index, str(address)) in self._addresses

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from routerd.api.plane import CommandEnd
-from routerd.daemons.scribe import Entry
+from routerd.daemons.scribe import Entry, Said
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source
 
@@ -37,10 +37,15 @@ class Commands:
         """Whether one of this name has not ended yet."""
         return name in self._under_way
 
-    async def receive(self, name: str, actor: str) -> Asked:
-        """Write down who asked for what."""
+    def began(self, name: str) -> int:
+        """The id of the event that began the one of this name that is under way; 0: there is none."""
+        asked = self._under_way.get(name)
+        return asked.began if asked is not None else 0
+
+    async def receive(self, name: str, actor: str, cause: int) -> Asked:
+        """Write down who asked for what; `cause` is the event of the request (0: none)."""
         [began] = await self._log.append(
-            self._event(name, "received", "CommandReceived", f"{name} was asked for", actor)
+            self._event(name, "received", "CommandReceived", f"{name} was asked for", actor, cause)
         )
         return Asked(name, actor, began)
 
@@ -59,16 +64,26 @@ class Commands:
             await asked.ended.wait()
         return asked.end or CommandEnd(True, f"{asked.name} goes on", asked.began, pending=True)
 
-    def end(self, name: str, ok: bool, message: str, say: Callable[[Entry], None], *, accepted: bool = True) -> None:
-        """It has ended: have that written (`say`), then let its caller go with the id of the event that says so."""
+    def end(
+        self,
+        name: str,
+        ok: bool,
+        message: str,
+        say: Callable[[Entry], None],
+        *,
+        accepted: bool = True,
+        hint: str = "",
+    ) -> None:
+        """It has ended: have that written (`say`), then let its caller go with the id of the event that says so. `hint`
+        is what the caller could do instead."""
         asked = self._under_way.pop(name, None)
         if asked is None:
             return
 
         def wrote(ids: Sequence[int]) -> None:
-            _answer(asked, accepted, ok, message, ids[-1])
+            _answer(asked, accepted, ok, message, ids[-1], hint)
 
-        say(Entry([self._end(asked, accepted, ok, message)], wrote=wrote))
+        say(Entry([Said(self._end(asked, accepted, ok, message))], wrote=wrote))
 
     async def abandon(self, reason: str) -> None:
         """None of them will come to its end."""
@@ -99,6 +114,6 @@ class Commands:
         )
 
 
-def _answer(asked: Asked, accepted: bool, ok: bool, message: str, event_id: int) -> None:
-    asked.end = CommandEnd(accepted, message, event_id, succeeded=ok if accepted else None)
+def _answer(asked: Asked, accepted: bool, ok: bool, message: str, event_id: int, hint: str = "") -> None:
+    asked.end = CommandEnd(accepted, message, event_id, succeeded=ok if accepted else None, hint=hint)
     asked.ended.set()

@@ -17,12 +17,14 @@ import trio
 from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
 from routerd.daemons.attachment import Attachment
 from routerd.daemons.commands import Commands
+from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
 from routerd.daemons.dhcpv4_settings import ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.lease_memory import LeaseMemory
-from routerd.daemons.scribe import Entry, Scribe
+from routerd.daemons.scribe import Scribe
 from routerd.endpoints import Endpoints
+from routerd.events.incidents import Incidents
 from routerd.events.log import Log
 from routerd.events.types import Ref, Source
 from routerd.events.writer import Runner
@@ -63,6 +65,8 @@ class DHCPv4Daemon:
         host: Host,
         endpoints: Endpoints,
         log: Log,
+        incidents: Incidents,
+        began: Callable[[], int],
         state_dir: Path,
         generation: Callable[[], int],
         reload: Callable[[], Awaitable[str | None]],
@@ -75,6 +79,9 @@ class DHCPv4Daemon:
         self._host = host
         self._endpoints = endpoints
         self._log = log
+        self._incidents = incidents
+        self._began = began
+        self._crashed = 0
         self._generation = generation
         self._reload = reload
         self._run_sync = run_sync
@@ -97,8 +104,10 @@ class DHCPv4Daemon:
         self._scribe = Scribe(self._log, self.resource, self._run_sync)
         marking = marking_of(spec.resource)
         self._attachment = Attachment(spec.ifname, self._endpoints, marking, put, self._deliver, drop)
+        clock, command = self._host.clock, self._commands.began
+        causes = Causes(spec.ifname, self._incidents, lambda: max(self._began(), self._crashed), command)
         self._voice = Voice(
-            spec, self._host.clock, self._generation, self._attachment, self._memory, self._scribe, self._tell
+            spec, clock, self._generation, self._attachment, self._memory, self._scribe, self._tell, causes
         )
         self._client: Client | None = None
         self._working: trio.Nursery | None = None
@@ -130,6 +139,13 @@ class DHCPv4Daemon:
         return None if self._phase == "Running" else f"{self._phase}: {self._voice.last_error or 'not yet running'}"
 
     @property
+    def detail(self) -> str:
+        """See Daemon."""
+        if self._phase == "Running" and self._client is not None and isinstance(self._client.state, Stopped):
+            return "stopped by command"
+        return self.unhealthy_reason or self._phase
+
+    @property
     def observed(self) -> Mapping[str, str]:
         """See Daemon."""
         stored = self._log.objects.get(self.resource)
@@ -141,14 +157,17 @@ class DHCPv4Daemon:
         """See Daemon. A packet that was no DHCP or ARP at all is dropped, and not received."""
         return Packets(self._sent, self._received, dict(self._dropped))
 
-    async def crashed(self, error: str, crashes: int, delay: float) -> None:
-        """The supervisor's word: phase Error until it runs again (the lease stays in use: X-4)."""
+    async def crashed(self, error: str, cause: int) -> None:
+        """The supervisor's word: phase Error until it runs again (the lease stays in use: X-4). `cause` is the event
+        that tells of the crash."""
         self._become("Blocked")
+        self._crashed = cause
         self._voice.last_error = error
         await self._commands.abandon(f"the client crashed: {error}")
         stored = self._log.objects.get(self.resource)
         if stored is not None:
-            await self._log.append(status={self.resource: crashed_status(stored.status, error, self._generation())})
+            status = crashed_status(stored.status, error, self._generation())
+            await self._log.append(status={self.resource: status}, because={self.resource: (cause,)})
 
     # The life
 
@@ -188,7 +207,7 @@ class DHCPv4Daemon:
                     try:
                         await self._work()
                         await self._commands.abandon("the client ended before the command did")
-                        self._voice.tell_lifecycle("stopped", "the client ends; its lease stays")
+                        self._voice.tell_stopped()
                     finally:
                         # What was said before the end, or before a crash, is written: no lease is forgotten.
                         self._scribe.close()
@@ -200,7 +219,7 @@ class DHCPv4Daemon:
 
     async def _work(self) -> None:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:
-            self._voice.tell_lifecycle("started", f"DHCPv4 client for {self._spec.ifname}", begins=True)
+            self._voice.tell_started()
             link = await self._first_link(notices)
             if link is not None:
                 await self._serve(link, notices, self._working)
@@ -229,13 +248,12 @@ class DHCPv4Daemon:
         recalled = await self._memory.recall(link.mac)
         client = Client(settings_of(self._spec.resource, recalled.client_id), self._rng, recalled.remembered)
         self._client, self._voice.last_error = client, None
-        if recalled.said:
-            self._scribe.say(Entry(recalled.said))
+        self._voice.tell_recalled(recalled.said)
         await self._attachment.attach(link, working)
         working.start_soon(self._follow, notices, working)
         if self._phase == "Starting":
             self._become("Running")
-        self._voice.tell_lifecycle("ready", f"listening on {link.name}")
+        self._voice.tell_ready(link.name)
         self._tell_link(client)
         await drive(client, self._inputs, self._perform, self._host.clock)
 
@@ -327,11 +345,13 @@ class DHCPv4Daemon:
 
     # Commands
 
-    async def command(self, name: str, attributes: Mapping[str, str], wait: float, actor: str) -> CommandEnd:
+    async def command(
+        self, name: str, attributes: Mapping[str, str], wait: float, actor: str, cause: int = 0
+    ) -> CommandEnd:
         """See Daemon. None of them takes attributes."""
         if name not in COMMANDS:
             raise UnknownCommand(name)
-        asked = await self._commands.receive(name, actor)
+        asked = await self._commands.receive(name, actor, cause)
         objection = self._objection(name)
         if objection:
             return await self._commands.reject(asked, objection)
@@ -369,7 +389,8 @@ class DHCPv4Daemon:
                 case outputs.Finished(command, ok, detail):
                     self._commands.end(command, ok, detail, self._scribe.say)
                 case Refused(command, reason):
-                    self._commands.end(command, False, reason, self._scribe.say, accepted=False)
+                    hint = f"routerctl start {self.resource}" if isinstance(client.state, Stopped) else ""
+                    self._commands.end(command, False, reason, self._scribe.say, accepted=False, hint=hint)
         if isinstance(client.state, Stopped):
             self._commands.end("stop", True, "stopped", self._scribe.say)
         else:

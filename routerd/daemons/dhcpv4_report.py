@@ -1,6 +1,6 @@
 """What the outputs of a DHCPv4 client mean to people and controllers: events, status, `observed`. Pure.
 
-Topics, reasons and fields are docs/contract.md §2.3; what this module adds is in docs/design.md.
+Topics, reasons and fields are docs/contract.md §2.3; what this module adds is in docs/events.md.
 """
 
 from __future__ import annotations

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from routerd.daemons.attachment import Attachment
+from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Circumstances, Teller, event_of, starting_status, status_of
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.daemons.lease_memory import LeaseMemory
-from routerd.daemons.scribe import Entry, FileAct, Scribe
+from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe
 from routerd.events.types import Event, Status
 from routerd.host import Clock
 from routerd.protocols.dhcpv4 import outputs
 from routerd.protocols.dhcpv4.client import Client
+from routerd.protocols.dhcpv4.lease import Lease
 
 STARTING = "Starting"
 ABSENT = {"LinkAbsent": "there is no interface {}", "NoEthernet": "{} has no Ethernet address"}
@@ -43,6 +45,7 @@ class Voice:
         memory: LeaseMemory,
         scribe: Scribe,
         tell: Teller,
+        causes: Causes,
     ) -> None:
         self._spec = spec
         self._clock = clock
@@ -51,6 +54,7 @@ class Voice:
         self._memory = memory
         self._scribe = scribe
         self._tell = tell
+        self._causes = causes
         self._offset = self._present_offset()
         self._applied = ""
         self._released = False
@@ -62,42 +66,77 @@ class Voice:
         """There is no interface to work on; `reason` is one of ABSENT."""
         self.last_error = ABSENT[reason].format(self._spec.ifname)
         spec = self._spec
-        self._write([], starting_status(spec.resource.interface, spec.ifname, self._generation(), reason))
+        status = starting_status(spec.resource.interface, spec.ifname, self._generation(), reason)
+        self._write([], status, because=self._causes.of_waiting())
 
     def tell_step(self, client: Client, said: Sequence[outputs.Output]) -> None:
         """What one step of the machine has come to."""
         self._note(said)
-        events = [event for output in said if (event := event_of(output, self._tell)) is not None]
-        self._write(events, self._status_of(client), self._act_of(client, said))
+        self._causes.step()
+        told = []
+        for output in said:
+            if isinstance(output, outputs.Entered):
+                self._causes.entered(output.state)
+            elif (event := event_of(output, self._tell)) is not None:
+                told.append(self._causes.said(output, event))
+        self._write(told, self._status_of(client), self._act_of(client, said), self._causes.of_step())
 
     def tell_circumstances(self, client: Client) -> None:
         """Say once of each address that it is on the interface; keep up with generations, and with a clock that was
         set: the instants in status and lease file have other names then."""
-        lease, events = client.lease, []
+        lease, said = client.lease, []
         act = None if lease is None or lease.reply is None or not self._clock_was_set() else self._keep(client)
-        if lease is None or not self._attachment.has(lease.address):
+        there = lease is not None and self._attachment.has(lease.address)
+        if lease is None or not there:
             self._applied = ""
         elif self._applied != str(lease.address):
             self._applied = str(lease.address)
-            words = f"{lease.address} is on {self._spec.ifname}"
-            facts: dict[str, Any] = {
-                "currentAddress": lease.address.ip,
-                "defaultGateway": lease.gateway or "",
-                "dryRun": "false",
-            }
-            events = [self._tell("applied", "Applied", words, **facts)]
-        self._write(events, self._status_of(client), act)
+            said = [self._causes.applied(self._told_applied(lease), self._attachment.index, str(lease.address.ip))]
+        status = self._status_of(client)
+        self._write(said, status, act, said or self._because_around(client, status))
+
+    def _told_applied(self, lease: Lease) -> Event:
+        words = f"{lease.address} is on {self._spec.ifname}"
+        facts: dict[str, Any] = {
+            "currentAddress": lease.address.ip,
+            "defaultGateway": lease.gateway or "",
+            "dryRun": "false",
+        }
+        return self._tell("applied", "Applied", words, **facts)
+
+    def _because_around(self, client: Client, status: Status) -> Sequence[Cause]:
+        """Why the status is another one although the machine has done nothing."""
+        if self._status is None or self._status.get("observedGeneration") != status.get("observedGeneration"):
+            return self._causes.of_generation()
+        lease = client.lease
+        return () if lease is None else self._causes.of_address(self._attachment.index, str(lease.address.ip))
 
     def tell_first_drop(self, reason: str) -> None:
         """The first packet that is ignored for this reason; the others are only counted."""
         words = f"the first packet that is ignored for this: {reason}"
-        self._scribe.say(Entry([self._tell("packet.dropped", "PacketDropped", words, "debug", cause=reason)]))
+        self._scribe.say(Entry([Said(self._tell("packet.dropped", "PacketDropped", words, "debug", cause=reason))]))
 
-    def tell_lifecycle(self, word: str, message: str, *, begins: bool = False) -> None:
-        """`started`, `ready` or `stopped`."""
+    def tell_recalled(self, events: Sequence[Event]) -> None:
+        """What there is to say of an earlier life."""
+        if events:
+            self._scribe.say(Entry([self._causes.around(event) for event in events]))
+
+    def tell_started(self) -> None:
+        """The run begins."""
+        words = f"DHCPv4 client for {self._spec.ifname}"
+        self._scribe.say(Entry([self._causes.started(self._lifecycle("started", words))]))
+
+    def tell_ready(self, ifname: str) -> None:
+        """There is an interface to work on."""
+        self._scribe.say(Entry([self._causes.ready(self._lifecycle("ready", f"listening on {ifname}"))]))
+
+    def tell_stopped(self) -> None:
+        """The run ends."""
+        self._scribe.say(Entry([Said(self._lifecycle("stopped", "the client ends; its lease stays"))]))
+
+    def _lifecycle(self, word: str, message: str) -> Event:
         topic = f"routerd.daemon.lifecycle.{word}"
-        event = Event(topic, "info", word.capitalize(), message, self._tell.resource, self._tell.source)
-        self._scribe.say(Entry([event], begins=begins))
+        return Event(topic, "info", word.capitalize(), message, self._tell.resource, self._tell.source)
 
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:
@@ -153,9 +192,11 @@ class Voice:
     def _present_offset(self) -> int:
         return self._clock.wall() - round(self._clock.now() * 1e9)
 
-    def _write(self, events: Sequence[Event], status: Status, act: FileAct | None = None) -> None:
+    def _write(
+        self, said: Sequence[Said], status: Status, act: FileAct | None = None, because: Sequence[Cause] = ()
+    ) -> None:
         if self.muted:
             status = self._status or status
-        if events or act is not None or status != self._status:
+        if said or act is not None or status != self._status:
             self._status = status
-            self._scribe.say(Entry(events, status, act))
+            self._scribe.say(Entry(said, status, act, because))

@@ -27,22 +27,35 @@ FileAct = Callable[[], None]
 """Saves or removes a file; runs in a thread, may raise OSError."""
 
 
+@attrs.define(eq=False)
+class Said:
+    """An event to be written, and what led to it. It has its `id` once it is in the log; 0: not yet, or never."""
+
+    event: Event
+    because: Sequence[Cause] = ()
+    id: int = 0
+
+
+Cause = Said | int
+"""Something that was said before, or the id of an event (0: none)."""
+
+
 @attrs.frozen
 class Entry:
-    """What one step of a machine has to say. `begins` starts a new chain of causes; `wrote` gets the ids."""
+    """What one step of a machine has to say; `because` is what made the status what it is, beside what is said here.
+    `wrote` gets the ids."""
 
-    events: Sequence[Event]
+    said: Sequence[Said]
     status: Status | None = None
     act: FileAct | None = None
-    begins: bool = False
+    because: Sequence[Cause] = ()
     wrote: Callable[[Sequence[int]], None] | None = None
 
 
 class Scribe:
-    """One per daemon. `thread` is the id of the last event said: the cause of the next.
-
-    It does not wait until one step is in the log before it takes up the next, so that an exchange that is over before
-    its beginning is on disk costs one sync and not one for each packet. What becomes visible keeps its order.
+    """One per daemon. It does not wait until one step is in the log before it takes up the next, so that an exchange
+    that is over before its beginning is on disk costs one sync and not one for each packet. What becomes visible keeps
+    its order.
     """
 
     def __init__(self, log: Log, resource: Ref, run_sync: Runner) -> None:
@@ -52,7 +65,6 @@ class Scribe:
         self._queue: deque[Entry] = deque()
         self._work = trio.Event()
         self._closed = False
-        self._thread: int | None = None
         self._on_disk: trio.Event | None = None
         self._disk = trio.CapacityLimiter(1)
         self._refused_act = ""
@@ -75,9 +87,11 @@ class Scribe:
     def _merge(self, entry: Entry) -> None:
         """There is no room for more events; what they made true is told with the last one that has some."""
         last = self._queue[-1]
-        self._unsaid += len(entry.events)
-        self.dropped += len(entry.events)
-        self._queue[-1] = attrs.evolve(last, status=entry.status or last.status, act=entry.act or last.act)
+        self._unsaid += len(entry.said)
+        self.dropped += len(entry.said)
+        because = last.because if entry.status is None else entry.because
+        status, act = entry.status or last.status, entry.act or last.act
+        self._queue[-1] = attrs.evolve(last, status=status, act=act, because=because)
 
     async def run(self) -> None:
         """Write until `close` was called and all is written."""
@@ -100,40 +114,28 @@ class Scribe:
     async def _take(self, entry: Entry) -> None:
         await trio.lowlevel.checkpoint()
         trouble = await self._do(entry.act) if entry.act is not None else []
-        ids = self._post(entry, [*trouble, *self._confess(), *entry.events])
+        ids = self._post(entry, [*trouble, *self._confess(), *entry.said])
         if entry.wrote is not None:
             await self._written()
             entry.wrote(ids)
 
-    def _confess(self) -> list[Event]:
+    def _confess(self) -> list[Said]:
         """How many events were dropped, as soon as there is room to tell it."""
         if not self._unsaid or len(self._queue) > QUEUE // 2:
             return []
         lost, self._unsaid = str(self._unsaid), 0
         message = f"{lost} events could not be kept: the disk did not keep up"
-        return [
-            Event(
-                "routerd.daemon.events.dropped",
-                "warning",
-                "EventsDropped",
-                message,
-                self._resource,
-                attributes={"count": lost},
-            )
-        ]
+        topic, attributes = "routerd.daemon.events.dropped", {"count": lost}
+        return [Said(Event(topic, "warning", "EventsDropped", message, self._resource, attributes=attributes))]
 
-    def _post(self, entry: Entry, said: Sequence[Event]) -> Sequence[int]:
-        """Each event is caused by the one before, the first by the end of the last entry."""
-        before = () if self._thread is None or entry.begins else (self._thread,)
-        chained = [
-            attrs.evolve(event, causes=event.causes or before) if n == 0 else attrs.evolve(event, follows=(1,))
-            for n, event in enumerate(said)
-        ]
+    def _post(self, entry: Entry, said: Sequence[Said]) -> Sequence[int]:
+        events = [_with_causes(one, said[:place]) for place, one in enumerate(said)]
         status = {} if entry.status is None else {self._resource: entry.status}
-        ids, on_disk = self._log.post(*chained, status=status)
+        because = {self._resource: _causes(entry.because, said)} if entry.because else None
+        ids, on_disk = self._log.post(*events, status=status, because=because)
         self._on_disk = self._on_disk if on_disk is None else on_disk
-        if ids:
-            self._thread = ids[-1]
+        for one, event_id in zip(said, ids, strict=True):
+            one.id = event_id
         return ids
 
     async def _written(self) -> None:
@@ -141,7 +143,7 @@ class Scribe:
         if self._on_disk is not None:
             await self._on_disk.wait()
 
-    async def _do(self, act: FileAct) -> list[Event]:
+    async def _do(self, act: FileAct) -> list[Said]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""
         text = await self._attempt(act)
         if text in ("", self._refused_act):
@@ -149,7 +151,7 @@ class Scribe:
             return []
         self._refused_act = text
         message = f"the lease could not be kept for the next start: {text}"
-        return [Event("routerd.dhcpv4.client.lease.unsaved", "error", "LeaseNotSaved", message, self._resource)]
+        return [Said(Event("routerd.dhcpv4.client.lease.unsaved", "error", "LeaseNotSaved", message, self._resource))]
 
     async def _attempt(self, act: FileAct) -> str:
         """What is in the way of it. An act that hangs is let go; until it ends after all, no other is begun."""
@@ -163,3 +165,21 @@ class Scribe:
         except OSError as error:
             return f"{error.strerror or error}: {error.filename}"
         return silent if patience.cancelled_caught else ""
+
+
+def _with_causes(one: Said, before: Sequence[Said]) -> Event:
+    """The event with its causes: those that are written with it stand so many places before it."""
+    places = {id(other): len(before) - place for place, other in enumerate(before)}
+    follows = tuple(places[id(cause)] for cause in one.because if id(cause) in places)
+    known = tuple(cause for cause in map(_id_of, one.because) if cause)
+    return attrs.evolve(one.event, causes=(*one.event.causes, *known), follows=follows)
+
+
+def _causes(because: Sequence[Cause], said: Sequence[Said]) -> tuple[int, ...]:
+    """The same of a status: the last that is written with it is -1."""
+    places = {id(one): place - len(said) for place, one in enumerate(said)}
+    return tuple(number for cause in because if (number := places.get(id(cause), 0) or _id_of(cause)))
+
+
+def _id_of(cause: Cause) -> int:
+    return cause if isinstance(cause, int) else cause.id

@@ -14,7 +14,7 @@ from routerd.events.rows import Row, legible, to_row
 from routerd.events.types import Consumed, Consumer, Event, Ref, Status, StoredEvent, StoredObject
 
 Because = Mapping[Ref, Collection[int]]
-"""By object: ids of earlier events that made its status what it is."""
+"""By object: ids of events that made its status what it is; -1 is the last of those that are appended with it."""
 
 Clean = tuple[Event, str | None]
 """An event that `legible` has seen, and its attributes as JSON."""
@@ -79,10 +79,11 @@ class Intake:
             after = settled(before, wanted, now)
             if before == after:
                 continue
-            own = given if because is None else [one for one in given if one[1].resource == ref]
+            own = _deciding(ref, given, because)
             fields, conditions = changed_fields(ref, before or {}, after), changed_conditions(before or {}, after)
             if stored is None or fields or conditions:
-                causes = (*(number for number, _ in own), *(because or {}).get(ref, ()))
+                earlier = (number for number in (because or {}).get(ref, ()) if number > 0)
+                causes = (*(number for number, _ in own), *earlier)
                 change = Change(ref, before, after, fields, conditions)
                 last = own[-1][1] if own else None
                 clean.append(legible(status_changed(change, tuple(dict.fromkeys(causes)), last, now)))
@@ -131,6 +132,15 @@ def _consumer(name: str, place: Consumed | None, now: int) -> Consumer | None:
     if place.cursor < 0:
         raise ValueError(f"consumer {name}: there is no event {place.cursor}")
     return Consumer(name, place.cursor, now, plain(place.state))
+
+
+def _deciding(ref: Ref, given: list[tuple[int, Event]], because: Because | None) -> list[tuple[int, Event]]:
+    """Which of the events that are appended with a status are its causes."""
+    if because is None:
+        return given
+    if ref in because:
+        return [given[place] for place in because[ref] if place < 0]
+    return [one for one in given if one[1].resource == ref]
 
 
 def _resolved(event: Event, place: int, ids: tuple[int, ...], now: int) -> Event:

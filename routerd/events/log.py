@@ -116,10 +116,10 @@ class Log:
         what was appended.
 
         Where a status differs, or a condition in it, `routerd.resource.status.changed` follows by itself, caused by all
-        of `events`; with `because` by those of them that are about the object, and by what stands there. An object
-        that is `gone` is not announced: one of `events` should say so. A durable consumer whose `consumed` is None is
-        forgotten. Raises TypeError for values that JSON cannot say (a Secret is one), ValueError for a `follows` that
-        points nowhere and a negative cursor, trio.ClosedResourceError."""
+        of `events`; with `because` by what stands there for the object, or if nothing does by those of `events` that
+        are about it. An object that is `gone` is not announced: one of `events` should say so. A durable consumer whose
+        `consumed` is None is forgotten. Raises TypeError for values that JSON cannot say (a Secret is one), ValueError
+        for a `follows` that points nowhere and a negative cursor, trio.ClosedResourceError."""
         ids, done = self.post(*events, status=status, gone=gone, consumed=consumed, because=because)
         if done is not None:
             await done.wait()

@@ -67,7 +67,7 @@ class RouterPlane:
             Check("configuration", error is None, error or f"generation {self.running.generation}"),
             *(_controller(meter) for meter in sorted(self.meters, key=lambda meter: meter.report.name)),
             *(
-                Check(f"daemon {key}", daemon.phase == "Running", daemon.unhealthy_reason or daemon.phase)
+                Check(f"daemon {key}", daemon.phase == "Running", daemon.detail)
                 for key, daemon in sorted(self.daemons.items())
             ),
         )

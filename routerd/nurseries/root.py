@@ -85,8 +85,8 @@ async def run_router(
         for companion in system.companions:
             outer.start_soon(companion)
         key = await system.run_sync(generation_key, options.state_dir)
+        newest = log.newest
         running = await begin_generation(log, router, str(options.config), ROUTERD, key)
-        await forget_the_past(log, running)
         root = Root(options, system, log, running, key)
         outer.start_soon(root.configuration.run)
         await outer.start(run_signals, root.end, root.configuration.reload_soon)
@@ -95,7 +95,7 @@ async def run_router(
         outer.start_soon(tell_unfinished, log, log.newest)
         outer.start_soon(root.plane.run_gauge, options.gauge_interval)
         async with trio.open_nursery() as sockets:
-            await root.hello()
+            await root.hello(newest)
             await sockets.start(root.serve)
             async with trio.open_nursery() as inner:
                 await root.start_inner(inner)
@@ -143,6 +143,7 @@ class Root:
         self._bells: dict[str, Bell] = {"gate": self._gate.bell}
         self.ending = trio.Event()
         self._why = "cancelled"
+        self._started = 0
         self.configuration = Configuration(
             options.config, options.run_dir, running, key, ROUTERD, log, system.run_sync, self._reconfigured
         )
@@ -150,11 +151,20 @@ class Root:
 
     # Coming up
 
-    async def hello(self) -> None:
-        """The first event of this life."""
-        running = self.plane.running
+    async def hello(self, newest: int) -> None:
+        """The first event of this life, whose configuration has another generation if that came after `newest`; and
+        what there is to forget of the one before."""
+        running, configured = self.plane.running, self._configured()
         message = f"routerd started on {self._host.name}, configuration generation {running.generation}"
-        await self._tell("routerd.daemon.lifecycle.started", "Started", message)
+        causes = (configured,) if configured > newest else ()
+        self._started = await self._tell("routerd.daemon.lifecycle.started", "Started", message, causes)
+        await forget_the_past(self._log, running, self._started)
+
+    def _configured(self) -> int:
+        """The event with which the configuration in force began."""
+        router = self.plane.running.router
+        stored = self._log.objects.get(Ref("Router", router.name, "routerd.net/v1alpha1"))
+        return stored.version if stored is not None else 0
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The main and the status socket."""
@@ -206,6 +216,8 @@ class Root:
             host=self._host,
             endpoints=self._system.endpoints,
             log=self._log,
+            incidents=self._incidents,
+            began=lambda: max(self._started, self._configured()),
             state_dir=self._options.state_dir,
             generation=lambda: self.plane.running.generation,
             reload=self.configuration.reload,
@@ -219,8 +231,8 @@ class Root:
         socket = socket_of(self._options.run_dir, daemon.source.instance)
 
         async def report(error: str, crashes: int, delay: float) -> None:
-            await daemon.crashed(error, crashes, delay)
-            await self._tell_crash(daemon.source.name, error, crashes, delay)
+            crash = await self._log_crash(daemon.source.name, error, crashes, delay, daemon.resource)
+            await daemon.crashed(error, crash)
 
         async with trio.open_nursery() as nursery:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
@@ -233,16 +245,14 @@ class Root:
             nursery.cancel_scope.cancel()
 
     async def _tell_crash(self, who: str, error: str, crashes: int, delay: float) -> None:
-        await self._log.append(
-            Event(
-                "routerd.daemon.lifecycle.crashed",
-                "error",
-                "CrashLoop",
-                f"{who} crashed ({error}); crash {crashes} in a row, again in {delay:.0f} s",
-                source=ROUTERD,
-                attributes={"component": who, "error": error, "crashes": str(crashes)},
-            )
-        )
+        await self._log_crash(who, error, crashes, delay)
+
+    async def _log_crash(self, who: str, error: str, crashes: int, delay: float, resource: Ref | None = None) -> int:
+        message = f"{who} crashed ({error}); crash {crashes} in a row, again in {delay:.0f} s"
+        attributes = {"component": who, "error": error, "crashes": str(crashes)}
+        topic = "routerd.daemon.lifecycle.crashed"
+        [event_id] = await self._log.append(Event(topic, "error", "CrashLoop", message, resource, ROUTERD, attributes))
+        return event_id
 
     # While it runs
 
@@ -295,8 +305,10 @@ class Root:
         message = f"routerd stops ({self._why}); addresses, routes and leases stay"
         await self._tell("routerd.daemon.lifecycle.stopped", "Stopped", message)
 
-    async def _tell(self, topic: str, reason: str, message: str) -> None:
-        await self._log.append(Event(topic, reason=reason, message=message, source=ROUTERD))
+    async def _tell(self, topic: str, reason: str, message: str, causes: tuple[int, ...] = ()) -> int:
+        event = Event(topic, reason=reason, message=message, source=ROUTERD, causes=causes)
+        [event_id] = await self._log.append(event)
+        return event_id
 
 
 class _Members(Mapping[str, DHCPv4Daemon]):

@@ -50,11 +50,14 @@ class Puppet:
     since: int = 1_700_000_000_000_000_000
     observed: Mapping[str, str] = {"interface": "wan", "currentAddress": "192.0.2.7", "dnsServers": "null"}
     unhealthy_reason: str | None = None
+    detail: str = "Running"
     packets: Packets = attrs.field(factory=lambda: Packets(3, 2, {"xid": 1}))
     ends: dict[str, Any] = attrs.field(factory=dict)
     commanded: list[tuple[str, dict[str, str], float, str]] = attrs.field(factory=list)
 
-    async def command(self, name: str, attributes: Mapping[str, str], wait: float, actor: str) -> CommandEnd:
+    async def command(
+        self, name: str, attributes: Mapping[str, str], wait: float, actor: str, cause: int = 0
+    ) -> CommandEnd:
         self.commanded.append((name, dict(attributes), wait, actor))
         end = self.ends.get(name)
         if end is None:

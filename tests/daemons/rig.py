@@ -16,6 +16,7 @@ from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
+from routerd.events.incidents import Incidents
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
@@ -78,6 +79,9 @@ class _Sending:
         return await self.inner.receive()
 
 
+CRASHED = "routerd.daemon.lifecycle.crashed"
+
+
 @attrs.define(eq=False)
 class Rig:
     """See the module."""
@@ -90,6 +94,8 @@ class Rig:
     log: Log
     run_sync: Runner = inline
     generation: int = 1
+    incidents: Incidents = attrs.field(factory=Incidents)
+    began: int = 0
     reloads: list[str | None] = attrs.field(factory=list)
     """What the next reloads come to; then None for ever."""
     daemon: DHCPv4Daemon = attrs.field(init=False)
@@ -102,6 +108,8 @@ class Rig:
             host=self.host,
             endpoints=self.endpoints,
             log=self.log,
+            incidents=self.incidents,
+            began=lambda: self.began,
             state_dir=self.directory,
             generation=lambda: self.generation,
             reload=self._reload,
@@ -122,12 +130,16 @@ class Rig:
 
         async def run() -> None:
             with scope:
-                await supervise("client", daemon.run, daemon.crashed)
+                await supervise("client", daemon.run, self._crashed)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             yield scope.cancel
             scope.cancel()
+
+    async def _crashed(self, error: str, crashes: int, delay: float) -> None:
+        [event_id] = await self.log.append(Event(CRASHED, "error", "CrashLoop", error, WAN))
+        await self.daemon.crashed(error, event_id)
 
     async def bound(self) -> None:
         await until(lambda: self.status.get("phase") == "Bound")

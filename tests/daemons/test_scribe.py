@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from routerd.daemons.scribe import Entry, Scribe
+from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Ref
 
@@ -51,9 +50,11 @@ async def writing(path: Path) -> AsyncIterator[tuple[Disk, Log, Scribe]]:
 async def test_a_lease_is_kept_while_what_led_to_it_is_on_its_way_to_the_disk(tmp_path: Path) -> None:
     kept: list[bool] = []
     async with writing(tmp_path) as (disk, log, scribe):
-        scribe.say(Entry([event("discover.sent")], {"phase": "Acquiring"}, begins=True))
-        scribe.say(Entry([event("request.sent")], {"phase": "Acquiring", "state": "Requesting"}))
-        scribe.say(Entry([event("lease.bound")], {"phase": "Bound"}, act=lambda: kept.append(True)))
+        discover = Said(event("discover.sent"))
+        request = Said(event("request.sent"), (discover,))
+        scribe.say(Entry([discover], {"phase": "Acquiring"}))
+        scribe.say(Entry([request], {"phase": "Acquiring", "state": "Requesting"}))
+        scribe.say(Entry([Said(event("lease.bound"), (request,))], {"phase": "Bound"}, act=lambda: kept.append(True)))
         await wait_all_tasks_blocked()
         assert kept, "the lease file did not wait for the disk to take up the events before it"
         assert log.newest == 0
@@ -73,7 +74,7 @@ async def test_a_lease_is_kept_while_what_led_to_it_is_on_its_way_to_the_disk(tm
 async def test_whoever_waits_for_an_answer_gets_it_from_the_disk(tmp_path: Path) -> None:
     answers: list[int] = []
     async with writing(tmp_path) as (disk, log, scribe):
-        scribe.say(Entry([event("command.executed")], wrote=answers.extend))
+        scribe.say(Entry([Said(event("command.executed"))], wrote=answers.extend))
         await wait_all_tasks_blocked()
         assert answers == []
         disk.free.set()
@@ -85,7 +86,7 @@ async def test_whoever_waits_for_an_answer_gets_it_from_the_disk(tmp_path: Path)
 async def test_it_ends_when_all_is_written(tmp_path: Path) -> None:
     async with writing(tmp_path) as (disk, log, _):
         last = Scribe(log, WAN, inline)
-        last.say(Entry([event("lifecycle.stopped")]))
+        last.say(Entry([Said(event("lifecycle.stopped"))]))
         last.close()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(last.run)
@@ -102,19 +103,26 @@ async def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> Non
     async with writing(tmp_path) as (disk, log, scribe):
         disk.free.set()
         for word in ("lease.bound", "lease.renewed"):
-            scribe.say(Entry([event(word)], act=refuse))
+            scribe.say(Entry([Said(event(word))], act=refuse))
         await wait_all_tasks_blocked()
         page = await log.read(0)
     words = [stored.event.topic.removeprefix("routerd.dhcpv4.client.") for stored in page.events]
     assert words == ["lease.unsaved", "lease.bound", "lease.renewed"]
 
 
-@pytest.mark.parametrize("begins", [False, True])
-async def test_a_new_chain_has_no_cause(tmp_path: Path, begins: bool) -> None:
+async def test_causes_by_what_was_said_before(tmp_path: Path) -> None:
+    """In an earlier step, in the same one, by id; and what was never written is no cause."""
+    link, never = 1, Said(event("packet.dropped"))
     async with writing(tmp_path) as (disk, log, scribe):
         disk.free.set()
-        scribe.say(Entry([event("lease.bound")]))
-        scribe.say(Entry([event("discover.sent")], begins=begins))
+        await log.append(event("link.down"))
+        sent = Said(event("renew.sent"))
+        scribe.say(Entry([sent]))
+        nak = Said(event("lease.nak"), (sent, link, never, 0))
+        lost = Said(event("lease.lost"), (nak,))
+        scribe.say(Entry([nak, lost, Said(event("acquire.failed"), (nak,))], {"phase": "Acquiring"}, because=(lost,)))
+        scribe.say(Entry([], {"phase": "Pending"}, because=(link, lost)))
         await wait_all_tasks_blocked()
         page = await log.read(0)
-    assert page.events[1].event.causes == (() if begins else (page.events[0].id,))
+    assert [stored.event.causes for stored in page.events] == [(), (), (2, 1), (3,), (3,), (4,), (1, 4)]
+    assert (nak.id, lost.id, never.id) == (3, 4, 0)

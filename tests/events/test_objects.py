@@ -88,11 +88,14 @@ async def test_causes_can_be_named_for_each_object(tmp_path: Path) -> None:
     async with open_log(tmp_path / "routerd.db") as log:
         await log.append(said(), said())
         own = said(resource=LTE, actor="uid=0")
-        because = {WAN: (1,), LTE: (2,)}
-        await log.append(own, said(resource=None), status={WAN: {"phase": "A"}, LTE: {"phase": "B"}}, because=because)
+        other, status = said(resource=None), {WAN: {"phase": "A"}, LTE: {"phase": "B"}}
+        await log.append(own, other, status=status, because={WAN: (1,)})
         told = {str(s.event.resource): s.event for s in await everything(log) if s.event.topic == CHANGED}
         assert (told["DHCPv4Client/wan"].causes, told["DHCPv4Client/wan"].actor) == ((1,), "routerd")
-        assert (told[str(LTE)].causes, told[str(LTE)].actor) == ((3, 2), "uid=0")
+        assert (told[str(LTE)].causes, told[str(LTE)].actor) == ((3,), "uid=0")
+        await log.append(own, other, status={WAN: {"phase": "C"}}, because={WAN: (-2, 2)})
+        last = (await everything(log))[-1]
+        assert (last.event.causes, last.event.actor) == ((last.id - 2, 2), "uid=0"), "counted from the end"
 
 
 async def test_several_objects_in_one_append(tmp_path: Path) -> None:
