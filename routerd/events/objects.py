@@ -14,6 +14,10 @@ from routerd.shapes.instant import format_instant
 
 STORE = Source("routerd", "routerd", "store")
 
+RECORD = "Generation"
+"""A kind of objects that are history, not state: found by whoever asks for the kind, and told of by events of their
+own."""
+
 _VOLATILE_NAMES = (
     "updatedAt observedAt installedAt lastCheckedAt lastTransitionAt lastLeaseAt lastRenewAt lastAppliedAt renewAt "
     "rebindAt expiresAt expiresAtMonotonic consecutivePassed consecutiveFailed createdHint packetRing conditions "
@@ -45,7 +49,11 @@ class Objects:
         return sorted((o for o in self._objects.values() if o.ref.kind == kind), key=lambda o: o.ref.name)
 
     def all(self) -> list[StoredObject]:
-        """All of them, by kind and name."""
+        """All that are state, by kind and name."""
+        return [stored for stored in self.everything() if stored.ref.kind != RECORD]
+
+    def everything(self) -> list[StoredObject]:
+        """These and the records, by kind and name."""
         return sorted(self._objects.values(), key=lambda o: (o.ref.kind, o.ref.name))
 
     async def changed(self, seen: int) -> int:

@@ -281,7 +281,7 @@ class Writer:
         await trio.lowlevel.checkpoint()
         fresh = Contents(
             new_epoch(),
-            objects=tuple(self._objects.all()),
+            objects=tuple(self._objects.everything()),
             cursors=dict(self._intake.cursors),
             consumers=tuple(self._consumers.all()),
         )
