@@ -38,7 +38,6 @@ STRETCH = 20_000
 PRUNED_AT_ONCE = 200
 
 EVERYTHING = Filter()
-DEFAULT_RETENTION = Retention()
 _NOTHING: Mapping[Ref, Status] = {}
 _NOBODY: Mapping[str, Consumed | None] = {}
 

@@ -100,7 +100,7 @@ _NOT_YET = (
     "EventSubscription FederationSLO FirewallEventLog FirewallFlowPinhole FirewallPolicy FirewallRule "
     "FirewallZone HealthCheck Hostname HybridRoute IPAddressSet IPsecConnection IPv4StaticRoute "
     "IPv6DelegatedAddress IPv6RAAddress IPv6RouterAdvertisement IPv6StaticRoute IngressService KernelModule "
-    "LocalServiceRedirect LogRetention LogSink MobilityMemberSet MobilityPool NAT44Rule "
+    "LocalServiceRedirect LogSink MobilityMemberSet MobilityPool NAT44Rule "
     "NAT44SessionSync NTPClient NTPServer NetworkAdoption ObservabilityPipeline OverlayPeer PPPoESession "
     "Package Plugin PortForward ProviderActionPolicy RemoteAddressClaim RogueRADetector RouterdCluster "
     "SAMEnrollmentClaim SAMEnrollmentClient SAMEnrollmentPolicy SAMNodeSet SAMPeerGroup SAMRRSet "

@@ -118,7 +118,12 @@ class Bench:
         return [*self.live(), Check("configuration", not bad, self.sick.get("configuration", "generation 3"))]
 
     def runtime(self) -> Status:
-        return {"loopLagMillis": 0.25, "tasks": trio.lowlevel.current_statistics().tasks_living, "sockets": 3}
+        return {
+            "loopLagMillis": 0.25,
+            "logLevel": self.verbosity.level,
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+            "sockets": 3,
+        }
 
 
 def declared(kind: str, name: str, spec: object) -> Resource[Any]:

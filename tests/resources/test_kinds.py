@@ -7,7 +7,14 @@ from routerd.shapes.convert import fields_of
 
 
 def test_a_kind_is_called_as_its_class() -> None:
-    assert list(KINDS) == ["Interface", "DHCPv4Client", "IPv4StaticAddress", "IPv4Route", "ManagementAccess", "LogRetention"]
+    assert list(KINDS) == [
+        "Interface",
+        "DHCPv4Client",
+        "IPv4StaticAddress",
+        "IPv4Route",
+        "ManagementAccess",
+        "LogRetention",
+    ]
     assert all(kind.spec.__name__ == name for name, kind in KINDS.items())
     assert KINDS["Interface"].api_version == "net.routerd.net/v1alpha1"
 
