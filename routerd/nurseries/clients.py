@@ -87,7 +87,7 @@ def unreachable(router: Router, run_dir: Path) -> str | None:
     return None
 
 
-async def forget_the_past(log: Log, running: Running) -> None:
+async def forget_the_past(log: Log, running: Running, started: int) -> None:
     """Before anything is served or acted on: what the store says of clients is from an earlier life. Until each has
     looked at its lease file nobody may act on it, neither install nor remove (X-4); those that were held had nothing.
     What it says of kinds that this version does not have is nobody's business any more."""
@@ -96,4 +96,5 @@ async def forget_the_past(log: Log, running: Running) -> None:
     held = {ref for ref, status in stored.items() if status.get("reason") in HELD}
     fresh = {ref: starting(spec, running.generation) for ref, spec in declared.items() if ref not in held}
     foreign = {o.ref for o in log.objects.all() if o.ref.kind not in KINDS and o.ref.kind != "Router"}
-    await log.append(status=fresh, gone=(stored.keys() - declared.keys()) | foreign)
+    gone, because = (stored.keys() - declared.keys()) | foreign, dict.fromkeys(fresh, (started,))
+    await log.append(status=fresh, gone=gone, because=because)
