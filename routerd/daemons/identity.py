@@ -7,11 +7,11 @@ configured name, not from the interface's index (RFC 4361 §6.1, RFC 9915 §11, 
 from __future__ import annotations
 
 import threading
-import zlib
 from pathlib import Path
 
 from routerd.daemons import lease_file
 from routerd.protocols.dhcpv4 import identity
+from routerd.protocols.dhcpv6.duid import duid_ll, iaid, is_duid
 from routerd.resources.net import DHCPv4Client
 
 
@@ -21,7 +21,7 @@ def client_id(spec: DHCPv4Client, name: str, mac: bytes, duid: bytes) -> bytes:
         return spec.client_identifier
     if spec.client_id_type == "mac":
         return identity.from_mac(mac)
-    return identity.from_duid(zlib.crc32(name.encode()), duid)
+    return identity.from_duid(iaid(name), duid)
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -40,14 +40,14 @@ def _kept_or_made(path: Path, mac: bytes) -> tuple[bytes, str | None]:
         kept = lease_file.read(path)
         if kept is not None:
             duid = bytes.fromhex(kept.decode("ascii").strip().replace(":", ""))
-            if identity.is_duid(duid):
+            if is_duid(duid):
                 return duid, None
             trouble = f"{path} holds no DUID"
     except ValueError:
         trouble = f"{path} holds no DUID"
     except OSError as error:
         trouble = f"{path} cannot be read: {error.strerror}"
-    duid = identity.duid_ll(mac)
+    duid = duid_ll(mac)
     try:
         lease_file.save(path, duid.hex(":").encode() + b"\n")
     except OSError as error:

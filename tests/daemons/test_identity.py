@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from routerd.daemons.identity import client_id, device_duid
-from routerd.protocols.dhcpv4.identity import duid_ll
+from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.resources.net import DHCPv4Client
 
 MAC, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")

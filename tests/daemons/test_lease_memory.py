@@ -10,7 +10,7 @@ import pytest
 
 from routerd.daemons.lease_memory import BUILD_DATE, LeaseMemory, Recalled
 from routerd.events.log import inline
-from routerd.protocols.dhcpv4.identity import duid_ll
+from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.resources.net import DHCPv4Client
 from tests.daemons.scene import NOON, OWN, TELL, HandClock, granted
 

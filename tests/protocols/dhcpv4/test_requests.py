@@ -8,6 +8,7 @@ from routerd.protocols.dhcpv4.inputs import Release
 from routerd.protocols.dhcpv4.message import ANY, BROADCAST, Message, MessageType, Op
 from routerd.protocols.dhcpv4.options import Option
 from routerd.protocols.dhcpv4.settings import RESERVED, Settings
+from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.sim.dhcpv4_rules import broken_rules
 from tests.protocols.dhcpv4.scene import CLIENT_ID, LINK, MAC, Scene, claim, remembered
 
@@ -134,7 +135,7 @@ def test_settings_do_not_follow_the_mapping_they_were_made_of() -> None:
 
 @pytest.mark.req("V4-6")
 def test_the_forms_of_a_client_identifier() -> None:
-    duid = identity.duid_ll(MAC)
+    duid = duid_ll(MAC)
     assert duid == bytes.fromhex("00030001 020000000001")
     assert identity.from_duid(1, duid) == bytes.fromhex("ff 00000001 00030001 020000000001")
     assert identity.from_mac(MAC) == bytes.fromhex("01 020000000001")
@@ -142,7 +143,7 @@ def test_the_forms_of_a_client_identifier() -> None:
 
 @pytest.mark.req("V4-6", "breaks")
 def test_what_is_no_client_identifier() -> None:
-    torn = (identity.duid_ll(MAC)[:-1], bytes.fromhex("00040001"), bytes.fromhex("000100010000"))
+    torn = (duid_ll(MAC)[:-1], bytes.fromhex("00040001"), bytes.fromhex("000100010000"))
     for duid in (b"", b"\0\3", bytes(131), *torn):
         with pytest.raises(ValueError, match="DUID"):
             identity.from_duid(1, duid)

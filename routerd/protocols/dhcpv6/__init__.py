@@ -1,0 +1,1 @@
+"""DHCPv6 (RFC 9915): the codec and the client's machine."""
