@@ -5,6 +5,7 @@ Kinds, names and topics are asked of the running routerd, for at most 150 ms, an
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from itertools import pairwise
@@ -12,6 +13,7 @@ from itertools import pairwise
 from routerctl.__main__ import COMPLETE, VERBS, module_of, options
 from routerctl.client import Client, default_run_dir, entries, part
 from routerctl.errors import Exit, Failure
+from routerctl.explain import fields_of, kinds_of, type_of
 from routerctl.kinds import DAEMON_DIRECTORIES, canonical, reference
 from routerctl.output import FORMATS, clean
 from routerctl.resources import listed, phase_of, reference_of
@@ -113,17 +115,17 @@ def candidates(before: list[str], word: str) -> Iterator[tuple[str, str]]:
         module.arguments(plain[0], flags)
         options(flags)  # type: ignore[arg-type]
         plain = list(flags.operands(before))
-    name, equals, _ = word.partition("=")
+    name, equals, typed = word.partition("=")
     if before and flags.takes_value(before[-1]):
-        yield from _values(flags.about[before[-1]], before, plain)
+        yield from _values(flags.about[before[-1]], before, plain, word)
     elif equals and flags.takes_value(name):
-        yield from ((f"{name}={value}", about) for value, about in _values(flags.about[name], before, plain))
+        yield from ((f"{name}={value}", about) for value, about in _values(flags.about[name], before, plain, typed))
     elif word.startswith("-"):
         yield from ((name, str(about.get("help", ""))) for name, about in flags.about.items() if name.startswith("--"))
     elif not plain:
         yield from ((verb, line) for verb, (_, line) in VERBS.items())
     elif len(plain) <= len(flags.positional):
-        yield from _values(flags.positional[len(plain) - 1], before, plain)
+        yield from _values(flags.positional[len(plain) - 1], before, plain, word)
 
 
 class _Flags:
@@ -156,7 +158,7 @@ class _Flags:
                 yield word
 
 
-def _values(about: dict[str, Any], before: list[str], plain: list[str]) -> Iterator[tuple[str, str]]:
+def _values(about: dict[str, Any], before: list[str], plain: list[str], word: str) -> Iterator[tuple[str, str]]:
     if "choices" in about:
         yield from ((choice, "") for choice in about["choices"])
         return
@@ -171,6 +173,12 @@ def _values(about: dict[str, Any], before: list[str], plain: list[str]) -> Itera
             yield from ((form.removesuffix("PATH").removesuffix("TITLE:PATH,…"), "") for form in FORMATS)
         case "GLOB":
             yield from _topics(before)
+        case "FILE":
+            yield from _files(word)
+        case "GENERATION":
+            yield from _generations(before)
+        case "KIND[.FIELD]":
+            yield from _fields(before, word)
         case "CONDITION":
             yield from _conditions(before, plain)
 
@@ -179,6 +187,35 @@ def _resources(before: list[str], only: Container[str] | None) -> Iterator[tuple
     found = listed(_client(before), "resources")
     wanted = [one for one in found if only is None or one.get("kind") in only]
     yield from ((reference_of(one), phase_of(one)) for one in wanted)
+
+
+def _files(word: str) -> Iterator[tuple[str, str]]:
+    """What is in the folder that is typed so far; folders end in a slash, so that one can go on."""
+    folder = word[: word.rfind("/") + 1]
+    try:
+        found = sorted(os.scandir(folder or "."), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in found:
+        if not entry.name.startswith(".") or word[len(folder) :].startswith("."):
+            yield folder + entry.name + ("/" if entry.is_dir() else ""), ""
+
+
+def _generations(before: list[str]) -> Iterator[tuple[str, str]]:
+    for item in entries(_client(before).get("/generations", as_admin=True), "items"):
+        yield str(item.get("generation")), f"{item.get('phase') or ''} {item.get('actor') or ''}"
+
+
+def _fields(before: list[str], word: str) -> Iterator[tuple[str, str]]:
+    """Kinds, and behind a kind and a point its fields."""
+    schema = _client(before).read("/schema.json")
+    kinds = kinds_of(schema)
+    kind = canonical(word.partition(".")[0])
+    if "." not in word:
+        yield from ((kind, "") for kind in kinds)
+    elif kind in kinds:
+        spec = part(fields_of(schema, kinds[kind]), "spec")
+        yield from ((f"{kind}.spec.{name}", type_of(schema, field)) for name, field in fields_of(schema, spec).items())
 
 
 def _topics(before: list[str]) -> Iterator[tuple[str, str]]:

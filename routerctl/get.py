@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from routerctl.client import entries
 from routerctl.errors import Exit, Failure
-from routerctl.feed import POLL, Feed
+from routerctl.feed import PAGE, POLL, Feed
 from routerctl.kinds import canonical, reference
 from routerctl.resources import ALL, RECENT, suggested
-from routerctl.subjects import SUBJECT_OF, WORDS, View, items_of
+from routerctl.subjects import PATHS, SUBJECT_OF, WORDS, View, items_of
 from routerctl.times import parse_count
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ EXAMPLES = {
 """
 }
 
+USUAL = 50
+"""Events before those that are watched for, unless said otherwise."""
 RETRY = 1.0
 """Seconds until a resource is asked for again when routerd went away in between."""
 
@@ -58,7 +60,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
         view.show(_get(client, asked, query))
         return Exit.OK
     if subject == "events":
-        raise Failure(Exit.USAGE, "events are followed, not watched", "routerctl events -f")
+        return _watch_events(client, view, query, args, out)
     feed = Feed(client, out.note)
     feed.last(0)
     before = _get(client, asked, query)
@@ -101,7 +103,7 @@ def _watch_subject(client: Client, feed: Feed, view: View, asked: str, before: O
     while True:
         stale = bool(feed.wait(RETRY if stale else POLL)) or stale
         try:
-            answer = client.get("/get", [("subject", asked)]) if stale else before
+            answer = _get(client, asked, ()) if stale else before
         except Failure as failure:
             if failure.code is not Exit.UNREACHABLE:
                 raise
@@ -109,6 +111,16 @@ def _watch_subject(client: Client, feed: Feed, view: View, asked: str, before: O
         if answer != before:
             view.show(answer)
         stale, before = False, answer
+
+
+def _watch_events(client: Client, view: View, query: Query, args: Namespace, out: Out) -> NoReturn:
+    """The newest, then each as it comes."""
+    feed = Feed(client, out.note, [pair for pair in query if pair[0] in ("topic", "resource")])
+    count = 0 if args.watch_only else USUAL if args.limit is None else args.limit
+    found = entries(feed.last(min(count, PAGE)), "events")
+    while True:
+        view.items(found)
+        found = feed.wait()
 
 
 def _touched(events: list[Object], asked: str) -> list[str]:
@@ -137,6 +149,8 @@ def _query(subject: str, args: Namespace, form: str) -> Query:
 
 
 def _get(client: Client, asked: str, query: Query) -> Object:
+    if asked in PATHS:
+        return client.get(PATHS[asked], query, as_admin=True)
     try:
         return client.get("/get", [("subject", asked), *query])
     except Failure as failure:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "yaml", "jsonl", "name", "jsonpath=PATH", "custom-columns=TITLE:PATH,…")
 
 _ROLES = {
-    "good": "active applied bound connected established healthy installed live observed ok passing ready running synced"
-    " true up",
-    "bad": "blocked crashloop deleted error expired failed failing false lost unhealthy",
-    "dim": "debug idle released skipped stopped unknown -",
+    "good": "active applied bound changed connected established healthy installed live observed ok pass passing ready"
+    " running synced true up",
+    "bad": "blocked crashloop deleted error errored expired fail failed failing false lost unhealthy",
+    "dim": "debug idle released skip skipped stopped unchanged unknown -",
     "plain": "info",
 }
 ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
@@ -50,6 +50,7 @@ class Out:
         self.width = width_of(sys.stdout) if self.tty and not self.wide else None
         self._paths = _paths(self.form, paths)
         self._columns: Table | None = None
+        self._drawn: list[str] | None = None
         self.glyphs = self.tty and not _dumb() and (sys.stdout.encoding or "").lower().startswith("utf")
         self.progresses = not quiet and sys.stderr.isatty() and not _dumb()
         """Whether there is a line for progress."""
@@ -60,8 +61,21 @@ class Out:
 
     def line(self, text: str = "") -> None:
         """One line on stdout."""
+        if self._drawn is not None:
+            self._drawn.append(text)
+            return
         self.progress("")
         sys.stdout.write(text + "\n")
+
+    def drawn(self, draw: Callable[[], None]) -> list[str]:
+        """The lines that `draw` would print."""
+        lines: list[str] = []
+        self._drawn = lines
+        try:
+            draw()
+        finally:
+            self._drawn = None
+        return lines
 
     def flush(self) -> None:
         """Let readers of a pipe have what was printed."""

@@ -6,6 +6,8 @@ import time
 
 from routerctl.client import entries, number, part
 from routerctl.feed import EVENT_HEADER, event_row, happened
+from routerctl.generations import HEADER as HISTORY_HEADER
+from routerctl.generations import row
 from routerctl.output import Table, cell, role
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
 from routerctl.times import ago
@@ -23,18 +25,30 @@ WORDS = {
     "controllers": "controllers controller",
     "runtime": "runtime rt",
     "events": "events event",
-    "ledger": "ledger generations generation",
+    "generations": "generations generation",
+    "consumers": "consumers consumer",
+    "ledger": "ledger",
 }
 """Each subject, and what people call it."""
+PATHS = {"generations": "/generations", "consumers": "/consumers"}
+"""Subjects that are not asked of `/get`, and for which an admin is told more."""
 HEADERS = {
     "resources": ("KIND", "NAME", "SPEC", "STATUS", "EVENTS"),
     "status": (),
     "controllers": ("NAME", "MODE", "KINDS", "RUNS", "LAST", "TOOK", "ERRORS", "ERROR"),
     "runtime": ("FIGURE", "VALUE"),
     "events": EVENT_HEADER,
+    "generations": HISTORY_HEADER,
+    "consumers": ("CONSUMER", "CURSOR", "LAG", "UPDATED"),
     "ledger": ("GENERATION", "PHASE", "STARTED", "HAS_YAML"),
 }
-PAINTED = {"resources": "STATUS", "controllers": "MODE", "events": "SEVERITY", "ledger": "PHASE"}
+PAINTED = {
+    "resources": "STATUS",
+    "controllers": "MODE",
+    "events": "SEVERITY",
+    "ledger": "PHASE",
+    "generations": "PHASE",
+}
 ENVELOPE = ("apiVersion", "kind", "metadata")
 SUBJECT_OF = {word: subject for subject, words in WORDS.items() for word in words.split()}
 
@@ -62,7 +76,13 @@ def name_of(subject: str, item: Object) -> str:
     return f"{kind}/{item.get(key)}"
 
 
-_NAMED = {"controllers": ("Controller", "name"), "events": ("Event", "id"), "ledger": ("Generation", "generation")}
+_NAMED = {
+    "controllers": ("Controller", "name"),
+    "events": ("Event", "id"),
+    "generations": ("Generation", "generation"),
+    "consumers": ("Consumer", "name"),
+    "ledger": ("Generation", "generation"),
+}
 
 
 class View:
@@ -109,6 +129,11 @@ class View:
                     yield event_row(item, ago(happened(item), now))
                 case "runtime":
                     yield from ((key, value) for key, value in item.items() if key not in ENVELOPE)
+                case "generations":
+                    yield row(item, now, {})
+                case "consumers":
+                    updated = ago(item.get("updatedAt"), now)
+                    yield item.get("name"), item.get("cursor"), item.get("lag"), updated
                 case "ledger":
                     started = ago(item.get("startedAt"), now)
                     yield item.get("generation"), item.get("phase"), started, bool(item.get("hasYaml"))

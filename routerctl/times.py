@@ -32,6 +32,11 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
+def go_duration(text: str) -> str:
+    """A duration as the API takes it, which knows neither days nor bare seconds. Raises Failure (usage)."""
+    return f"{round(parse_duration(text) * 1000)}ms"
+
+
 def parse_moment(text: str, now: float) -> float:
     """`10m` (ago), `02:13` (the last one on this host's clock; `02:13Z`: in UTC) or RFC 3339. Raises Failure."""
     if clock := _CLOCK.fullmatch(text):

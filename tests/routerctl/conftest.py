@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.routerctl.answers import knowing
 from tests.routerctl.run import Inside
 from tests.routerctl.server import Routerd, at
 
@@ -29,6 +30,22 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the operator sits, with a configuration and a rule."""
+    laid(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    return tmp_path
+
+
+def laid(directory: Path) -> Path:
+    """Files of which the verbs' examples speak."""
+    (directory / "router.yaml").write_text("kind: Router\n")
+    (directory / "rule.yaml").write_text("kind: EventRule\n")
+    return directory
 
 
 @pytest.fixture
@@ -116,7 +133,7 @@ def furnished(router: Routerd) -> Routerd:
             "reason": "NoCarrier",
         }
     ]
-    return router
+    return knowing(router)
 
 
 def interface(device: str, phase: str, carrier: bool, addresses: list[str]) -> dict[str, object]:

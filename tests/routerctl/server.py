@@ -62,6 +62,12 @@ class Routerd:
         self.commands: dict[str, Callable[[Routerd, dict[str, list[str]]], Answer]] = {}
         self.overrides: dict[str, Answer | Callable[[str], Answer]] = {}
         """Path -> what to answer instead; a callable is given the socket's name."""
+        self.posts: dict[str, Callable[[Any], Answer]] = {}
+        """Path under the control API's prefix -> what is answered to a body."""
+        self.pending = ""
+        """What each answer says of a change that waits to be confirmed: `GENERATION CONFIRM-BY`."""
+        self.fields: list[dict[str, str]] = []
+        """The header fields of each request so far."""
         self.requests: list[tuple[str, str, str, dict[str, list[str]], Any]] = []
         """Socket, method, path, query, body of each request so far."""
         self.grown = threading.Condition()
@@ -173,6 +179,8 @@ class Routerd:
         self.requests.append((socket, method, path, query, body))
         if (told := self.overrides.get(path)) is not None:
             return told(socket) if callable(told) else told
+        if method == "POST" and (post := self.posts.get(path.removeprefix(PREFIX))) is not None:
+            return post(body)
         if path.startswith("/v1/"):
             return self._daemon(socket.removesuffix(".sock"), method, path, query)
         if path in ("/livez", "/readyz"):
@@ -390,6 +398,7 @@ def _handler(routerd: Routerd, socket: str) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = parse_qs(parts.query, keep_blank_values=True)
+            routerd.fields.append(dict(self.headers.items()))
             told = routerd.answer(socket, self.command, parts.path, query, json.loads(data) if data else None)
             if isinstance(told, bytes):
                 self.wfile.write(told)
@@ -399,6 +408,8 @@ def _handler(routerd: Routerd, socket: str) -> type[BaseHTTPRequestHandler]:
                 self.send_response_only(status, "")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
+                if routerd.pending:
+                    self.send_header("X-Routerd-Pending", routerd.pending)
                 self.end_headers()
                 self.wfile.write(body)
             self.close_connection = True

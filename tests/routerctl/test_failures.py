@@ -88,7 +88,28 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "events --since 25:00",
         "events --since 2026-01-31",
         "events --severity loud",
-        "get events -w",
+        "apply",
+        "apply -f x --confirm-within soon",
+        "apply -f x --if-match x",
+        "delete",
+        "delete wan",
+        "rollback --to x",
+        "rollback --to 1 --list",
+        "plan --if-match 1",
+        "diff",
+        "confirm --extend soon",
+        "generations x",
+        "why",
+        "why wan",
+        "rules",
+        "rules run -f x",
+        "rules test",
+        "doctor everything",
+        "log-level",
+        "log-level loud",
+        "log-level debug --for ever",
+        "top -n -1",
+        "top -d often",
         "status --timeout soon",
         "wait Interface/wan",
         "wait Interface/wan --for phase",
@@ -213,7 +234,7 @@ def test_8_condition(routerd: Routerd, ctl: Inside) -> None:
     assert ctl("wait", "Interface/lan", "--for", "phase=Up", "--or-fail", "phase=Down").code == 8
 
 
-@pytest.mark.parametrize("words", ["events -f", "wait Interface/lan --for phase=Up", "get -w"])
+@pytest.mark.parametrize("words", ["events -f", "wait Interface/lan --for phase=Up", "get -w", "get events -w"])
 def test_130_interrupted(words: str, routerd: Routerd) -> None:
     with running(routerd.run_dir, *words.split()) as program:
         if words.startswith("wait"):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.routerctl.conftest import furnished
+from tests.routerctl.conftest import furnished, laid
 from tests.routerctl.run import Done, on_terminal, piped
 from tests.routerctl.server import Routerd, result
 
@@ -22,6 +23,8 @@ FOLDER = Path(__file__).parent / "transcripts"
 PROMPT = "$ routerctl "
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
+
+_CLOCK = re.compile(r"(since |until |\(|resources   )(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ")
 
 
 @attrs.frozen
@@ -41,7 +44,7 @@ def steps(name: str) -> Iterator[Step]:
 
 def shown(done: Done) -> str:
     """Output as a transcript has it: stdout, stderr, exit code; escapes readable."""
-    text = _TIME.sub("<time>", done.out + done.err)
+    text = _CLOCK.sub(r"\1<clock>", _TIME.sub("<time>", done.out + done.err))
     text = "".join(f"{line.rstrip()}\n" for line in text.replace("\x1b", "\\e").replace("\r", "\\r").splitlines())
     return f"{text}[exit {done.code}]"
 
@@ -63,6 +66,7 @@ def _record(name: str, run: Callable[..., Done], run_dir: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="rctl") as directory:
+        os.chdir(laid(Path(directory)))
         router = scene(Path(directory))
         router.start()
         _record("pipe.txt", piped, Path(directory))

@@ -1,0 +1,59 @@
+"""`routerctl confirm`: keep a change that would undo itself."""
+
+from __future__ import annotations
+
+import time
+
+from routerctl.client import part
+from routerctl.errors import Exit, Failure
+from routerctl.output import cell
+from routerctl.times import ahead, clock, go_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from routerctl.client import Client
+    from routerctl.output import Out
+
+EXAMPLES = {
+    "confirm": """
+  routerctl confirm                   keep what was applied with --confirm-within
+  routerctl confirm 6f1c…             with the token that apply gave
+  routerctl confirm --extend 5m       not yet: five more minutes
+"""
+}
+
+
+def arguments(verb: str, parser: ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("token", metavar="TOKEN", nargs="?", help="as apply gave it; else routerd is asked for it")
+    parser.add_argument("--extend", metavar="DURATION", help="do not confirm yet, wait so much longer")
+
+
+def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
+    """Confirm, or extend."""
+    extend = {"extend": go_duration(args.extend)} if args.extend is not None else {}
+    client.warn = None
+    answer = client.post("/confirm", {"token": args.token or _token(client), **extend})
+    generation = cell(answer.get("generation"))
+    if out.form != "table":
+        out.one(answer, f"Generation/{generation}")
+    elif answer.get("confirmed") is True:
+        out.line(f"generation {generation} is confirmed")
+    else:
+        until = answer.get("confirmBy")
+        now = time.time()
+        out.line(f"generation {generation} is not confirmed yet: until {clock(until, now)} ({ahead(until, now)})")
+    return Exit.OK
+
+
+def _token(client: Client) -> str:
+    """Of what is pending, which admins are told. Raises Failure."""
+    pending = part(client.get("/generations", [("limit", "1")], as_admin=True), "pending")
+    if not pending:
+        raise Failure(Exit.CONFLICT, "nothing waits to be confirmed", "routerctl generations")
+    if not pending.get("token"):
+        what = f"generation {cell(pending.get('generation'))} waits to be confirmed, by an admin"
+        raise Failure(Exit.DENIED, what, "as root, or with the token that apply gave: routerctl confirm TOKEN")
+    return str(pending["token"])
