@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+import trio
 
 from routerd.api.plane import ControllerReport, ReconcileError
 from routerd.events.types import Ref
@@ -43,10 +44,19 @@ class Meter:
         self.report = ControllerReport(name=name, resource_kinds=kinds)
         self.crashed = False
         """Whether the last look ended in a crash: that is our own fault, while a refusal is the system's word."""
+        self.begun = self.ended = 0
+        """How many looks, those that were cut short counted too."""
+        self._moved = trio.Event()
 
     def note(self, **fields: Any) -> None:
         """Set fields of the report: last_reload, last_restart, last_change_reason."""
         self.report = attrs.evolve(self.report, **fields)
+
+    async def ended_after(self, begun: int) -> None:
+        """Return when a look has ended that came after so many had begun."""
+        await trio.lowlevel.checkpoint()
+        while self.ended <= begun:
+            await self._moved.wait()
 
     def next_look(self, delay: float | None) -> None:
         """It will look again in `delay` seconds; None: when it is rung."""
@@ -58,12 +68,17 @@ class Meter:
         does not count."""
         measured = Measured()
         began, started = self._wall(), self._monotonic()
+        self.begun += 1
         try:
             yield measured
         except Exception as crash:
             self.crashed = True
             self._end(trigger, began, self._monotonic() - started, {}, f"{type(crash).__name__}: {crash}")
             raise
+        finally:
+            self.ended = self.begun
+            self._moved.set()
+            self._moved = trio.Event()
         self.crashed = False
         self._end(trigger, began, self._monotonic() - started, measured.errors, None)
 

@@ -125,9 +125,11 @@ class Bell:
     def __init__(self) -> None:
         self._why: str | None = None
         self._rung = trio.Event()
+        self.rings = 0
 
     def ring(self, why: str) -> None:
         """Look again, because of `why`."""
+        self.rings += 1
         if self._why is None:
             self._why = why
             self._rung.set()
