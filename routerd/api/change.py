@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import attrs
 
 from routerd.api.wire_changes import Generation, GenerationItem, Pending, Result
+from routerd.shapes.instant import Instant
 
 
 @attrs.frozen
@@ -54,6 +55,30 @@ class NotChanged(Exception):
         self.message = message
         self.hint = hint
         self.field = field
+
+
+@attrs.frozen
+class Confirmation:
+    """What became of a commit that somebody confirmed, or (`confirmed` False) extended until `confirm_by`."""
+
+    generation: int
+    confirmed: bool
+    confirm_by: Instant | None = None
+
+
+class Commits(Protocol):
+    """The change that goes back by itself unless it is confirmed. Raises NotChanged (conflict: there is none, it is not
+    its token, it is too late), OSError (then it is on trial still)."""
+
+    @property
+    def pending(self) -> Pending | None:
+        """The one that waits, with its token if that was given in this life of routerd."""
+
+    async def confirm(self, token: str, terms: Terms) -> Confirmation:
+        """Keep the change."""
+
+    async def extend(self, token: str, seconds: float, terms: Terms) -> Confirmation:
+        """Have so many seconds from now to decide."""
 
 
 class Changes(Protocol):

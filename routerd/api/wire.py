@@ -135,6 +135,18 @@ class ControllerStatus:
 
 
 @attrs.frozen
+class Pending:
+    """A change that goes back by itself unless it is confirmed in time."""
+
+    generation: int
+    previous: int
+    confirm_by: Instant
+    actor: str
+    token: str | None = None
+    """Confirms it. For admins only, and only in the life of routerd in which it was begun."""
+
+
+@attrs.frozen
 class RouterStatus:
     """How the router is, in one word and in detail."""
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import attrs
 
 from routerd.api.wire import CONTROL, ControlVersion
+from routerd.api.wire import Pending as Pending
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant
 
@@ -82,6 +83,16 @@ class RollbackRequest:
     confirm_within: Duration | None = None
 
 
+@attrs.frozen
+class ConfirmRequest:
+    """`POST /confirm`: keep the change on trial; with `extend`, have so much time from now to decide instead."""
+
+    token: str = attrs.field(repr=False)
+    api_version: ControlVersion | None = None
+    kind: Literal["ConfirmRequest"] | None = None
+    extend: Duration | None = None
+
+
 # Results
 
 
@@ -137,18 +148,6 @@ class Orphan:
     owner: str | None = None
     remediation: str | None = None
     observed: Mapping[str, str] | None = None
-
-
-@attrs.frozen
-class Pending:
-    """A change that goes back by itself unless it is confirmed in time."""
-
-    generation: int
-    previous: int
-    confirm_by: Instant
-    actor: str
-    token: str | None = None
-    """Confirms it. For admins only."""
 
 
 @attrs.frozen
@@ -249,3 +248,14 @@ class Generation:
     generation: GenerationItem
     changes: Sequence[ResourceChange] | None = None
     yaml: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ConfirmResult:
+    """`POST /confirm`: `confirmed`, or else until when there is time."""
+
+    api_version: ControlVersion = CONTROL
+    kind: Literal["ConfirmResult"] = "ConfirmResult"
+    generation: int
+    confirmed: bool
+    confirm_by: Instant | None = None
