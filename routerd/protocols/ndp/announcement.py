@@ -1,0 +1,98 @@
+"""What a router tells its LAN, with lifetimes as instants; and how they become the seconds of one advertisement."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Network
+
+import attrs
+
+from routerd.protocols.ndp.message import (
+    INFINITE,
+    MoreSpecificRoute,
+    NameServers,
+    Preference,
+    Prefix,
+    RouterAdvertisement,
+    SearchDomains,
+)
+
+PREFERRED_LIMIT, VALID_LIMIT = 2700, 5400
+"""Seconds: what a host may take for granted of a delegated prefix, however long the lease (RFC 9096 §3.4)."""
+WITHDRAWN_FOR = 7200.0
+"""Seconds for which a prefix that is lost goes on to be announced as such, at most (RFC 7084 L-13)."""
+
+
+@attrs.frozen
+class LanPrefix:
+    """A prefix of the LAN. `preferred_until` and `valid_until` are on the caller's clock, None: without end. With
+    `limited` hosts are never told more than `PREFERRED_LIMIT` and `VALID_LIMIT`: it is somebody else's, who may take it
+    back."""
+
+    prefix: IPv6Network
+    preferred_until: float | None = None
+    valid_until: float | None = None
+    on_link: bool = True
+    autonomous: bool = True
+    limited: bool = True
+
+    def at(self, now: float) -> Prefix | None:
+        """As hosts are told at `now`; None once it is over."""
+        valid = _left(self.valid_until, now, VALID_LIMIT if self.limited else None)
+        preferred = min(_left(self.preferred_until, now, PREFERRED_LIMIT if self.limited else None), valid)
+        return Prefix(self.prefix, valid, preferred, self.on_link, self.autonomous) if valid else None
+
+
+@attrs.frozen
+class Withdrawn:
+    """A prefix that must not be used any more, announced with no preferred lifetime until hosts have forgotten it.
+    `until` is on the caller's clock."""
+
+    prefix: IPv6Network
+    until: float
+
+    def at(self, now: float) -> Prefix:
+        """As hosts are told at `now`. A host takes no valid lifetime under two hours for true (RFC 4862 §5.5.3), but a
+        preferred lifetime of zero at once."""
+        return Prefix(self.prefix, _left(self.until, now, None), 0)
+
+
+@attrs.frozen
+class Announcement:
+    """What shall be told. `lifetime` (seconds) of this router as a default router, 0: it is none. `mtu` None: as the
+    link has it."""
+
+    prefixes: tuple[LanPrefix, ...] = ()
+    lifetime: int = 1800
+    managed: bool = False
+    other: bool = False
+    preference: Preference = Preference.MEDIUM
+    hop_limit: int = 64
+    mtu: int | None = None
+    routes: tuple[MoreSpecificRoute, ...] = ()
+    name_servers: tuple[NameServers, ...] = ()
+    search_domains: tuple[SearchDomains, ...] = ()
+
+    def advertisement(
+        self, now: float, link_address: bytes, withdrawn: tuple[Withdrawn, ...] = (), *, last: bool = False
+    ) -> RouterAdvertisement:
+        """The message at `now`; `last`: this router is about to be none (RFC 4861 §6.2.5)."""
+        current = (prefix.at(now) for prefix in self.prefixes)
+        return RouterAdvertisement(
+            lifetime=0 if last else self.lifetime,
+            managed=self.managed,
+            other=self.other,
+            preference=self.preference,
+            hop_limit=self.hop_limit,
+            link_address=link_address,
+            mtu=self.mtu,
+            prefixes=(*filter(None, current), *(one.at(now) for one in withdrawn)),
+            routes=self.routes,
+            name_servers=self.name_servers,
+            search_domains=self.search_domains,
+        )
+
+
+def _left(until: float | None, now: float, limit: int | None) -> int:
+    """Whole seconds until an instant, never more than there are."""
+    left = INFINITE if until is None else max(0, min(int(until - now), INFINITE - 1))
+    return left if limit is None else min(left, limit)

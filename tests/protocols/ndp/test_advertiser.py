@@ -1,0 +1,249 @@
+"""A router on its LAN, as a timeline (RFC 4861 §6.2, RFC 7084 L-13, RFC 9096 §3)."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv6Address, IPv6Network
+
+import attrs
+import pytest
+
+from routerd.protocols.machine import Dropped, Start, Stop
+from routerd.protocols.ndp.advertiser import Advertiser, Announce, LinkDown, LinkUp, OtherRouter, Remember
+from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.message import (
+    ALL_NODES,
+    ALL_ROUTERS,
+    NdpPacket,
+    NeighborSolicitation,
+    Prefix,
+    RouterAdvertisement,
+    RouterSolicitation,
+)
+from tests.protocols.timeline import Timeline, gaps, of, only
+
+OURS, HOST, STRANGER = (IPv6Address(f"fe80::{n}") for n in (1, 2, 3))
+MAC = bytes.fromhex("02005e105301")
+UP = LinkUp(OURS, MAC)
+OLD, NEW = IPv6Network("2001:db8:1::/64"), IPv6Network("2001:db8:2::/64")
+ASKING = NdpPacket(RouterSolicitation(), HOST, ALL_ROUTERS)
+
+
+def announced(*prefixes: IPv6Network, until: float | None = 1e9) -> Announce:
+    return Announce(Announcement(tuple(LanPrefix(prefix, until, until) for prefix in prefixes)))
+
+
+def timeline(seed: int = 1, **settings: object) -> Timeline:
+    return Timeline(Advertiser(random.Random(seed), **settings))  # type: ignore[arg-type]
+
+
+def running(*prefixes: IPv6Network, seed: int = 1) -> Timeline:
+    """Past its first advertisements, and nothing due for some time."""
+    line = timeline(seed)
+    for event in (announced(*prefixes), Start(), UP):
+        line.feed(event)
+    line.run(100)
+    line.said.clear()
+    return line
+
+
+def prefixes(packet: NdpPacket) -> dict[IPv6Network, tuple[int, int]]:
+    """Valid and preferred lifetime by prefix."""
+    assert isinstance(packet.message, RouterAdvertisement)
+    return {one.prefix: (one.valid, one.preferred) for one in packet.message.prefixes}
+
+
+def test_nothing_before_all_of_it_is_there() -> None:
+    for order in ((Start(), UP), (announced(OLD), UP), (announced(OLD), Start())):
+        line = timeline()
+        for event in order:
+            line.feed(event)
+        line.run(1000)
+        assert line.all(NdpPacket) == []
+
+
+def test_the_first_at_once_three_soon_then_by_the_interval() -> None:
+    line = timeline()
+    for event in (announced(OLD), Start(), UP):
+        line.feed(event)
+    line.run(86400)
+    times = line.times(NdpPacket)
+    assert times[0] == 1000
+    early, late = gaps(times)[:2], gaps(times)[3:]
+    assert all(3 <= gap <= 16 for gap in early)
+    assert all(200 <= gap <= 600 for gap in late)
+    assert len(set(late)) > 50, "random, not in step"
+    sent = line.all(NdpPacket)
+    assert {(one.source, one.target, one.hop_limit) for one in sent} == {(OURS, ALL_NODES, 255)}
+    assert {one.message.link_address for one in sent if isinstance(one.message, RouterAdvertisement)} == {MAC}
+
+
+def test_lifetimes_are_limited_and_never_longer_than_the_lease() -> None:
+    line = timeline()
+    for event in (announced(OLD, until=1000 + 4000), Start(), UP):
+        line.feed(event)
+    line.run(10_000)
+    for said in line.said:
+        if isinstance(said.output, NdpPacket):
+            left = int(5000 - said.at)
+            expected = {OLD: (min(left, 5400), min(left, 2700))} if left > 0 else {}
+            assert prefixes(said.output) == expected
+
+
+def test_what_is_ours_may_last() -> None:
+    line = timeline()
+    ula = LanPrefix(IPv6Network("fd00:1::/64"), limited=False)
+    for event in (Announce(Announcement((ula,))), Start(), UP):
+        line.feed(event)
+    message = line.all(NdpPacket)[0].message
+    assert isinstance(message, RouterAdvertisement)
+    assert message.prefixes == (Prefix(ula.prefix, 0xFFFFFFFF, 0xFFFFFFFF),)
+
+
+def test_a_changed_prefix_is_deprecated_at_once() -> None:
+    """V6-22: the old one goes on to be told, without a preferred lifetime, until hosts have forgotten it."""
+    line = running(OLD)
+    remember, packet = line.feed(announced(NEW))
+    assert remember == Remember(((NEW, None), (OLD, line.now + 5400)))
+    assert prefixes(packet) == {NEW: (5400, 2700), OLD: (5400, 0)}
+    began = line.now
+    line.run(5000)
+    for said in line.said:
+        if isinstance(said.output, NdpPacket):
+            assert prefixes(said.output)[OLD] == (int(5400 - (said.at - began)), 0)
+    line.run(2000)
+    assert prefixes(line.all(NdpPacket)[-1]) == {NEW: (5400, 2700)}
+    assert line.all(Remember)[-1] == Remember(((NEW, None),))
+
+
+def test_a_lost_prefix_is_deprecated_at_once_and_comes_back() -> None:
+    line = running(OLD)
+    assert prefixes(only(NdpPacket, line.feed(announced()))) == {OLD: (5400, 0)}
+    line.run(60)
+    assert prefixes(only(NdpPacket, line.feed(announced(OLD)))) == {OLD: (5400, 2700)}
+
+
+def test_an_unlimited_prefix_is_withdrawn_for_two_hours() -> None:
+    line = timeline()
+    forever = Announce(Announcement((LanPrefix(OLD, limited=False),)))
+    for event in (forever, Start(), UP):
+        line.feed(event)
+    line.run(100)
+    assert prefixes(only(NdpPacket, line.feed(announced(NEW))))[OLD] == (7200, 0)
+
+
+@pytest.mark.parametrize(("until", "left"), [(None, 5400), (1300.0, 300), (1e9, 7200)])
+def test_the_life_before_had_told_another_prefix(until: float | None, left: int) -> None:
+    """After kill -9, and after a reboot in between: what hosts may still use is withdrawn."""
+    line = timeline(remembered=((OLD, until),))
+    assert line.feed(announced(NEW)) == [Remember(((NEW, None), (OLD, 1000.0 + left)))]
+    line.feed(Start())
+    assert prefixes(only(NdpPacket, line.feed(UP))) == {NEW: (5400, 2700), OLD: (left, 0)}
+
+
+def test_the_life_before_had_told_the_same() -> None:
+    line = timeline(remembered=((OLD, None), (NEW, 500.0)))
+    assert line.feed(announced(OLD)) == [Remember(((OLD, None),))]
+
+
+def test_the_same_announcement_again_is_nothing_new() -> None:
+    line = running(OLD)
+    assert line.feed(announced(OLD)) == []
+
+
+def test_changes_do_not_come_faster_than_every_three_seconds() -> None:
+    line = running(OLD)
+    for step in range(20):
+        line.feed(announced(NEW if step % 2 else OLD))
+        line.run(0.1)
+        line.feed(LinkDown())
+        line.feed(UP)
+    line.run(10)
+    assert all(gap >= 3 for gap in gaps(line.times(NdpPacket)))
+
+
+def test_who_asks_is_answered_alone_within_half_a_second() -> None:
+    line = running(OLD)
+    asked_at = line.now
+    assert line.feed(ASKING) == []
+    answer = line.until(NdpPacket, within=0.5)
+    assert (answer.target, line.now >= asked_at) == (HOST, True)
+    assert prefixes(answer) == {OLD: (5400, 2700)}
+
+
+def test_who_has_no_address_yet_is_answered_with_all_the_others() -> None:
+    line = running(OLD)
+    line.feed(attrs.evolve(ASKING, source=IPv6Address("::")))
+    assert line.until(NdpPacket, within=0.5).target == ALL_NODES
+
+
+def test_a_crowd_is_answered_at_once() -> None:
+    line = running(OLD)
+    for number in range(1000):
+        line.feed(attrs.evolve(ASKING, source=IPv6Address(f"fe80::1:{number:x}")))
+    line.run(60)
+    sent = line.all(NdpPacket)
+    assert len(sent) <= 70
+    assert sent[-1].target == ALL_NODES or any(one.target == ALL_NODES for one in sent)
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (attrs.evolve(ASKING, hop_limit=254), "bad-hop-limit"),
+        (NdpPacket(RouterSolicitation(MAC), IPv6Address("::"), ALL_ROUTERS), "bad-source"),
+        (NdpPacket(RouterAdvertisement(), IPv6Address("2001:db8::1"), ALL_NODES), "bad-source"),
+        (NdpPacket(RouterAdvertisement(), STRANGER, ALL_NODES, hop_limit=1), "bad-hop-limit"),
+        (NdpPacket(NeighborSolicitation(OURS), HOST, OURS), "irrelevant"),
+    ],
+)
+def test_what_is_dropped(packet: NdpPacket, reason: str) -> None:
+    assert running(OLD).feed(packet) == [Dropped(reason, packet)]
+
+
+def test_asking_twice_is_asking_once() -> None:
+    line = running(OLD)
+    line.feed(ASKING)
+    assert line.feed(ASKING) == [Dropped("asked-already", ASKING)]
+
+
+def test_another_router_is_told_once_and_when_it_changes() -> None:
+    line = running(OLD)
+    rogue = RouterAdvertisement(lifetime=1800, managed=True, prefixes=(Prefix(NEW, 100, 50),))
+    packet = NdpPacket(rogue, STRANGER, ALL_NODES)
+    assert line.feed(packet) == [OtherRouter(STRANGER, rogue, ("managed",))]
+    later = attrs.evolve(packet, message=attrs.evolve(rogue, prefixes=(Prefix(NEW, 99, 49),)))
+    assert line.feed(later) == [Dropped("known-router", later)], "its lifetimes run down: that is no change"
+    gone = attrs.evolve(packet, message=attrs.evolve(rogue, lifetime=0))
+    assert of(OtherRouter, line.feed(gone)) == [OtherRouter(STRANGER, attrs.evolve(rogue, lifetime=0), ())]
+
+
+def test_a_flood_of_routers() -> None:
+    line = running(OLD)
+    for number in range(100):
+        line.feed(NdpPacket(RouterAdvertisement(), IPv6Address(f"fe80::2:{number:x}"), ALL_NODES))
+    assert len(line.all(OtherRouter)) == 32
+    assert {one.reason for one in line.all(Dropped)} == {"too-many-routers"}
+
+
+def test_a_stop_for_good_says_that_it_is_no_router_any_more() -> None:
+    line = running(OLD)
+    line.feed(Stop(release=True))
+    line.run(100)
+    sent = line.all(NdpPacket)
+    assert [one.message.lifetime for one in sent if isinstance(one.message, RouterAdvertisement)] == [0, 0, 0]
+    assert gaps(line.times(NdpPacket)) == [3, 3]
+    assert line.machine.deadline is None
+
+
+def test_a_restart_says_nothing() -> None:
+    line = running(OLD)
+    assert line.feed(Stop()) == []
+    line.run(1000)
+    assert line.all(NdpPacket) == []
+
+
+@pytest.mark.parametrize("interval", [3.9, 1801])
+def test_an_interval_out_of_range(interval: float) -> None:
+    with pytest.raises(ValueError, match="4 to 1800"):
+        Advertiser(random.Random(1), max_interval=interval)
