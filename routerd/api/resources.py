@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from routerd.api.operation import Call
+from routerd.api.plane import Running
 from routerd.api.refusal import Refusal
+from routerd.api.standing import DOCUMENT, decoration, document_ref, document_status
 from routerd.api.wire import ResourceEvent, ResourceView
 from routerd.config import Router
 from routerd.events.log import Log
-from routerd.events.types import Filter, Ref, StoredEvent, StoredObject
+from routerd.events.types import Filter, Ref, Status, StoredEvent, StoredObject
 from routerd.resources.kinds import kind_named
+from routerd.resources.resource import Resource
 from routerd.shapes.convert import to_wire
 from routerd.shapes.instant import Instant
 from routerd.shapes.invalid import did_you_mean
-
-DOCUMENT = "Router"
-"""The kind of the configuration itself: it has a status, but is no resource."""
 
 
 def known_refs(router: Router, log: Log) -> list[Ref]:
@@ -74,9 +75,15 @@ async def view(call: Call, ref: Ref, events: int) -> ResourceView:
         ref.name,
         resource_version=stored.version if stored is not None else None,
         spec=to_wire(declared.spec) if declared is not None else None,
-        status=stored.status if stored is not None else None,
+        status=_status(plane.running, ref, declared, stored) if stored is not None else None,
         events=[_event(one, ref) for one in reversed(page.events)] if page is not None else None,
     )
+
+
+def _status(running: Running, ref: Ref, declared: Resource[Any] | None, stored: StoredObject) -> Status:
+    """What is known of a resource, and what follows from the configuration."""
+    status = document_status(running, stored.status) if ref == document_ref(running) else stored.status
+    return status if declared is None else {**status, **decoration(declared)}
 
 
 def _event(stored: StoredEvent, ref: Ref) -> ResourceEvent:

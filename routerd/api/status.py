@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 
 from routerd.api.plane import ControllerReport, Plane, ReconcileError
+from routerd.api.standing import document_ref, document_status
 from routerd.api.wire import ControllerStatus, ReconcileFailure, ResourcePhaseIssue, RouterStatus, StatusAnswer, encode
 from routerd.events.types import Ref, Status
 from routerd.shapes.duration import Duration
@@ -78,6 +79,9 @@ def rank_of(status: Status) -> int:
 def _ranked(plane: Plane) -> Iterator[tuple[int, ResourcePhaseIssue]]:
     known = {stored.ref: stored.status for stored in plane.log.objects.all()}
     wanted = [Ref(one.kind, one.name, one.api_version) for one in plane.running.router.resources]
+    if plane.running.pending_error is not None:
+        document = document_ref(plane.running)
+        known[document] = document_status(plane.running, known.get(document, {}))
     for ref in dict.fromkeys((*known, *wanted)):
         status = known.get(ref, {})
         issue = ResourcePhaseIssue(

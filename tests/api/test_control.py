@@ -12,11 +12,14 @@ import trio
 
 from routerd.api.control import PREFIX
 from routerd.events.types import Event, Ref
-from routerd.resources.net import DHCPv4Client
+from routerd.resources.net import DHCPv4Client, Interface
+from routerd.resources.resource import OwnerRef
 from routerd.shapes.secret import Secret
 from tests.api.client import control, dial, fetch
 from tests.api.conftest import Served
 from tests.api.router import LAN, WAN, declared, failing_report, report
+
+MANAGED = {"managedBy": "routerd", "management": "managed"}
 
 
 async def test_status_of_a_healthy_router(served: Served) -> None:
@@ -89,6 +92,40 @@ async def test_status_changes_with_what_it_tells(served: Served) -> None:
     assert "link" in json.dumps(await status())
     bench.running = attrs.evolve(bench.running, pending_error="router.yaml:3:1: no")
     assert (await status())["pendingError"] == "router.yaml:3:1: no"
+
+
+async def test_a_rejected_file_is_an_issue_of_the_router(served: Served) -> None:
+    bench = served.bench
+    bench.running = attrs.evolve(bench.running, pending_error="router.yaml:3:1: no\nrouter.yaml:4:1: neither")
+    status = (await fetch(served.status, control("/status"))).json["status"]
+    assert status["phase"] == "Degraded"
+    [issue] = [one for one in status["resourcePhaseIssues"] if one["kind"] == "Router"]
+    assert (issue["phase"], issue["reason"]) == ("Degraded", "ConfigurationInvalid")
+    assert issue["message"] == "router.yaml:3:1: no"
+
+
+async def test_what_is_held_is_healthy_and_what_is_unresolved_is_pending(served: Served) -> None:
+    bench = served.bench
+    for reason, phase in (("WhenFalse", "Healthy"), ("DependsOnFalse", "Healthy"), ("Unresolved", "Pending")):
+        await bench.log.append(status={LAN: {"phase": "Pending", "reason": reason}})
+        assert (await fetch(served.status, control("/status"))).json["status"]["phase"] == phase
+
+
+async def test_a_resource_says_whose_it_is_and_who_looks_after_it(served: Served) -> None:
+    bench = served.bench
+    owner = OwnerRef("DHCPv4Client", "wan")
+    external, managed = Interface("eth0", owner="external"), Interface("eth0")
+    for spec, expected in ((external, {"managedBy": "external"}), (managed, MANAGED)):
+        router = attrs.evolve(bench.running.router, resources=(declared("Interface", "lan", spec),))
+        bench.running = attrs.evolve(bench.running, router=router)
+        answer = await fetch(served.status, control("/describe", target="Interface/lan"))
+        told = answer.json["resource"]["status"]
+        assert {key: told[key] for key in ("managedBy", "management") if key in told} == expected
+        assert "ownerRefs" not in told
+    router = attrs.evolve(router, resources=(attrs.evolve(router.resources[0], owner_refs=(owner,)),))
+    bench.running = attrs.evolve(bench.running, router=router)
+    answer = await fetch(served.status, control("/describe", target="Interface/lan"))
+    assert answer.json["resource"]["status"]["ownerRefs"] == [{"kind": "DHCPv4Client", "name": "wan"}]
 
 
 async def test_controllers(served: Served) -> None:
