@@ -133,8 +133,9 @@ def phase_of(state: states.State, lease: Lease | None, released: bool) -> tuple[
             return "Idle", "V6OnlyPreferred"
         case states.Bound():
             return "Bound", "Bound"
-        case states.Renewing():
-            return "Refreshing", "Renewing"
+        case states.Renewing(exchange=exchange):
+            # The first request is the ordinary course of a lease; to have to repeat it is not.
+            return "Bound" if exchange.transmissions <= 1 else "Refreshing", "Renewing"
         case states.Rebinding():
             return "Rebinding", "Rebinding"
     return "Refreshing" if lease is not None else "Acquiring", type(state).__name__
