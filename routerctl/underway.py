@@ -65,7 +65,7 @@ class Underway:
             return None
 
     def _next(self) -> Exchange | None:
-        return self._begin([("since", self._cursor), ("wait", "30s")], 30.0) if self._cursor else None
+        return self._begin([("since", self._cursor), ("wait", "30000ms")], 30.0) if self._cursor else None
 
     def _told(self, page: Object) -> Exchange | None:
         """Show the events of a page; the poll for the next."""

@@ -116,14 +116,16 @@ def running(run_dir: Path, *words: str, **more: str) -> Iterator[Program]:
             process.kill()
 
 
-def on_terminal(run_dir: Path, *words: str, columns: int = 100, **more: str) -> Done:
-    """Run it on a terminal of so many columns; stdout and stderr come as one, as they do there."""
+def on_terminal(run_dir: Path, *words: str, columns: int = 100, typed: str = "", **more: str) -> Done:
+    """Run it on a terminal of so many columns, at which somebody has `typed`; stdout and stderr come as one, as they do
+    there, with the echo."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         [*COMMAND, *words], env=environment(run_dir, **more), stdin=slave, stdout=slave, stderr=slave, close_fds=True
     )
     os.close(slave)
+    os.write(master, typed.encode())
     shown = bytearray()
     ends = time.monotonic() + PATIENCE
     with process, contextlib.closing(os.fdopen(master, "rb", buffering=0)) as screen:

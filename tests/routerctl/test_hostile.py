@@ -169,24 +169,105 @@ ODD = [
 @pytest.mark.parametrize("odd", [None, 7, "x", [], [7], {}, {"x": 7}, [{"x": None}], ODD])
 @pytest.mark.parametrize(
     "words",
-    ["status", "get", "get controllers", "get events", "get ledger", "describe Interface/wan", "events", "version"],
+    [
+        "status",
+        "get",
+        "get controllers",
+        "get events",
+        "get ledger",
+        "get generations",
+        "get consumers",
+        "describe Interface/wan",
+        "events",
+        "version",
+        "why Interface/wan",
+        "generations",
+        "generations 3",
+        "apply -f router.yaml",
+        "apply -f router.yaml --dry-run",
+        "plan -f router.yaml",
+        "diff -f router.yaml",
+        "validate -f router.yaml",
+        "delete Interface/wan",
+        "rollback",
+        "confirm TOKEN",
+        "rules test -f rule.yaml",
+        "log-level info",
+        "explain",
+        "doctor",
+        "top",
+    ],
 )
 def test_json_of_another_shape_is_no_traceback(
     words: str, odd: object, status: int, routerd: Routerd, ctl: Inside
 ) -> None:
     keys = ("status", "items", "events", "resource", "raw", "ledger", "error", "info", "checks", "cursor", "newest")
+    keys += ("result", "errors", "chain", "suppressed", "target", "since", "next", "generation", "changes", "yaml")
+    keys += ("pending", "fired", "warnings", "level", "until", "confirmBy", "$defs", "deleted", "valid", "current")
     answer = (status, dict.fromkeys(keys, odd))
-    for path in ("/status", "/get", "/describe", "/events"):
+    for path in ("/status", "/get", "/describe", "/events", "/why", "/generations", "/generations/3", "/consumers"):
         routerd.overrides[PREFIX + path] = answer
-    routerd.overrides["/openapi.json"] = routerd.overrides["/readyz"] = answer
-    assert ctl(*words.split()).code in (0, 1), "no exception came through"
+    for path in ("/openapi.json", "/readyz", "/schema.json"):
+        routerd.overrides[path] = answer
+    routerd.posts = dict.fromkeys(routerd.posts, lambda _: answer)
+    assert ctl(*words.split()).code in (0, 1, 8), "no exception came through"
+
+
+RESULTS: list[dict[str, Any]] = [
+    {"changes": [{"fields": [{"path": 7, "before": {}, "after": []}, 7]}, 7], "resources": [{"id": 7, "plan": 7}]},
+    {"changes": [{"resource": [], "change": {}, "fields": {}}], "warnings": [7, None], "restarts": 7, "phase": []},
+    {"resources": [{"id": "x", "outcome": [], "observed": 7, "conditions": [7, {"message": 7}], "warnings": 7}]},
+    {"orphans": [{"kind": 7}, 7], "pending": {"confirmBy": 7, "token": 7}, "generation": {}},
+]
+
+
+@pytest.mark.parametrize("odd", RESULTS)
+@pytest.mark.parametrize("words", ["apply -f router.yaml", "plan -f router.yaml", "diff -f router.yaml", "rollback"])
+def test_results_of_another_shape(words: str, odd: dict[str, Any], routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts = dict.fromkeys(routerd.posts, lambda _: (200, {"result": odd}))
+    assert ctl(*words.split()).code in (0, 1, 10)
+
+
+def test_causes_without_end_are_cut(routerd: Routerd, ctl: Inside) -> None:
+    chain: dict[str, Any] = {"event": {"id": 1, "reason": "First"}, "root": True}
+    for number in range(200):
+        chain = {"event": {"id": number, "reason": "Next"}, "causes": [chain]}
+    routerd.overrides[f"{PREFIX}/why"] = (200, {"target": "Interface/wan", "phase": "Down", "chain": chain})
+    done = ctl("why", "Interface/wan")
+    assert (done.code, done.out.splitlines()[-1].strip()) == (0, "...")
+
+
+def test_a_schema_that_refers_to_itself(routerd: Routerd, ctl: Inside) -> None:
+    loop = {"$ref": "#/$defs/Interface"}
+    kind = {"properties": {"kind": {"const": "Interface"}, "spec": loop}}
+    resources = {"properties": {"resources": {"items": {"oneOf": [kind, 7, {"properties": 7}]}}}}
+    routerd.overrides["/schema.json"] = (200, {"$defs": {"Interface": loop, "RouterSpec": resources}})
+    assert ctl("explain", "Interface").code == 0
+    assert ctl("explain", "Interface.spec.x").code == 3
 
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2066\r\nFAKE   LINE\tx\x7f\u200b\ud800"
 
 
 @pytest.mark.parametrize(
-    "words", ["events", "status", "get", "get -o name", "describe Interface/wan", "events -o name"]
+    "words",
+    [
+        "events",
+        "status",
+        "get",
+        "get -o name",
+        "get -o jsonpath={.items[*].status}",
+        "get -o custom-columns=X:.status.addresses[*]",
+        "describe Interface/wan",
+        "events -o name",
+        "doctor",
+        "top",
+        "why Interface/wan",
+        "plan -f router.yaml",
+        "apply -f router.yaml",
+        "generations 3",
+        "explain Interface",
+    ],
 )
 def test_nothing_that_a_terminal_obeys_is_shown(words: str, routerd: Routerd, ctl: Inside) -> None:
     routerd.event("routerd.test", ESCAPES, about="Interface/wan", reason=ESCAPES)
@@ -195,8 +276,20 @@ def test_nothing_that_a_terminal_obeys_is_shown(words: str, routerd: Routerd, ct
     routerd.resources["DHCPv4Client/wan"]["status"]["dnsServers"] = [ESCAPES, {"a": ESCAPES}]
     routerd.resource("Interface", ESCAPES, {}, {"phase": ESCAPES, "message": ESCAPES})
     routerd.controllers[0] |= {"currentError": True, "lastError": ESCAPES}
+    event = {"reason": ESCAPES, "message": ESCAPES, "resourceKind": ESCAPES, "id": ESCAPES}
+    told = {"target": ESCAPES, "phase": ESCAPES, "chain": {"event": event}, "suppressed": [ESCAPES], "next": ESCAPES}
+    routerd.overrides[f"{PREFIX}/why"] = (200, told)
+    changes = [{"resource": ESCAPES, "fields": [{"path": ESCAPES, "before": ESCAPES, "after": [ESCAPES]}]}]
+    resources = [
+        {"id": ESCAPES, "outcome": ESCAPES, "phase": ESCAPES, "plan": [ESCAPES], "observed": {ESCAPES: ESCAPES}}
+    ]
+    result = {"changes": changes, "resources": resources, "warnings": [ESCAPES], "restarts": [ESCAPES]}
+    routerd.posts = dict.fromkeys(routerd.posts, lambda _: (200, {"result": {**result, "phase": ESCAPES}}))
+    routerd.overrides[f"{PREFIX}/generations/3"] = (200, {"generation": {}, "changes": changes, "yaml": ESCAPES})
+    spec = routerd.overrides["/schema.json"][1]["$defs"]["Interface"]  # type: ignore[index]
+    spec["properties"][ESCAPES] = {"description": ESCAPES, "type": ESCAPES, "default": ESCAPES, "examples": [ESCAPES]}
     shown = ctl(*words.split())
-    assert shown.code == 0
+    assert shown.code in (0, 8)
     assert all(line.isprintable() for line in shown.out.split("\n"))
 
 
