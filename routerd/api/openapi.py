@@ -21,6 +21,7 @@ REASONS = {
     404: "No such path or object.",
     405: "Wrong method; `Allow` has the right ones.",
     409: "The state of the daemon does not allow it.",
+    412: "`If-Match` names another generation than the latest.",
     410: "The cursor is stale; `error.oldest` can be read on from.",
     413: "The body is too large.",
     500: "A defect of routerd.",
@@ -68,7 +69,7 @@ def _operation(operation: Operation, answers: Refs, bodies: Refs) -> Document:
         "summary": operation.summary,
         "description": f"Takes the role {operation.role}.",
         "tags": list(operation.doors),
-        "parameters": [*_path_params(operation.path), *map(_param, operation.params)],
+        "parameters": [*_path_params(operation.path), *map(_param, operation.params), *_conditions(operation)],
         "responses": _responses(operation, answers),
     }
     if operation.body is not None:
@@ -87,6 +88,15 @@ def _path_params(path: str) -> list[Document]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", path)
     ]
+
+
+def _conditions(operation: Operation) -> list[Document]:
+    """Headers under which it is done, or is not."""
+    if not operation.conditional:
+        return []
+    words = 'The generation that was seen last, as "12": if it is not the latest any more, 412 and nothing is done.'
+    schema = {"type": "string"}
+    return [{"name": "If-Match", "in": "header", "required": False, "description": words, "schema": schema}]
 
 
 def _param(param: Param) -> Document:

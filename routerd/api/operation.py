@@ -129,6 +129,8 @@ class Operation:
     """Whether it also answers as server-sent events."""
     media: tuple[str, ...] = (JSON,)
     """What its answer may be, when it is text (`answer` is `str`)."""
+    conditional: bool = False
+    """Whether it takes `If-Match` with the number of a generation."""
     mutates: bool = attrs.field()
     """Whether it may change anything: then it is told before it is done, and how it ended. Every POST that this version
     has, unless it says that it does not."""

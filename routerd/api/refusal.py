@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import getrandbits
 from time import time_ns
 
-from routerd.api.wire import JSON, Error, ErrorDetail, encode
+from routerd.api.wire import JSON, ConfigProblem, Error, ErrorDetail, encode
 
 
 class Refusal(Exception):
@@ -21,11 +21,14 @@ class Refusal(Exception):
         field: str | None = None,
         hint: str | None = None,
         oldest: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        errors: Sequence[ConfigProblem] | None = None,
         headers: Mapping[str, str] = {},
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.detail = ErrorDetail(message, code, field, hint=hint, oldest=oldest)
+        self.detail = ErrorDetail(message, code, field, line, column, hint, oldest, errors)
         self.headers = headers
 
 

@@ -39,6 +39,22 @@ def encode_compact(answer: Any) -> bytes:
 
 
 @attrs.frozen
+class ConfigProblem:
+    """One error of a configuration. `label` is the resource (`Kind/name`), `field` the path in it; `excerpt` shows the
+    place to people, as rustc does. What may be a secret is not in it."""
+
+    message: str
+    code: str
+    line: int
+    column: int
+    excerpt: str
+    source: str
+    label: str | None = None
+    field: str | None = None
+    hint: str | None = None
+
+
+@attrs.frozen
 class ErrorDetail:
     """What is wrong, for a person (message, hint) and for a program (code, field)."""
 
@@ -51,6 +67,8 @@ class ErrorDetail:
     hint: str | None = None
     oldest: str | None = None
     """With 410: the oldest cursor that can be read on from."""
+    errors: Sequence[ConfigProblem] | None = None
+    """Of a configuration: all of them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -158,6 +176,8 @@ class RouterStatus:
     controllers: Sequence[ControllerStatus] | None = None
     pending_error: str | None = None
     """Why the configuration on disk is not the one in force."""
+    waiting_generation: int | None = None
+    """The generation that is written and waits to be loaded."""
     log_degraded: str | None = None
     """Why events are not reaching the disk at present."""
 
@@ -293,6 +313,26 @@ class ResourceView:
     events: Sequence[ResourceEvent] | None = None
 
 
+@attrs.frozen
+class GenerationRecord:
+    """A generation of the configuration."""
+
+    generation: int
+    started_at: Instant
+    has_yaml: bool
+    finished_at: Instant | None = None
+    phase: str | None = None
+    config_hash: str | None = None
+
+
+@attrs.frozen
+class Ledger:
+    """The generations, the newest first; `integrity` is `ok`, or why the log is not on disk."""
+
+    integrity: str
+    generations: Sequence[GenerationRecord]
+
+
 @attrs.frozen(kw_only=True)
 class GetResult:
     """`GET /get`: resources, or what else the subject names (`raw` is its own answer)."""
@@ -303,6 +343,7 @@ class GetResult:
     items: Sequence[ResourceView] | None = None
     status: RouterStatus | None = None
     events: Sequence[StoredEvent] | None = None
+    ledger: Ledger | None = None
     raw: Mapping[str, Any] | None = None
 
 

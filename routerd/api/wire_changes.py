@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from routerd.api.wire import CONTROL, ControlVersion
+from routerd.api.wire import CONTROL, ConfigProblem, ControlVersion
 from routerd.api.wire import Pending as Pending
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant
@@ -204,6 +204,18 @@ class PlanResult:
     api_version: ControlVersion = CONTROL
     kind: Literal["PlanResult"] = "PlanResult"
     result: Result
+
+
+@attrs.frozen(kw_only=True)
+class ValidateResult:
+    """`POST /validate`. `error` is the first of `errors`, in a sentence."""
+
+    api_version: ControlVersion = CONTROL
+    kind: Literal["ValidateResult"] = "ValidateResult"
+    valid: bool
+    warnings: Sequence[str] | None = None
+    error: str | None = None
+    errors: Sequence[ConfigProblem] | None = None
 
 
 @attrs.frozen(kw_only=True)
