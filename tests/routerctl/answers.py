@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.routerctl.server import CONTROL, NET, Answer, Routerd, at, error
+from tests.routerctl.server import CONTROL, NET, Answer, Routerd, at
 
 TOKEN = "6f1c2d3e4a5b"
 SOON = 11 * 60 + 30.0
@@ -78,7 +78,7 @@ def answered(kind: str, result: dict[str, Any], **more: Any) -> Answer:
     return 200, {"apiVersion": CONTROL, "kind": kind, "result": result, **more}
 
 
-def faulty(count: int = 1) -> Answer:
+def faulty(count: int = 1) -> tuple[int, Any]:
     """A configuration is not good."""
     fault = {
         "message": '"30x" is not a duration',
@@ -91,7 +91,9 @@ def faulty(count: int = 1) -> Answer:
         "excerpt": FAULT,
     }
     first = {key: fault[key] for key in ("line", "column", "hint")}
-    return error(400, 'bad request: "30x" is not a duration', **first, errors=[fault] * count)
+    message = 'bad request: "30x" is not a duration'
+    detail = {"message": message, "code": "schema.duration", **first, "errors": [fault] * count}
+    return 400, {"apiVersion": CONTROL, "kind": "Error", "error": detail, "requestId": "01J8TEST"}
 
 
 def generations(**more: Any) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_all_errors_at_once(verb: str, routerd: Routerd, ctl: Inside) -> None:
 
 def test_validate_is_answered_in_peace(routerd: Routerd, ctl: Inside) -> None:
     """200 with `valid: false`, as the other implementation answers."""
-    _, body = faulty(2)  # type: ignore[misc]
+    _, body = faulty(2)
     told = {
         "kind": "ValidateResult",
         "valid": False,
@@ -305,10 +305,10 @@ def test_orphans_and_restarts_are_told(routerd: Routerd, ctl: Inside) -> None:
 # At a terminal
 
 
-def terminal(routerd: Routerd, *words: str, typed: str = "", **more: str) -> tuple[int, str, list[tuple[str, Any]]]:
+def terminal(routerd: Routerd, *words: str, typed: str = "") -> tuple[int, str, list[tuple[str, Any]]]:
     """Exit code, what was seen, what was sent."""
     routerd.requests.clear()
-    done = on_terminal(routerd.run_dir, *words, typed=typed, **more)
+    done = on_terminal(routerd.run_dir, *words, typed=typed)
     return done.code, done.out, posted(routerd)
 
 
@@ -347,25 +347,27 @@ def test_in_a_pipe_nothing_is_asked(routerd: Routerd) -> None:
     ("reply", "code", "within"), [("\n", 0, "5m"), ("n\n", 0, None), ("q\n", 1, ""), ("x\n", 1, "")]
 )
 def test_over_ssh_a_change_that_undoes_itself_is_offered(
-    reply: str, code: int, within: str | None, routerd: Routerd
+    reply: str, code: int, within: str | None, routerd: Routerd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended, shown, sent = terminal(routerd, *APPLY, typed=reply, SSH_CONNECTION="10.0.0.5 4711 192.0.2.1 22")
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.5 4711 192.0.2.1 22")
+    ended, shown, sent = terminal(routerd, *APPLY, typed=reply)
     assert ended == code
     assert "You are connected over SSH" in shown
     assert [body.get("confirmWithin") for _, body in sent[1:]] == ([] if within == "" else [within])
     assert (f"routerctl confirm {TOKEN}" in shown) == (within == "5m")
 
 
-def test_over_ssh_who_has_thought_of_it_is_not_asked(routerd: Routerd) -> None:
-    words = (*APPLY, "--confirm-within", "1m")
-    code, shown, sent = terminal(routerd, *words, SSH_CONNECTION="10.0.0.5 4711 192.0.2.1 22")
+def test_over_ssh_who_has_thought_of_it_is_not_asked(routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.5 4711 192.0.2.1 22")
+    code, shown, sent = terminal(routerd, *APPLY, "--confirm-within", "1m")
     assert (code, "SSH" in shown, len(sent)) == (0, False, 1)
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_no_colour(name: str, value: str, routerd: Routerd) -> None:
+def test_no_colour(name: str, value: str, routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
     for words in (APPLY, ("plan",), ("why", "Interface/wan"), ("doctor",)):
-        assert "\x1b[3" not in on_terminal(routerd.run_dir, *words, **{name: value}).out
+        assert "\x1b[3" not in on_terminal(routerd.run_dir, *words).out
 
 
 # While a change waits to be confirmed
