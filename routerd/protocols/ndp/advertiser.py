@@ -15,6 +15,7 @@ import attrs
 
 from routerd.protocols.machine import Dropped, Start, Stop, Tick
 from routerd.protocols.ndp.announcement import VALID_LIMIT, WITHDRAWN_FOR, Announcement, Withdrawn
+from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
     ALL_NODES,
     NdpPacket,
@@ -40,19 +41,6 @@ class Announce:
     """This shall be told from now on."""
 
     announcement: Announcement
-
-
-@attrs.frozen
-class LinkUp:
-    """The link works. `source` is our link-local address on it, past duplicate address detection."""
-
-    source: IPv6Address
-    link_address: bytes
-
-
-@attrs.frozen
-class LinkDown:
-    """The link does not."""
 
 
 @attrs.frozen

@@ -9,8 +9,9 @@ import attrs
 import pytest
 
 from routerd.protocols.machine import Dropped, Start, Stop
-from routerd.protocols.ndp.advertiser import Advertiser, Announce, LinkDown, LinkUp, OtherRouter, Remember
+from routerd.protocols.ndp.advertiser import Advertiser, Announce, OtherRouter, Remember
 from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
     ALL_NODES,
     ALL_ROUTERS,

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from routerd.protocols.machine import Start, Stop
-from routerd.protocols.ndp.advertiser import Advertiser, Announce, LinkDown, LinkUp, Remember, Silent
+from routerd.protocols.ndp.advertiser import Advertiser, Announce, Remember, Silent
 from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
     ALL_NODES,
     NdpPacket,

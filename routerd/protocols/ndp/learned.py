@@ -1,0 +1,204 @@
+"""What a host has learned of its link from advertisements, and how one more changes it (RFC 4861 §6.3.4, RFC 4862
+§5.5.3, RFC 4191, RFC 8106). A value; instants are on the caller's clock, None: without end.
+
+All of it has a bound: anybody on the link can say to be a thousand routers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv6Address, IPv6Network
+from typing import TypeVar
+
+import attrs
+
+from routerd.protocols.ndp.message import INFINITE, MoreSpecificRoute, Preference, Prefix, RouterAdvertisement
+
+MOST_ROUTERS, MOST_PREFIXES, MOST_ROUTES, MOST_SERVERS, MOST_DOMAINS = 16, 32, 32, 8, 16
+LEAST_MTU = 1280
+TWO_HOURS = 7200.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@attrs.frozen
+class Router:
+    """A router of the link, by its link-local address. `until`: how long it is a default router; in the past: it is
+    none. `confirmed`: it was heard since the link came up."""
+
+    address: IPv6Address
+    until: float
+    preference: Preference
+    managed: bool
+    other: bool
+    hop_limit: int
+    mtu: int | None
+    link_address: bytes | None
+    confirmed: bool = True
+
+
+@attrs.frozen
+class LearnedPrefix:
+    """A prefix of the link. `on_link_until`: neighbours are reached without a router; `valid_until` and
+    `preferred_until`: of the address that SLAAC makes of it. An instant in the past: it is not so, or no more."""
+
+    prefix: IPv6Network
+    router: IPv6Address
+    on_link_until: float | None
+    valid_until: float | None
+    preferred_until: float | None
+
+
+@attrs.frozen
+class LearnedRoute:
+    """A route by a router alone."""
+
+    prefix: IPv6Network
+    router: IPv6Address
+    preference: Preference
+    until: float | None
+
+
+@attrs.frozen
+class Learned:
+    """All of it. Of `name_servers` and `search_domains` the value is until when they may be used."""
+
+    routers: Mapping[IPv6Address, Router] = attrs.field(factory=dict)
+    prefixes: Mapping[IPv6Network, LearnedPrefix] = attrs.field(factory=dict)
+    routes: Mapping[tuple[IPv6Network, IPv6Address], LearnedRoute] = attrs.field(factory=dict)
+    name_servers: Mapping[IPv6Address, float | None] = attrs.field(factory=dict)
+    search_domains: Mapping[str, float | None] = attrs.field(factory=dict)
+
+    def default_routers(self, now: float) -> tuple[Router, ...]:
+        """The best one first (RFC 4191 §3.2): those that answered on this link before those that did not yet."""
+        present = (router for router in self.routers.values() if router.until > now)
+        return tuple(sorted(present, key=lambda r: (not r.confirmed, -r.preference, r.address)))
+
+    def ends(self, now: float) -> float | None:
+        """The next instant at which something of it is over."""
+        instants = (
+            *(router.until for router in self.routers.values()),
+            *(end for p in self.prefixes.values() for end in (p.on_link_until, p.valid_until, p.preferred_until)),
+            *(route.until for route in self.routes.values()),
+            *self.name_servers.values(),
+            *self.search_domains.values(),
+        )
+        return min((end for end in instants if end is not None and end > now), default=None)
+
+    def at(self, now: float) -> Learned:
+        """Without what is over at `now`."""
+        return Learned(
+            {key: one for key, one in self.routers.items() if one.until > now},
+            {key: one for key, one in self.prefixes.items() if _stays(one, now)},
+            {key: one for key, one in self.routes.items() if _lasts(one.until, now)},
+            {key: until for key, until in self.name_servers.items() if _lasts(until, now)},
+            {key: until for key, until in self.search_domains.items() if _lasts(until, now)},
+        )
+
+    def unconfirmed(self) -> Learned:
+        """As it is after the link was down: it may be another one."""
+        routers = {key: attrs.evolve(one, confirmed=False) for key, one in self.routers.items()}
+        return attrs.evolve(self, routers=routers)
+
+    def confirmed(self, address: IPv6Address) -> Learned:
+        """A router has been heard since."""
+        return attrs.evolve(
+            self, routers={**self.routers, address: attrs.evolve(self.routers[address], confirmed=True)}
+        )
+
+    def without(self, gone: frozenset[IPv6Address]) -> Learned:
+        """Without some routers and what only they said."""
+        return attrs.evolve(
+            self,
+            routers={key: one for key, one in self.routers.items() if key not in gone},
+            prefixes={key: one for key, one in self.prefixes.items() if one.router not in gone},
+            routes={key: one for key, one in self.routes.items() if one.router not in gone},
+        )
+
+    def heard(self, advertisement: RouterAdvertisement, source: IPv6Address, now: float) -> Learned:
+        """After one advertisement more. What is too much of it is passed over."""
+        return attrs.evolve(
+            self,
+            routers=_routers(self, advertisement, source, now),
+            prefixes=_bounded(
+                self.prefixes,
+                {p.prefix: _prefix(self.prefixes.get(p.prefix), p, source, now) for p in advertisement.prefixes},
+                MOST_PREFIXES,
+            ),
+            routes=_bounded(
+                self.routes,
+                {(r.prefix, source): _route(r, source, now) for r in advertisement.routes},
+                MOST_ROUTES,
+            ),
+            name_servers=_bounded(
+                self.name_servers,
+                {a: _until(one.lifetime, now) for one in advertisement.name_servers for a in one.addresses},
+                MOST_SERVERS,
+            ),
+            search_domains=_bounded(
+                self.search_domains,
+                {name: _until(one.lifetime, now) for one in advertisement.search_domains for name in one.names},
+                MOST_DOMAINS,
+            ),
+        ).at(now)
+
+
+def _routers(
+    learned: Learned, advertisement: RouterAdvertisement, source: IPv6Address, now: float
+) -> Mapping[IPv6Address, Router]:
+    mtu = advertisement.mtu
+    router = Router(
+        address=source,
+        until=now + advertisement.lifetime,
+        preference=advertisement.preference,
+        managed=advertisement.managed,
+        other=advertisement.other,
+        hop_limit=advertisement.hop_limit,
+        mtu=mtu if mtu is not None and mtu >= LEAST_MTU else None,
+        link_address=advertisement.link_address,
+    )
+    return _bounded(learned.routers, {source: router}, MOST_ROUTERS)
+
+
+def _bounded(known: Mapping[K, V], fresh: Mapping[K, V], most: int) -> Mapping[K, V]:
+    """`known` brought up to date, with as much that is new as there is room for."""
+    room = most - len(known)
+    new = [key for key in fresh if key not in known][: max(room, 0)]
+    return {**known, **{key: value for key, value in fresh.items() if key in known or key in new}}
+
+
+def _prefix(known: LearnedPrefix | None, told: Prefix, router: IPv6Address, now: float) -> LearnedPrefix:
+    """What a flag does not speak for stays as it is (RFC 4861 §6.3.4, RFC 4862 §5.5.3 a)."""
+    before = known if known is not None else LearnedPrefix(told.prefix, router, now, now, now)
+    return LearnedPrefix(
+        told.prefix,
+        router,
+        _until(told.valid, now) if told.on_link else before.on_link_until,
+        _address_until(before.valid_until, told.valid, now) if told.autonomous else before.valid_until,
+        _until(told.preferred, now) if told.autonomous else before.preferred_until,
+    )
+
+
+def _address_until(before: float | None, valid: int, now: float) -> float | None:
+    """Anybody can send an advertisement, so that none may end an address within two hours (RFC 4862 §5.5.3 e)."""
+    left = float("inf") if before is None else before - now
+    if left <= 0 or valid > TWO_HOURS or valid > left:
+        return _until(valid, now)
+    return before if left <= TWO_HOURS else now + TWO_HOURS
+
+
+def _route(told: MoreSpecificRoute, router: IPv6Address, now: float) -> LearnedRoute:
+    return LearnedRoute(told.prefix, router, told.preference, _until(told.lifetime, now))
+
+
+def _until(lifetime: int, now: float) -> float | None:
+    return None if lifetime == INFINITE else now + lifetime
+
+
+def _lasts(until: float | None, now: float) -> bool:
+    return until is None or until > now
+
+
+def _stays(one: LearnedPrefix, now: float) -> bool:
+    return _lasts(one.on_link_until, now) or _lasts(one.valid_until, now)
