@@ -9,7 +9,7 @@ from operator import attrgetter
 import attrs
 
 from routerd.events.database import Contents
-from routerd.events.objects import Change, changed_conditions, changed_fields, plain, settled, status_changed
+from routerd.events.objects import RECORD, Change, changed_conditions, changed_fields, plain, settled, status_changed
 from routerd.events.rows import Row, legible, to_row
 from routerd.events.types import Consumed, Consumer, Event, Ref, Status, StoredEvent, StoredObject
 
@@ -78,6 +78,9 @@ class Intake:
             before = stored.status if stored is not None else None
             after = settled(before, wanted, now)
             if before == after:
+                continue
+            if ref.kind == RECORD:
+                yield ref, StoredObject(ref, after, ids[-1] if ids else stored.version if stored else self.last_id, now)
                 continue
             own = _deciding(ref, given, because)
             fields, conditions = changed_fields(ref, before or {}, after), changed_conditions(before or {}, after)
