@@ -1,0 +1,194 @@
+"""What a candidate would have the controllers do, by running their own plans against it: on a copy of the picture, on
+which each step is taken as if the host had done it, until none has anything left to do.
+
+What only the wire can tell (a lease from a new provider, a carrier) is not foreseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from routerd.api.wire_changes import Artifact
+from routerd.config import Router
+from routerd.controllers.gate import Admission
+from routerd.controllers.picture import Picture
+from routerd.controllers.reconcile import Blocked, Planner, Step, View
+from routerd.events.types import Ref, Status
+from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetLink
+
+MOST_ROUNDS = 10
+"""Controllers wait for each other: for a route to be gone, for a link to be up. Nobody waits through more than that."""
+
+Daemons = Mapping[Ref, tuple[str, object]]
+"""Who runs: for which resource, under which name (`dhcpv4-client/wan`), and with what."""
+
+
+@attrs.frozen
+class Foreseen:
+    """What would be done, by resource: sentences, and things. `daemons` are those that start, stop or restart."""
+
+    plans: Mapping[Ref, Sequence[str]] = attrs.field(factory=dict)
+    artifacts: Mapping[Ref, Sequence[Artifact]] = attrs.field(factory=dict)
+    daemons: tuple[str, ...] = ()
+    held: Mapping[Ref, str] = attrs.field(factory=dict)
+    """Resources that the gate would not let in, and why."""
+
+
+@attrs.frozen
+class Forecaster:
+    """The controllers of a router, for trying out. `planners` makes new ones, that remember nothing."""
+
+    look: Callable[[], View]
+    admit: Callable[[Router, Mapping[Ref, Status]], Admission]
+    planners: Callable[[], Sequence[Planner]]
+    daemons: Callable[[Router], Daemons]
+
+    def foresee(self, candidate: Router) -> Foreseen:
+        """What would be done if `candidate` were in force."""
+        view = self.look()
+        trial = _Trial(self, candidate, view, copied(view.picture), dict(view.objects))
+        trial.daemons()
+        for _ in range(MOST_ROUNDS):
+            if not trial.round():
+                break
+        return trial.foreseen
+
+
+@attrs.define(eq=False)
+class _Trial:
+    _forecaster: Forecaster
+    _candidate: Router
+    _present: View
+    _picture: Picture
+    _objects: dict[Ref, Status]
+    _leaving: dict[str, Ref] = attrs.field(factory=dict)
+    """Interfaces whose daemon stops, and for whom it ran."""
+    _plans: dict[Ref, list[str]] = attrs.field(factory=dict)
+    _artifacts: dict[Ref, list[Artifact]] = attrs.field(factory=dict)
+    _daemons: list[str] = attrs.field(factory=list)
+    _held: Mapping[Ref, str] = attrs.field(factory=dict)
+    _planners: Sequence[Planner] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._planners = self._forecaster.planners()
+
+    @property
+    def foreseen(self) -> Foreseen:
+        return Foreseen(self._plans, self._artifacts, tuple(self._daemons), self._held)
+
+    def daemons(self) -> None:
+        """Who starts, stops and restarts. What a daemon has told is forgotten when it stops."""
+        admission = self._admit()
+        before, after = self._forecaster.daemons(self._present.router), self._forecaster.daemons(admission.router)
+        for ref, (name, _) in {**before, **after}.items():
+            was, is_to_be = before.get(ref), after.get(ref)
+            if was == is_to_be:
+                continue
+            action = "start" if was is None else "stop" if is_to_be is None else "restart"
+            self._daemons.append(name)
+            self._note(ref, f"{action} {name}", Artifact("Daemon", name, action))
+            if action == "stop":
+                device = self._objects.pop(ref, {}).get("device")
+                self._leaving |= {device: ref} if device else {}
+
+    def round(self) -> bool:
+        """Each controller once. Whether anything has changed by it."""
+        view = self._view()
+        moved = [self._take(planner, view) for planner in self._planners]
+        return any(moved)
+
+    def _admit(self) -> Admission:
+        admission = self._forecaster.admit(self._candidate, self._objects)
+        held = {**admission.held, **admission.undecided}
+        self._held = {ref: one.message for ref, one in held.items()}
+        return admission
+
+    def _view(self) -> View:
+        admission = self._admit()
+        return attrs.evolve(
+            self._present,
+            router=admission.router,
+            generation=self._present.generation + 1,
+            objects=self._objects,
+            picture=self._picture,
+            admission=admission,
+            declared=self._candidate,
+        )
+
+    def _take(self, planner: Planner, view: View) -> bool:
+        moved = False
+        for step in planner.plan(view):
+            if isinstance(step, Blocked):
+                self._note(step.resource, f"cannot: {step.message}", None)
+                continue
+            self._picture.applied(step.change)
+            moved = True
+            if step.topic:  # else it is there, and stays
+                self._tell(step)
+        judgement = planner.judge(view, {})
+        for ref, status in judgement.statuses.items():
+            moved = moved or _said(self._objects.get(ref)) != _said(status)
+            self._objects[ref] = status
+        for ref in judgement.gone:
+            moved = self._objects.pop(ref, None) is not None or moved
+        return moved
+
+    def _tell(self, step: Step) -> None:
+        words, artifact, link = told(step.change, self._picture)
+        owner = step.resource
+        if isinstance(step.change, RemoveAddress | RemoveRoute):
+            owner = self._leaving.get(link, owner)
+        self._note(owner, words, artifact)
+
+    def _note(self, ref: Ref, words: str, artifact: Artifact | None) -> None:
+        if words not in self._plans.setdefault(ref, []):
+            self._plans[ref].append(words)
+            if artifact is not None:
+                self._artifacts.setdefault(ref, []).append(artifact)
+
+
+def _said(status: Status | None) -> dict[str, Any]:
+    """What others may plan by: not which generation said it."""
+    return {k: v for k, v in (status or {}).items() if k not in ("conditions", "observedGeneration")}
+
+
+def copied(picture: Picture) -> Picture:
+    """One that can be changed without the other."""
+    other = Picture()
+    other.links, other.addresses, other.routes = dict(picture.links), dict(picture.addresses), dict(picture.routes)
+    return other
+
+
+def told(change: Change, picture: Picture) -> tuple[str, Artifact, str]:
+    """A change that is still to come, in words; the thing that it is about; and the name of the link."""
+    match change:
+        case PutAddress(address) | RemoveAddress(address):
+            link = _name(picture, address.link)
+            puts = isinstance(change, PutAddress)
+            words = f"put {address.address} on {link}" if puts else f"remove {address.address} from {link}"
+            name = f"{address.address} dev {link}"
+            return words, Artifact("Address", name, "ensure" if puts else "delete"), link
+        case PutRoute(route) | RemoveRoute(route):
+            link, name = _name(picture, route.link), _route(picture, route)
+            puts = isinstance(change, PutRoute)
+            words = f"{'install' if puts else 'remove'} the route to {name}"
+            return words, Artifact("Route", name, "ensure" if puts else "delete"), link
+        case SetLink(index, admin_up, mtu):
+            link = _name(picture, index)
+            wishes = [] if admin_up is None else [f"administratively {'up' if admin_up else 'down'}"]
+            wishes += [] if mtu is None else [f"mtu {mtu}"]
+            return f"set {link} {', '.join(wishes)}", Artifact("Link", link, "ensure"), link
+
+
+def _name(picture: Picture, index: int | None) -> str:
+    link = picture.links.get(index) if index is not None else None
+    return link.name if link is not None else "" if index is None else str(index)
+
+
+def _route(picture: Picture, route: Route) -> str:
+    via = f" via {route.gateway}" if route.gateway is not None else ""
+    dev = f" dev {_name(picture, route.link)}" if route.link is not None else ""
+    return f"{route.destination}{via}{dev} metric {route.metric}"
