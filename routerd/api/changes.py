@@ -94,9 +94,9 @@ async def post_delete(call: Call) -> Response:
 
 
 async def post_rollback(call: Call) -> Response:
-    """`POST /rollback`."""
+    """`POST /rollback`. It ends a change that waits for its confirmation."""
     body = await body_of(call, RollbackRequest)
-    terms = _terms(call, body.dry_run, body.no_reconcile, body.confirm_within)
+    terms = attrs.evolve(_terms(call, body.dry_run, body.no_reconcile, body.confirm_within), overrules=True)
     result = await _done(call, call.plane.changes.rollback(body.to, terms))
     return _told(RollbackResult(result=result), result)
 

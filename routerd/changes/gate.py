@@ -218,6 +218,8 @@ class Gate:
             await self.commitments.written(commit)
         self.running = Running(draft.router, number, self._log.now(), path)
         self._changed()
+        if terms.overrules and self.commitments is not None:
+            await self.commitments.overruled(terms)
         await self._run(self.generations.forget_texts, (number,))
         pending = self.commitments.pending if commit is not None and self.commitments is not None else None
         return attrs.evolve(passed, loaded=True, event_id=ids[0], pending=pending)

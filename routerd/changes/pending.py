@@ -27,7 +27,7 @@ class Commit:
 
 class Commitments(Protocol):
     """Asked by the gate, under its lock. To go back it calls `Changes.rollback(commit.previous, terms)` with
-    `terms.overrules`, or before anything runs `canonical.write`."""
+    `terms.overrules`, or before anything runs `Canonical.replace`."""
 
     @property
     def pending(self) -> Pending | None:
@@ -41,6 +41,9 @@ class Commitments(Protocol):
 
     async def written(self, commit: Commit) -> None:
         """The file is written and its generation recorded; it is about to be in force."""
+
+    async def overruled(self, terms: Terms) -> None:
+        """Another configuration is in force, on terms that overrule."""
 
     async def abandon(self, commit: Commit) -> None:
         """It could not be written: nothing has changed, and nothing is pending any more."""
