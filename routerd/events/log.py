@@ -98,6 +98,12 @@ class Log:
         return self._writer.degraded
 
     @property
+    def appended(self) -> int:
+        """The id of the last event that was appended, be it on disk yet or not. Who has read up to it has read all that
+        was said until now."""
+        return self._intake.last_id
+
+    @property
     def dropped(self) -> int:
         """How many events were lost for ever because they could not be written, since start."""
         return self._writer.dropped

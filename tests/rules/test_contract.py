@@ -37,7 +37,7 @@ class RuleContract(Contract):
 
     def rests(self) -> bool:
         """Nothing but absence and debounce waits for time; they do once something has been seen."""
-        return self.pattern["operator"] not in ("absence", "debounce") or not self.machine.memory.keys
+        return self.pattern["operator"] not in ("absence", "debounce") or self.machine.memory.keys == ()
 
     def saw(self, event: object, outputs: list[Any]) -> None:
         for output in outputs:
@@ -66,7 +66,7 @@ class DerivedContract(Contract):
         return data.draw(st.sampled_from([Observed(truths), Observed(truths, (3, 4)), Start(), Stop()]))
 
     def rests(self) -> bool:
-        return self.machine.phase != "Pending"
+        return self.machine.deadline is None and self.machine.phase != "Pending"
 
     def saw(self, event: object, outputs: list[Any]) -> None:
         for output in outputs:
@@ -77,7 +77,8 @@ class DerivedContract(Contract):
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda pattern: pattern["operator"])
 def test_rules_keep_the_contract(operator: dict[str, Any]) -> None:
-    case = type("Case", (RuleContract,), {"pattern": operator}).TestCase
+    machine: Any = type("Case", (RuleContract,), {"pattern": operator})
+    case = machine.TestCase
     case.settings = THOROUGH
     case("runTest").runTest()
 

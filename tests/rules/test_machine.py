@@ -33,7 +33,7 @@ from tests.rules.saying import Story, event, inputs, rule
     ],
 )
 def test_correlation(by: str | None, key: str) -> None:
-    fields = {"correlate_by": by} if by else {}
+    fields: dict[str, Any] = {"correlate_by": by} if by else {}
     story = Story(rule("any_of", "a", **fields))
     (fired,) = story.tell(0, "a", port="80", **{"a.b": "x"})
     assert (fired.correlation, fired.attributes["correlation"]) == (key, key)

@@ -1,0 +1,304 @@
+"""Rules in life: each EventRule reads the log as a durable consumer, each DerivedEvent looks at the statuses. What they
+say, what they remember and how far they have read are written together, so that each firing is said exactly once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from routerd.events.log import Log
+from routerd.events.types import Consumed, Event, Page, Ref, Source, Status, StoredObject
+from routerd.protocols.machine import Dropped
+from routerd.resources.kinds import KINDS
+from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.rules.clock import LogClock
+from routerd.rules.derived import DerivedMachine, DerivedState, Turned, Turning, observed
+from routerd.rules.machine import Fired, Forgotten, Memory, Output
+from routerd.rules.player import FINE, Player, wanted
+from routerd.shapes.convert import from_wire, to_wire
+from routerd.shapes.instant import format_instant, parse_instant
+from routerd.shapes.invalid import Invalid, Problems
+
+PAGE = 256
+"""Events that are played before others have their turn."""
+SAVE_EVENTS, SAVE_SECONDS = 1000, 60.0
+"""A place that led to nothing is written down after so many ids or so long: what was read since is read again after a
+kill, and comes to the same."""
+PAUSE = 5.0
+"""Seconds before a log that cannot be read is tried again."""
+GOODBYE = 5.0
+_NS = 10**9
+
+Alarm = Callable[[float], Awaitable[None]]
+"""Returns after so many seconds, those that the host slept included."""
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Place:
+    """What an EventRule keeps as a durable consumer. `rule` stands for what the rule said when it was made."""
+
+    rule: str
+    memory: Memory = attrs.field(factory=Memory)
+    clock: LogClock = attrs.field(factory=LogClock)
+    fired: int = 0
+    warnings: int = 0
+    lost: int = 0
+    fired_at: int | None = None
+
+
+def consumer_of(name: str) -> str:
+    """The durable consumer of an EventRule."""
+    return f"eventrule/{name}"
+
+
+async def run_rule(log: Log, name: str, rule: EventRule, alarm: Alarm) -> None:
+    """Run an EventRule from now on, or from where it was, until cancelled."""
+    await RuleRun(log, name, rule).run(alarm)
+
+
+async def run_derived(log: Log, name: str, spec: DerivedEvent, alarm: Alarm) -> None:
+    """Run a DerivedEvent until cancelled."""
+    await DerivedRun(log, name, spec).run(alarm)
+
+
+class RuleRun:
+    """One EventRule, until it is cancelled or crashes: then the next begins with what this one has written."""
+
+    def __init__(self, log: Log, name: str, rule: EventRule) -> None:
+        self._log, self._rule = log, rule
+        self._ref, self._consumer = Ref("EventRule", name), consumer_of(name)
+        self._source = Source(f"routerd-eventrule-{name}", "routerd-eventrule", name)
+        self._where = wanted(rule)
+        self._cursor, self._place, self._player = self._taken_up(name)
+        self._saved, self._saved_at = -1, trio.current_time()
+        self._barrier: tuple[int, int] | None = None
+        self._whole = True
+
+    async def run(self, alarm: Alarm) -> None:
+        """Follow the log."""
+        try:
+            await self._save([])
+            while True:
+                try:
+                    page = await self._log.read(self._cursor, limit=PAGE, where=self._where)
+                except OSError as error:
+                    logger.warning("%s cannot read on: %s; trying again", self._ref, error.strerror or error)
+                    await alarm(PAUSE)
+                    continue
+                self._whole = False
+                await self._save(self._played(page))
+                self._whole = True
+                if self._cursor >= self._log.newest:
+                    await self._wait(alarm)
+        finally:
+            if self._whole:  # Not after a crash in the middle of a page.
+                with trio.move_on_after(GOODBYE, shield=True):
+                    await self._save([], last=True)
+
+    def _taken_up(self, name: str) -> tuple[int, Place, Player]:
+        """Where an earlier run of the same rule ended; for a new rule, or one that was changed, the end of the log."""
+        digest = hashlib.sha256(orjson.dumps(to_wire(self._rule), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        stored = self._log.consumers.get(self._consumer)
+        try:
+            if stored is not None and stored.state["rule"] == digest:
+                place = from_wire(Place, stored.state)
+                return stored.cursor, place, Player(name, self._rule, place.memory, place.clock)
+        except (Problems, KeyError, TypeError) as error:
+            logger.warning("%s begins anew: what it remembered is of another version: %s", self._ref, error)
+        return self._log.newest, Place(digest), Player(name, self._rule)
+
+    # Reading
+
+    def _played(self, page: Page) -> list[Output]:
+        outputs: list[Output] = []
+        for stored in page.events:
+            outputs += self._player.play(stored)
+        self._cursor = page.cursor
+        if page.lost:
+            logger.warning("%s: %d events were gone before it could read them", self._ref, page.lost)
+            self._place = attrs.evolve(self._place, lost=self._place.lost + page.lost)
+        return outputs + self._ticked()
+
+    def _ticked(self) -> list[Output]:
+        """What has become due. First everything is read that was appended until then, be it on disk yet or not: in
+        history an event comes before the Tick, too."""
+        now, due = self._log.now(), self._player.due
+        if self._barrier is None and due is not None and due <= now:
+            self._barrier = now, self._log.appended
+        if self._barrier is None or self._cursor < self._barrier[1]:
+            return []
+        wall, self._barrier = self._barrier[0], None
+        return self._player.tick(wall)
+
+    async def _wait(self, alarm: Alarm) -> None:
+        """Until there is something to read, or something is due."""
+        due = self._player.due
+        if self._barrier is not None or due is None:
+            await self._log.wait(self._cursor)
+            return
+        async with trio.open_nursery() as nursery:
+
+            async def ring() -> None:
+                await alarm(max(0.0, (due - self._log.now()) / _NS))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ring)
+            await self._log.wait(self._cursor)
+            nursery.cancel_scope.cancel()
+
+    # Saying
+
+    async def _save(self, outputs: list[Output], *, last: bool = False) -> None:
+        """Write what is said, with the place; the place alone only now and then."""
+        fired = [output for output in outputs if isinstance(output, Fired)]
+        warnings = sum(_is_warning(output) for output in outputs)
+        if fired or warnings:
+            self._place = attrs.evolve(
+                self._place,
+                fired=self._place.fired + len(fired),
+                warnings=self._place.warnings + warnings,
+                fired_at=self._log.now() if fired else self._place.fired_at,
+            )
+        if not (fired or self._saved < 0 or self._stale(last)):
+            return
+        place = attrs.evolve(self._place, memory=self._player.memory, clock=self._player.clock)
+        # A cancellation must not come between what is written and what the next run of this rule finds.
+        with trio.CancelScope(shield=True):
+            await self._log.append(
+                *map(self._event, fired),
+                status={self._ref: self._status()},
+                consumed={self._consumer: Consumed(self._cursor, to_wire(place))},
+            )
+        self._saved, self._saved_at = self._cursor, trio.current_time()
+
+    def _stale(self, last: bool) -> bool:
+        behind = self._cursor - self._saved
+        elapsed = trio.current_time() - self._saved_at
+        return behind >= SAVE_EVENTS or (behind > 0 and (last or elapsed >= SAVE_SECONDS))
+
+    def _event(self, fired: Fired) -> Event:
+        return Event(
+            self._rule.emit.topic,
+            reason="EventRuleFired",
+            message="event rule fired",
+            resource=self._ref,
+            source=self._source,
+            attributes=fired.attributes,
+            causes=fired.inputs,
+        )
+
+    def _status(self) -> Status:
+        place = self._place
+        status: dict[str, Any] = {
+            "phase": "Active",
+            "topic": self._rule.emit.topic,
+            "fireCount": place.fired,
+            "warningCount": place.warnings,
+        }
+        if place.fired_at is not None:
+            status["lastFiredAt"] = format_instant(place.fired_at)
+        if place.lost:
+            status["lostEvents"] = place.lost
+        return status
+
+
+def _is_warning(output: Output) -> bool:
+    return isinstance(output, Forgotten) or (isinstance(output, Dropped) and output.reason == "no-correlation")
+
+
+class DerivedRun:
+    """One DerivedEvent, until it is cancelled or crashes. What it remembers is its status."""
+
+    def __init__(self, log: Log, name: str, spec: DerivedEvent) -> None:
+        self._log, self._spec = log, spec
+        self._ref = Ref("DerivedEvent", name)
+        self._source = Source(f"routerd-derived-{name}", "routerd-derived", name)
+        stored = log.objects.get(self._ref)
+        self._status: dict[str, Any] = dict(stored.status) if stored is not None else {}
+        if self._status.get("topic") != spec.topic:
+            self._status = {}
+        self._machine = DerivedMachine(spec, self._remembered())
+
+    async def run(self, alarm: Alarm) -> None:
+        """Look whenever a status has changed."""
+        while True:
+            seen = self._log.objects.version
+            await self._look()
+            await self._wait(seen, alarm)
+
+    async def _look(self) -> None:
+        now = self._log.now()
+        outputs = self._machine.handle(observed(self._spec, self._object), now / _NS)
+        for turned in outputs:
+            self._status["lastAssertedAt" if turned.asserted else "lastRetractedAt"] = format_instant(now)
+        self._tell(now)
+        with trio.CancelScope(shield=True):  # As above: the next run shall find it.
+            await self._log.append(*map(self._event, outputs), status={self._ref: dict(self._status)})
+
+    def _object(self, kind: str, name: str) -> StoredObject | None:
+        known = KINDS.get(kind)
+        return self._log.objects.get(Ref(kind, name, known.api_version)) if known is not None else None
+
+    def _remembered(self) -> DerivedState:
+        status = self._status
+        since = status.get("pendingSince")
+        causes = observed(self._spec, self._object).causes
+        turning = None if since is None else Turning(_seconds(since), causes)
+        return DerivedState(status.get("asserted"), "lastAssertedAt" in status, turning)
+
+    def _tell(self, now: int) -> None:
+        state = self._machine.state
+        pending = "None" if state.turning is None else "Retracting" if state.asserted else "Asserting"
+        if state.ever:  # It may have held from the first, without a word.
+            self._status.setdefault("lastAssertedAt", format_instant(now))
+        self._status |= {
+            "phase": self._machine.phase,
+            "topic": self._spec.topic,
+            "asserted": bool(state.asserted),
+            "pendingTransition": pending,
+        }
+        self._status.pop("pendingSince", None)
+        if state.turning is not None:
+            self._status["pendingSince"] = format_instant(round(state.turning.since * _NS))
+
+    async def _wait(self, seen: int, alarm: Alarm) -> None:
+        deadline = self._machine.deadline
+        if deadline is None:
+            await self._log.objects.changed(seen)
+            return
+        async with trio.open_nursery() as nursery:
+
+            async def ring() -> None:
+                await alarm(max(0.0, deadline + FINE / _NS - self._log.now() / _NS))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ring)
+            await self._log.objects.changed(seen)
+            nursery.cancel_scope.cancel()
+
+    def _event(self, turned: Turned) -> Event:
+        word = "asserted" if turned.asserted else "retracted"
+        return Event(
+            f"{self._spec.topic}.{word}",
+            reason=f"DerivedEvent{word.title()}",
+            message=f"derived event {word}",
+            resource=self._ref,
+            source=self._source,
+            attributes={"asserted": "true" if turned.asserted else "false"},
+            causes=turned.causes,
+        )
+
+
+def _seconds(instant: str) -> float:
+    try:
+        return parse_instant(instant) / _NS
+    except Invalid:  # Of another version of routerd: the wait begins again.
+        return float("inf")
