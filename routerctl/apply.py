@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from routerctl.candidate import candidate, file_option
+from routerctl.candidate import candidate, file_option, placed
 from routerctl.changes import (
     counted,
     differs,
@@ -83,6 +83,14 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Show what would be done where that is called for, ask, do it, tell what became of it."""
+    try:
+        return _run(verb, args, client, out)
+    except Failure as failure:
+        failure.excerpts = placed(failure.excerpts, getattr(args, "file", None))
+        raise
+
+
+def _run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     if verb == "rollback" and args.list:
         from routerctl.generations import show_history
 
@@ -93,7 +101,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
         body = _agreed(out, client, verb, body, question)
     client.timeout = parse_duration(args.timeout or TIMEOUT)
     answer = _ended(client, out, verb, {**body, "dryRun": True} if args.dry_run else body, fields)
-    return _told(out, verb, answer, args.dry_run)
+    return _told(out, answer, args.dry_run)
 
 
 def _body(verb: str, args: Namespace) -> Object:
@@ -173,7 +181,7 @@ def _ended(client: Client, out: Out, verb: str, body: Object, fields: list[tuple
 # Telling
 
 
-def _told(out: Out, verb: str, answer: Object, dry: bool) -> Exit:
+def _told(out: Out, answer: Object, dry: bool) -> Exit:
     result = part(answer, "result")
     if out.form != "table":
         out.one(answer, f"Generation/{result.get('generation')}")

@@ -9,6 +9,7 @@ from routerctl.errors import Exit, Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Sequence
 
 LIMIT = 1 << 20
 """Octets that routerd takes in one request."""
@@ -36,3 +37,9 @@ def candidate(path: str) -> str:
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise Failure(Exit.FAILED, f"{path} is not UTF-8", where=f"{path}:{line}") from error
+
+
+def placed(excerpts: Sequence[str], path: str | None) -> list[str]:
+    """Errors with the name of the file that was sent, where routerd knows it as the candidate only."""
+    name = "stdin" if path == "-" else path or "candidate"
+    return [excerpt.replace("--> candidate:", f"--> {name}:", 1) for excerpt in excerpts]

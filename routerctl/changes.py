@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import entries, part
+from routerctl.client import entries
 from routerctl.errors import Exit
 from routerctl.output import Table, cell, clean, columns
 from routerctl.times import ahead, clock
@@ -21,9 +21,9 @@ WIDEST = 40
 
 _SIGNS = {"added": ("+", "good"), "removed": ("-", "bad")}
 _CHANGED = ("~", "warn")
-_FAILED = ("error", "errored", "failed", "blocked")
+_FAILED = ("error", "errored", "failed")
 _UNDONE = ("rolledback", "reverted")
-_WANTING = ("degraded", "drifted", "pending")
+_WANTING = ("blocked", "degraded", "drifted", "pending")
 
 
 class _Entry:
@@ -120,13 +120,11 @@ def show_outcomes(out: Out, result: Object) -> None:
 
 
 def _detail(one: Object) -> object:
-    """Why it is not as it should be, else what is observed."""
+    """Why it is not as it should be."""
     if one.get("warnings"):
         return one["warnings"]
     unmet = [condition for condition in entries(one, "conditions") if condition.get("status") != "True"]
-    if told := [condition["message"] for condition in unmet if condition.get("message")]:
-        return told
-    return " ".join(f"{key}={cell(value)}" for key, value in part(one, "observed").items())
+    return [condition["message"] for condition in unmet if condition.get("message")]
 
 
 def show_pending(out: Out, pending: Object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from routerctl.candidate import candidate, file_option
+from routerctl.candidate import candidate, file_option, placed
 from routerctl.changes import counted, differs, show_changes, show_leftovers, show_restarts, show_warnings
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure, excerpts_of
@@ -44,6 +44,14 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Ask and show. Nothing changes."""
+    try:
+        return _run(verb, args, client, out)
+    except Failure as failure:
+        failure.excerpts = placed(failure.excerpts, args.file)
+        raise
+
+
+def _run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     body: Object = {} if args.file is None else {"candidateYaml": candidate(args.file)}
     body |= {"replace": True} if args.replace else {}
     if verb == "validate":

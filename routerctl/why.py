@@ -25,6 +25,7 @@ EXAMPLES = {
   routerctl why IPv4Route/office -o json     the events themselves
 """
 }
+CHANGED = "routerd.resource.status.changed"
 DEEPEST = 40
 """Causes of causes that are drawn; what is deeper is only said to be there."""
 
@@ -69,7 +70,7 @@ def _show(out: Out, answer: Object, now: float) -> None:
     head += f"   reason={cell(answer['reason'])}" if answer.get("reason") else ""
     out.line(head)
     if chain := part(answer, "chain"):
-        _draw(out, list(lines(out, [chain], "", now)))
+        _draw(out, list(lines(out, _beginning(chain, answer.get("target")), "", now)))
     else:
         told = f"{cell(answer['message'])}; " if answer.get("message") else ""
         out.line(f"{told}no cause of it is in the event log")
@@ -79,6 +80,13 @@ def _show(out: Out, answer: Object, now: float) -> None:
         out.line(f"next: {cell(answer['next'])}")
 
 
+def _beginning(chain: Object, target: object) -> list[Object]:
+    """The causes to begin with: that its status changed stands in the first line already."""
+    event, causes = part(chain, "event"), entries(chain, "causes")
+    about = f"{event.get('resourceKind')}/{event.get('resourceName')}"
+    return causes if causes and about == target and event.get("topic") == CHANGED else [chain]
+
+
 def lines(out: Out, causes: list[Object], branch: str, now: float, depth: int = 0) -> Iterator[Line]:
     """The tree below a line, depth first."""
     for index, cause in enumerate(causes):
@@ -86,11 +94,21 @@ def lines(out: Out, causes: list[Object], branch: str, now: float, depth: int = 
         fork = out.glyph("└─ " if last else "├─ ", "`- " if last else "|- ")
         yield _line(out, cause, branch + fork, now)
         below = branch + ("   " if last else out.glyph("│  ", "|  "))
+        for told in _beside(cause):
+            yield Line(below, told)
         deeper = entries(cause, "causes")
         if deeper and depth + 1 >= DEEPEST:
             yield Line(below, out.glyph("…", "..."))
         else:
             yield from lines(out, deeper, below, now, depth + 1)
+
+
+def _beside(cause: Object) -> Iterator[str]:
+    """What cannot be drawn below it, and why."""
+    if cause.get("again") is True:
+        yield "what led to it stands above"
+    if missing := number(cause, "missing"):
+        yield f"{missing} of its causes {'is' if missing == 1 else 'are'} not in the log any more"
 
 
 def _line(out: Out, cause: Object, branch: str, now: float) -> Line:

@@ -54,7 +54,7 @@ def applied(**more: Any) -> dict[str, Any]:
         "changes": [WEIGHT],
         "restarts": ["healthcheck/internet"],
         "resources": [
-            {"id": EGRESS, "phase": "Applied", "outcome": "changed", "observed": {"selected": "lte"}},
+            {"id": EGRESS, "phase": "Applied", "outcome": "changed"},
             {"id": NAT, "phase": "Applied", "outcome": "changed"},
             {"id": "net.routerd.net/v1alpha1/Interface/wan", "phase": "Up", "outcome": "unchanged"},
         ],
@@ -167,6 +167,8 @@ def why() -> dict[str, Any]:
         "root": False,
         "causes": [rebind, root],
     }
+    changed = stored(48212, "02:13:41", "RouterAdvertisement/lan", "StatusChanged", "Degraded")
+    changed |= dict.fromkeys(("topic", "type"), "routerd.resource.status.changed")
     return {
         "apiVersion": CONTROL,
         "kind": "Why",
@@ -174,7 +176,7 @@ def why() -> dict[str, Any]:
         "phase": "Degraded",
         "since": at(-1240),
         "reason": "PrefixWithdrawn",
-        "chain": chain,
+        "chain": {"event": changed, "root": False, "causes": [chain]},
         "suppressed": ["HealthCheck/internet6", "DNSZone/lan AAAA", "EgressRoutePolicy/ipv6"],
         "next": "link is up again since 02:06:10Z but no Reply: try `routerctl renew DHCPv6PrefixDelegation/wan-pd`",
     }

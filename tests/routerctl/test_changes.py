@@ -125,6 +125,15 @@ def test_all_errors_at_once(verb: str, routerd: Routerd, ctl: Inside) -> None:
     assert done.err == f"{FAULT}\n\n" * 3 + "request 01J8TEST; 3 errors, nothing changed\n"
 
 
+@pytest.mark.parametrize("verb", ["apply", "plan", "validate"])
+def test_the_file_is_named_as_it_was_typed(verb: str, routerd: Routerd, ctl: Inside) -> None:
+    """routerd does not know it by a name."""
+    status, body = faulty()
+    body["error"]["errors"][0]["excerpt"] = FAULT.replace("router.yaml", "candidate")
+    routerd.posts = dict.fromkeys(routerd.posts, lambda _: (status, body))
+    assert "\n  --> router.yaml:8:17\n" in ctl(verb, "-f", "router.yaml").err
+
+
 def test_validate_is_answered_in_peace(routerd: Routerd, ctl: Inside) -> None:
     """200 with `valid: false`, as the other implementation answers."""
     _, body = faulty(2)
@@ -154,7 +163,7 @@ def test_validate_of_the_old_shape(routerd: Routerd, ctl: Inside) -> None:
         ("Committed", 0),
         ("Drifted", 10),
         ("Errored", 1),
-        ("Blocked", 1),
+        ("Blocked", 10),
         ("RolledBack", 9),
     ],
 )
@@ -492,3 +501,35 @@ def test_live_names(words: str, found: str, routerd: Routerd, ctl: Inside) -> No
     done = ctl("__complete", "--", *words.split(" "))
     assert done.err == ""
     assert [line.partition("\t")[0] for line in done.out.splitlines()] == found.split()
+
+
+# Why
+
+
+def test_why_without_a_cause_in_the_log(routerd: Routerd, ctl: Inside) -> None:
+    told = {"target": "Interface/wan", "phase": "Down", "message": "no carrier", "suppressed": []}
+    routerd.overrides[f"{PREFIX}/why"] = (200, told)
+    assert ctl("why", "if/wan").out == "Interface/wan  Down\nno carrier; no cause of it is in the event log\n"
+
+
+def test_why_tells_what_it_cannot_draw(routerd: Routerd, ctl: Inside) -> None:
+    twice = {"event": {"id": 3, "reason": "Twice"}, "again": True, "causes": []}
+    old = {"event": {"id": 4, "reason": "Old"}, "missing": 2, "causes": [twice]}
+    routerd.overrides[f"{PREFIX}/why"] = (200, {"target": "Interface/wan", "phase": "Down", "chain": old})
+    assert [line.split("  -")[0].rstrip() for line in ctl("why", "if/wan").out.splitlines()[1:]] == [
+        "`- Old",
+        "   2 of its causes are not in the log any more",
+        "   `- Twice",
+        "      what led to it stands above",
+    ]
+
+
+def test_why_of_what_is_not_there(routerd: Routerd, ctl: Inside) -> None:
+    routerd.overrides[f"{PREFIX}/why"] = error(404, "there is no Interface/wam")
+    done = ctl("why", "if/wam")
+    assert (done.code, done.err.splitlines()[1]) == (3, "help: did you mean Interface/wan?")
+
+
+def test_explain_says_where_else_to_look(routerd: Routerd, ctl: Inside) -> None:
+    routerd.stop()
+    assert "docs/configuration.md has every kind and field" in ctl("explain", "Interface").err
