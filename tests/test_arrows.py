@@ -27,9 +27,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("controllers", "host", "events", "config", "resources", "shapes"),
         *("api.plane", "api.change", "api.wire_changes", "api.status", "protocols.machine"),
     },
+    "telemetry": {"events", "resources", "shapes", "api.plane", "api.figures"},
     "nurseries": {
         *("protocols", "endpoints", "host", "daemons", "controllers", "changes", "events"),
-        *("api", "config", "resources", "shapes", "sim"),
+        *("api", "config", "resources", "shapes", "sim", "telemetry"),
     },
 }
 """A room, and the rooms (or single modules) of ours that it may import beside itself."""

@@ -16,7 +16,7 @@ import attrs
 
 from routerd import __version__
 from routerd.api.access import SocketKind
-from routerd.api.plane import ControllerReport, Daemon, Plane
+from routerd.api.plane import ControllerReport, Daemon, Exports, Plane
 from routerd.api.runtime import memory_figures, open_files
 from routerd.events.types import Ref
 from routerd.shapes.instant import parse_instant
@@ -47,12 +47,18 @@ class Reading:
 
 def read(plane: Plane) -> list[Reading]:
     """All of FAMILIES. On the event loop: what is counted there must not change meanwhile."""
-    return [Reading(family, tuple(family.read(plane))) for family in FAMILIES]
+    return _readings(FAMILIES, plane)
 
 
 def read_process(plane: Plane) -> list[Reading]:
     """All of PROCESS. Blocking, if briefly: call it in a thread."""
-    return [Reading(family, tuple(family.read(plane))) for family in PROCESS]
+    return _readings(PROCESS, plane)
+
+
+def _readings(families: Iterable[Family], plane: Plane) -> list[Reading]:
+    return [
+        Reading(family, tuple((labels, float(value)) for labels, value in family.read(plane))) for family in families
+    ]
 
 
 def _one(value: Callable[[Plane], float]) -> Callable[[Plane], Samples]:
@@ -116,6 +122,17 @@ def _requests(plane: Plane) -> Samples:
 
 def _sockets(value: Callable[[Plane], Counter[SocketKind]]) -> Callable[[Plane], Samples]:
     return lambda plane: [((kind,), float(count)) for kind, count in sorted(value(plane).items())]
+
+
+def _exported(plane: Plane) -> Samples:
+    for name, exports in sorted(plane.exports.items()):
+        yield (name, "sent"), exports.events
+        yield (name, "rejected"), exports.rejected
+        yield (name, "dropped"), exports.dropped
+
+
+def _exports(value: Callable[[Exports], int]) -> Callable[[Plane], Samples]:
+    return lambda plane: [((name,), float(value(exports))) for name, exports in sorted(plane.exports.items())]
 
 
 def _memory(_: Plane) -> float:
@@ -285,6 +302,27 @@ FAMILIES = (
         ("socket",),
         "Connections that were one too many.",
         _sockets(lambda plane: plane.traffic.turned_away),
+    ),
+    Family(
+        "routerd_telemetry_events_total",
+        "counter",
+        ("telemetry", "outcome"),
+        "Events for a collector: `sent`, `rejected` by it, `dropped` because it did not answer.",
+        _exported,
+    ),
+    Family(
+        "routerd_telemetry_reports_total",
+        "counter",
+        ("telemetry",),
+        "Reports of these metrics that a collector has.",
+        _exports(lambda exports: exports.reports),
+    ),
+    Family(
+        "routerd_telemetry_failures_total",
+        "counter",
+        ("telemetry",),
+        "Requests to a collector that failed.",
+        _exports(lambda exports: exports.failures),
     ),
     Family(
         "routerd_configuration_generation",

@@ -88,6 +88,19 @@ class Packets:
     dropped: Mapping[str, int] = attrs.field(factory=dict)
 
 
+@attrs.define
+class Exports:
+    """What a Telemetry has sent since the process began: events that the collector has, that it refused for good
+    (`rejected`), and that were passed over (`dropped`) because it did not answer; reports of metrics; requests that
+    failed."""
+
+    events: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    reports: int = 0
+    failures: int = 0
+
+
 class UnknownCommand(Exception):
     """This daemon does not have that command (501)."""
 
@@ -185,6 +198,10 @@ class Plane(Protocol):
     def running(self) -> Running: ...
     @property
     def controllers(self) -> Sequence[ControllerReport]: ...
+    @property
+    def exports(self) -> Mapping[str, Exports]:
+        """By name of the Telemetry."""
+
     @property
     def daemons(self) -> Mapping[str, Daemon]:
         """By `directory/instance`, e.g. `dhcpv4-client/wan`."""

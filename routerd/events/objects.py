@@ -27,6 +27,7 @@ _VOLATILE = frozenset(_VOLATILE_NAMES.split())
 _VOLATILE_OF_KIND = {
     "HealthCheck": frozenset({"lastSuccessTime"}),
     "LogRetention": frozenset({"lastRunAt", "deleted"}),
+    "Telemetry": frozenset({"sentEvents", "rejectedEvents", "droppedEvents", "sentReports", "failedRequests"}),
 }
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
 
-from routerd.api.plane import Check, ControllerReport, Daemon, Running
+from routerd.api.plane import Check, ControllerReport, Daemon, Exports, Running
 from routerd.api.traffic import Traffic
 from routerd.controllers.meter import Meter
 from routerd.events.log import Log
 from routerd.events.types import Status
 from routerd.nurseries.configuration import Configuration
 from routerd.nurseries.verbosity import Verbosity
+from routerd.telemetry.exporter import Exporter
 
 LAG_LIMIT = 5.0
 """Seconds by which the event loop may be late before /livez fails: systemd's watchdog would act on no less."""
@@ -34,6 +35,7 @@ class RouterPlane:
         self.started_at = time.time_ns()
         self.meters: list[Meter] = []
         self.fleets: list[Mapping[str, Daemon]] = []
+        self.exporters: Callable[[], Mapping[str, Exporter]] = dict
         self._lag = 0.0
 
     @property
@@ -45,6 +47,11 @@ class RouterPlane:
     def controllers(self) -> Sequence[ControllerReport]:
         """By name."""
         return sorted((meter.report for meter in self.meters), key=lambda report: report.name)
+
+    @property
+    def exports(self) -> Mapping[str, Exports]:
+        """By name of the Telemetry."""
+        return {name: exporter.sent for name, exporter in self.exporters().items()}
 
     @property
     def daemons(self) -> Mapping[str, Daemon]:

@@ -44,6 +44,9 @@ from routerd.nurseries.retention import RetentionController
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
 from routerd.nurseries.system import System
+from routerd.nurseries.telemetry import TelemetryFleet, opener
+from routerd.resources.observability import Telemetry
+from routerd.telemetry.exporter import Exporter
 
 logger = logging.getLogger("routerd")
 
@@ -188,6 +191,7 @@ class Root:
         for planner in self._planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
+        self._start_telemetry(nursery)
         retention = RetentionController(self._look, self._log)
         self._start_controller(nursery, retention.name, retention.kinds, retention)
         nursery.start_soon(retention.watch, self._bells[retention.name].ring)
@@ -206,6 +210,21 @@ class Root:
             bell.ring("restart")
 
         nursery.start_soon(supervise, f"controller {name}", partial(run_controller, bell, meter, act), report)
+
+    def _start_telemetry(self, nursery: trio.Nursery) -> None:
+        opening = opener(self.plane)
+
+        def make(name: str, spec: Telemetry) -> Exporter:
+            return Exporter(name, spec, self.plane, opening, lambda: self._bells[TelemetryFleet.name].ring("exporter"))
+
+        async def run(exporter: Exporter) -> None:
+            who = f"telemetry {exporter.name}"
+            await supervise(who, exporter.run, partial(self._tell_crash, who))
+
+        fleet = Fleet(nursery, make, run)
+        telemetry = TelemetryFleet(fleet, self._look, self._log)
+        self.plane.exporters = lambda: fleet.members
+        self._start_controller(nursery, telemetry.name, telemetry.kinds, telemetry)
 
     # Daemons
 

@@ -10,6 +10,7 @@ import attrs
 
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.observability import Telemetry
 from routerd.resources.system import LogRetention
 
 
@@ -87,6 +88,14 @@ _KINDS = (
         "system",
         phases=("Applied",),
     ),
+    Kind(
+        Telemetry,
+        (),
+        ("phase", "endpoint"),
+        (),
+        "observability",
+        phases=("Pending", "Healthy", "Degraded", "Error"),
+    ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """The kinds of this version by name."""
@@ -105,7 +114,7 @@ _NOT_YET = (
     "Package Plugin PortForward ProviderActionPolicy RemoteAddressClaim RogueRADetector RouterdCluster "
     "SAMEnrollmentClaim SAMEnrollmentClient SAMEnrollmentPolicy SAMNodeSet SAMPeerGroup SAMRRSet "
     "SAMSubnetPolicy SAMTransportProfile SelfAddressPolicy ServiceUnit Sysctl SysctlProfile TailscaleNode "
-    "Telemetry TrafficFlowLog TunnelInterface VRF VXLANSegment VXLANTunnel VirtualAddress WebConsole "
+    "TrafficFlowLog TunnelInterface VRF VXLANSegment VXLANTunnel VirtualAddress WebConsole "
     "WireGuardInterface WireGuardPeer"
 )
 UNSUPPORTED: Mapping[str, tuple[str, ...]] = {

@@ -50,7 +50,7 @@ def _objection(name: str, before: tuple[str, ...]) -> Invalid | None:
     return None
 
 
-def _long(_instance: object, _field: object, value: float) -> None:
+def _long(_instance: object, _field: object, value: Any) -> None:
     if value < SHORTEST:
         least = format_duration(SHORTEST)
         raise Invalid("value.range", f"{format_duration(value)} is shorter than {least}", f"expected {least} at least")

@@ -17,6 +17,7 @@ from routerd.api.plane import (
     CommandEnd,
     ControllerReport,
     Daemon,
+    Exports,
     Packets,
     ReconcileError,
     Running,
@@ -106,6 +107,7 @@ class Bench:
     controllers: list[ControllerReport] = attrs.field(factory=list)
     daemons: dict[str, Daemon] = attrs.field(factory=dict)
     traffic: Traffic = attrs.field(factory=Traffic)
+    exports: dict[str, Exports] = attrs.field(factory=dict)
     verbosity: Dial = attrs.field(factory=Dial)
     sick: dict[str, str] = attrs.field(factory=dict)
     """Checks that fail, and why."""

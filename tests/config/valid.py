@@ -14,6 +14,12 @@ HOSTS = st.integers(0x0A000001, 0x0A00FFFF).map(lambda n: f"10.0.{n >> 8 & 255}.
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 GROUPS = st.from_regex(r"[a-z_][a-z0-9_-]{0,9}", fullmatch=True)
 PERIODS = st.one_of(st.integers(1, 99_999).map(lambda n: f"{n}d"), st.integers(1, 9999).map(lambda n: f"{n}m"))
+TELEMETRY = {
+    "signals": st.sampled_from([["events"], ["metrics"], ["metrics", "events"]]),
+    "queueSize": st.integers(100, 1_000_000),
+    "headers": st.lists(st.fixed_dictionaries({"name": st.just("X-Token"), "secret": TEXT}), max_size=2),
+    "caFile": st.just("/etc/ssl/collector.pem"),
+}
 SIZES = st.tuples(st.integers(1, 9999), st.sampled_from(["MiB", "GiB"])).map(lambda size: f"{size[0]}{size[1]}")
 DURATIONS = st.integers(0, 60_000).map(lambda ms: f"{ms}ms")
 
@@ -74,6 +80,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         kept = draw(_some({"retention": PERIODS}, {"maxSize": SIZES, "schedule": st.sampled_from(["", "daily"])}))
         resources.append({**_resource("LogRetention", "log", kept), "apiVersion": "system.routerd.net/v1alpha1"})
+    if draw(st.booleans()):
+        sent = {"endpoint": "https://collector.example:4318/otlp"} | draw(_some({}, TELEMETRY))
+        resources.append({**_resource("Telemetry", "main", sent), "apiVersion": "observability.routerd.net/v1alpha1"})
     return {
         "apiVersion": "routerd.net/v1alpha1",
         "kind": "Router",

@@ -14,6 +14,7 @@ def test_a_kind_is_called_as_its_class() -> None:
         "IPv4Route",
         "ManagementAccess",
         "LogRetention",
+        "Telemetry",
     ]
     assert all(kind.spec.__name__ == name for name, kind in KINDS.items())
     assert KINDS["Interface"].api_version == "net.routerd.net/v1alpha1"

@@ -212,6 +212,10 @@ class Process:
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def libraries(self) -> str:
+        """The files that it has mapped."""
+        return Path(f"/proc/{self.pid}/maps").read_text()
+
     def memory(self) -> int:
         """Octets of memory that are its own."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
