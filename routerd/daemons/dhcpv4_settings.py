@@ -9,11 +9,16 @@ from routerd.protocols.dhcpv4.settings import Settings
 from routerd.resources.net import DHCPv4Client
 
 
+def _but_for_when(spec: DHCPv4Client) -> DHCPv4Client:
+    """Whether it runs is decided elsewhere: a client that runs does not care why."""
+    return attrs.evolve(spec, when=None)
+
+
 @attrs.frozen
 class ClientSpec:
     """What a client is started with; a client whose spec changes is ended and started anew."""
 
-    resource: DHCPv4Client
+    resource: DHCPv4Client = attrs.field(eq=_but_for_when)
     ifname: str
 
 

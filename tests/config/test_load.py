@@ -37,7 +37,7 @@ def test_every_example_loads(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["home", "static", "two-wans"]
+    assert [path.stem for path in EXAMPLES] == ["home", "standby", "static", "two-wans"]
 
 
 def test_a_resource_has_all_that_was_written() -> None:
@@ -63,7 +63,7 @@ def test_asking_a_router() -> None:
 
 
 def test_order_is_the_files() -> None:
-    text = (EXAMPLES[1]).read_text()
+    text = next(path for path in EXAMPLES if path.stem == "static").read_text()
     assert [one.name for one in load(text).of(IPv4StaticAddress)] == ["uplink", "servers", "anycast"]
 
 

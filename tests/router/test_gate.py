@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import trio
 from trio.testing import MockClock
@@ -245,3 +246,44 @@ async def test_a_clients_lease_outlives_a_restart_in_which_its_condition_is_slow
     events = await rig.events()
     assert removed(events) == []
     assert topics(events).count("discover.sent") == 1
+
+
+async def test_a_condition_that_is_added_and_true_disturbs_no_client(rig: Rig, autojump_clock: MockClock) -> None:
+    condition = ", when: {state: {Interface/lan.phase: {equals: Up}}}"
+    rig.config = document(WAN % "", INTERFACE_LAN % "")
+    async with rig.surroundings(links=LINKS), rig.live() as reload:
+        await until(lambda: DEFAULT in rig.routes())
+        await trio.sleep(1)
+        rig.config_path.write_text(document(WAN % condition, INTERFACE_LAN % ""))
+        await reload()
+        await trio.sleep(5)
+        assert (await rig.status_of(str(CLIENT)))["observedGeneration"] == 2
+        assert rig.routes() == [DEFAULT]
+    said = topics(await rig.events(), "routerd.daemon.lifecycle.")
+    assert said.count("ready") == 1, "it was not started anew"
+
+
+async def test_the_example_of_a_standby_line(rig: Rig, autojump_clock: MockClock) -> None:
+    """LTE is held while fibre has a lease, comes a minute after that has ended, and goes when it is back."""
+    rig.config = (Path(__file__).parents[2] / "examples" / "standby.yaml").read_text()
+    office = "10.30.0.0/16 via 10.20.0.254"
+    async with rig.surroundings(lease_time=600, links=("eth0", "wwan0", "eth1")):
+        rig.plug_in_another_provider("wwan0")
+        async with rig.live():
+            await until(lambda: office in rig.routes())
+            await trio.sleep(120)
+            assert rig.addresses("wwan0") == []
+            assert rig.addresses("eth1") == ["10.20.0.1/24", "10.20.0.2/24"]
+            rig.server.settings = provider(600, silent=True)
+            await until(lambda: rig.addresses("eth0") == [], within=700)
+            at = trio.current_time()
+            assert rig.addresses("eth1") == ["10.20.0.1/24"]
+            assert office not in rig.routes()
+            await until(lambda: rig.addresses("wwan0") != [])
+            assert 60 < trio.current_time() - at < 75
+            await until(lambda: "10.20.0.2/24" in rig.addresses("eth1"))
+            rig.server.settings = provider(600)
+            await until(lambda: rig.addresses("eth0") != [])
+            await until(lambda: rig.addresses("wwan0") == [], within=5)
+            await until(lambda: office in rig.routes(), within=5)
+            assert (await rig.ask("/status")).json["status"]["phase"] == "Healthy"
