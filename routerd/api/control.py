@@ -18,6 +18,8 @@ from routerd.api.plane import Check
 from routerd.api.refusal import not_here
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses
+from routerd.api.why import PARAMS as WHY_PARAMS
+from routerd.api.why import get_why
 from routerd.api.wire import (
     Checked,
     CheckResult,
@@ -29,6 +31,7 @@ from routerd.api.wire import (
     StatusAnswer,
     encode,
 )
+from routerd.api.wire_why import Why
 
 PREFIX = "/api/control.routerd.net/v1alpha1"
 
@@ -124,7 +127,14 @@ OPERATIONS = (
         str,
         media=MEDIA,
     ),
-    _absent("GET", f"{PREFIX}/why", "the explanation of causes", Role.OBSERVER),
+    _read(
+        f"{PREFIX}/why",
+        "Why a resource is as it is: the causes of its phase, down to the first.",
+        get_why,
+        Why,
+        *WHY_PARAMS,
+        errors=(503,),
+    ),
     _absent("GET", f"{PREFIX}/generations", "the history of configurations", Role.OBSERVER),
     _absent("GET", f"{PREFIX}/generations/{{number}}", "the history of configurations", Role.OBSERVER),
     _absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),

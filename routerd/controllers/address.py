@@ -15,6 +15,7 @@ from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, ifname_of, interface_of, leases, link_of, ref_of, undecided_links
 from routerd.controllers.picture import AddressKey, address_key, thing_of
 from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
+from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
 from routerd.resources.net import IPv4StaticAddress
@@ -68,7 +69,7 @@ class AddressController:
             "Removed" if address.ours else "Exclusive",
             f"removed {address.address} from {link.name if link else address.link}",
             {"address": str(address.address), "ifname": link.name if link else ""},
-            (owner, *view.grounds(owner), *link_inputs(view, link.name if link else "")),
+            (owner, view.incidents.last(SLEEP), *view.grounds(owner), *link_inputs(view, link.name if link else "")),
         )
 
     def _additions(self, view: View, wanted: Iterable[Wanted]) -> Iterator[Step]:
@@ -90,7 +91,7 @@ class AddressController:
                 reason,
                 f"{words} {want.address.address} on {want.ifname}",
                 {"address": str(want.address.address), "ifname": want.ifname},
-                _inputs(view, want, reason),
+                _inputs(view, want),
             )
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
@@ -108,10 +109,10 @@ class AddressController:
         return Judgement(statuses, gone, because)
 
 
-def _inputs(view: View, want: Wanted, reason: str) -> tuple[Input, ...]:
-    """What decides that an address has to be put."""
-    taken = view.incidents.open(thing_of(want.address)) if reason == "Restored" else 0
-    return (taken,) if taken else (want.resource, *view.grounds(want.resource), *link_inputs(view, want.ifname))
+def _inputs(view: View, want: Wanted) -> tuple[Input, ...]:
+    """What decides that an address has to be put: also that somebody has just taken it away."""
+    taken = view.incidents.open(thing_of(want.address))
+    return (taken, want.resource, *view.grounds(want.resource), *link_inputs(view, want.ifname))
 
 
 def wanted_addresses(view: View) -> Iterator[Wanted]:

@@ -141,7 +141,7 @@ def news_of(view: View, notice: Notice) -> list[News]:
     if isinstance(notice, LinkChanged):
         return _link_news(view, names, notice.before, notice.after)
     match view.picture.taken(notice):
-        case Address(link, address) as lost:
+        case Address(link, address) as lost if not _is_over(lost, view.now):
             name = _name(view, link)
             message = f"{address} was removed from {name} by someone else"
             facts = {"address": str(address), "ifname": name}
@@ -151,7 +151,7 @@ def news_of(view: View, notice: Notice) -> list[News]:
             name = _name(view, link)
             message = f"the route to {destination} by {name} is gone, and not by us"
             facts = {"destination": str(destination), "ifname": name}
-            cause = _fault_of_address(view, lost) or _fault_of_link(view, link)
+            cause = _fault_of_address(view, lost) or _fault_of_link(view, link) or _fault_of_sleep(view, lost)
             return [News(_taken("route", "info", message, names.get(name), facts, cause), (thing_of(lost),))]
     return []
 
@@ -159,6 +159,17 @@ def news_of(view: View, notice: Notice) -> list[News]:
 def _taken(what: str, severity: Severity, message: str, ref: Ref | None, facts: Mapping[str, str], cause: int) -> Event:
     topic, causes = f"routerd.interface.{what}.taken", (cause,) if cause else ()
     return Event(topic, severity, "RemovedByOthers", message, ref, None, facts, causes)
+
+
+def _is_over(address: Address, now: float) -> bool:
+    """The system takes an address whose lifetime has ended: nobody else did."""
+    return address.valid_until is not None and address.valid_until <= now
+
+
+def _fault_of_sleep(view: View, route: Route) -> int:
+    """The address went in the host's sleep, and with it the route."""
+    there = any(address.address.ip == route.source for address in view.picture.addresses.values())
+    return view.incidents.last(incidents.SLEEP) if route.source is not None and not there else 0
 
 
 def _fault_of_link(view: View, index: int | None) -> int:

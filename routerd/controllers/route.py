@@ -19,6 +19,7 @@ from routerd.controllers.wanted_route import (
     places_kept,
     wanted_routes,
 )
+from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
 from routerd.host import PutRoute, RemoveRoute, Route
 from routerd.resources.net import IPv4Route
@@ -62,7 +63,7 @@ def _inputs(view: View, ref: Ref, route: Route | None) -> tuple[Input, ...]:
     declared = view.declared.get(IPv4Route, ref.name) if ref.kind == "IPv4Route" else None
     givers = inputs_of(view, declared.spec) if declared is not None else ()
     # A route's own object is what comes of this: only of another's is it an effect.
-    owner = () if ref.kind == "IPv4Route" else (ref,)
+    owner = () if ref.kind == "IPv4Route" else (ref, view.incidents.last(SLEEP))
     return (*owner, *givers, *view.grounds(ref), *link_inputs(view, link.name if link is not None else ""))
 
 
@@ -106,15 +107,16 @@ def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Bl
             words = f"somebody else has the route to {_words(view, stranger)} with metric {stranger.metric}"
             yield Blocked(want.resource, words, facts, _inputs(view, want.resource, want.route))
             continue
-        taken = view.incidents.open(thing_of(want.route))
+        inputs, taken = _inputs(view, want.resource, want.route), view.incidents.open(thing_of(want.route))
+        back = taken > 0 and view.newest((taken, *inputs)) == (taken,)
         yield Step(
             PutRoute(want.route),
             want.resource,
             "routerd.ipv4.route.installed",
-            "Restored" if taken else "Installed",
-            f"{'put back' if taken else 'installed'} the route to {_words(view, want.route)}",
+            "Restored" if back else "Installed",
+            f"{'put back' if back else 'installed'} the route to {_words(view, want.route)}",
             facts,
-            (taken,) if taken else _inputs(view, want.resource, want.route),
+            (taken, *inputs),
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from routerd.daemons.scribe import Cause, Said
 from routerd.events import incidents
-from routerd.events.incidents import CLOCK, Incidents
+from routerd.events.incidents import SLEEP, Incidents
 from routerd.events.types import Event
 from routerd.protocols.dhcpv4 import outputs
 from routerd.protocols.dhcpv4.message import MessageType
@@ -47,7 +47,7 @@ class Causes:
     def started(self, event: Event) -> Said:
         """The run begins."""
         said = Said(event, (self._began(),))
-        self._occasion = (said,)
+        self._occasion, self._link_seen = (said,), self._incidents.last(self._link)
         return said
 
     def ready(self, event: Event) -> Said:
@@ -74,7 +74,9 @@ class Causes:
         """What made the status what it is after the step."""
         if self._state in ("NoLink", "Detached") and not _ends(self._decisive):
             return self._link_cause() or self._occasion
-        return (self._decisive,) if self._decisive is not None else tuple(self._asked[-1:]) or self._occasion
+        if self._decisive is None or self._decisive in self._asked:
+            return tuple(self._asked) or self._occasion
+        return (self._decisive,)
 
     def entered(self, state: str) -> None:
         """The machine is in another state: another exchange, for another reason."""
@@ -167,9 +169,9 @@ class Causes:
         return (link,) if link > after else ()
 
     def _slept(self) -> tuple[Cause, ...]:
-        """A lease that ends without a word on the line: the host slept, or its clock was set."""
-        clock = self._incidents.last(CLOCK)
-        return (clock,) if self._lease is not None and clock > self._lease.id else ()
+        """A lease that ended without a word on the line."""
+        sleep = self._incidents.last(SLEEP)
+        return (sleep,) if self._lease is not None and sleep > self._lease.id else ()
 
     # What the host and the configuration do beside
 

@@ -34,10 +34,12 @@ class Cause:
 
 @attrs.frozen
 class Chain:
-    """The tree of one event; the events of its root; and whose alarms were left out of it."""
+    """The tree of one event; the events of its root; the resources whose events lie on the way; and whose alarms were
+    left out."""
 
     top: Cause
     root: frozenset[int]
+    passes: frozenset[Ref]
     alarms: frozenset[Ref]
 
 
@@ -59,7 +61,8 @@ def build(start: int, events: Mapping[int, StoredEvent]) -> Chain:
     groups = graph.groups([start])
     root = graph.root_of(groups[0])
     top = _Teller(graph, root).tell(groups[0])
-    return Chain(top, frozenset(root), frozenset(graph.alarms))
+    passes = {resource for number in graph.nodes if (resource := events[number].event.resource) is not None}
+    return Chain(top, frozenset(root), frozenset(passes), frozenset(graph.alarms))
 
 
 @attrs.frozen

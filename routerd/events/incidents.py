@@ -1,4 +1,4 @@
-"""Which event tells of the last thing that happened to a link, an address, a route or the clock: by it an effect finds
+"""Which event tells of the last thing that happened to a link, an address or a route, or of the host's sleep: by it an effect finds
 its cause. In memory, for this life of routerd; the events themselves are in the log."""
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from collections import OrderedDict
 
 Thing = tuple[str | int, ...]
 
-CLOCK: Thing = ("clock",)
+SLEEP: Thing = ("sleep",)
+"""Of the host: what ran out meanwhile ran out without a word."""
 
 REMEMBERED = 4096
 """Things of which something is known. What nothing was heard of for longest is forgotten."""

@@ -9,7 +9,7 @@ import trio
 from routerd.controllers.interface import news_of
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import View
-from routerd.events.incidents import CLOCK, Incidents
+from routerd.events.incidents import SLEEP, Incidents
 from routerd.events.log import Log
 from routerd.events.types import Event
 from routerd.host import Host
@@ -52,5 +52,6 @@ async def run_clock_watch(host: Host, log: Log, incidents: Incidents, ring: Call
             attributes = {"wallSeconds": f"{step.wall:.3f}", "suspendedSeconds": f"{step.suspended:.3f}"}
             event = Event(f"routerd.host.clock.{word}", "warning", reason, what, attributes=attributes)
             [event_id], _ = log.post(event)
-            incidents.happened(CLOCK, event_id)
+            if word == "resumed":
+                incidents.happened(SLEEP, event_id)
             ring(f"clock: {reason}")
