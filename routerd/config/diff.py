@@ -9,7 +9,7 @@ import attrs
 
 from routerd.config.router import Router
 from routerd.resources.resource import Resource
-from routerd.shapes.convert import fields_of, to_wire
+from routerd.shapes.convert import fields_of, present, to_wire
 
 Change = Literal["added", "removed", "changed"]
 
@@ -65,35 +65,41 @@ def _path(name: str) -> str:
     return name if name == "spec" else {"owner_refs": "metadata.ownerRefs", "annotations": "metadata.annotations"}[name]
 
 
-def _fields(path: str, before: Any, after: Any) -> Iterator[FieldDiff]:
-    """The leaves that differ. What is there on one side only is taken apart like what is there on both."""
+def _fields(path: str, before: Any, after: Any, tp: Any = None) -> Iterator[FieldDiff]:
+    """The leaves that differ. What is there on one side only is taken apart like what is there on both. `tp`: the
+    declared type."""
     before, after = _there(before), _there(after)
     if before == after:
         return
-    present = after if after is not None else before
+    value = after if after is not None else before
     if before is None or after is None or type(before) is type(after):
-        inner = list(_inside(present, before, after))
+        inner = list(_inside(value, before, after))
         if inner:
-            for name, one, other in inner:
-                yield from _fields(path + name, one, other)
+            for name, one, other, declared in inner:
+                yield from _fields(path + name, one, other, declared)
             return
-    yield FieldDiff(path, to_wire(before), to_wire(after))
+    yield FieldDiff(path, _wire(before, tp), _wire(after, tp))
 
 
-def _inside(present: Any, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    """What a value is made of, each part with what it was and is."""
-    cls: Any = type(present)
+def _wire(value: Any, tp: Any) -> Any:
+    return None if value is None else to_wire(value, tp)
+
+
+def _inside(value: Any, before: Any, after: Any) -> Iterator[tuple[str, Any, Any, Any]]:
+    """What a value is made of, each part with what it was and is, and its declared type if it has one."""
+    cls: Any = type(value)
     if attrs.has(cls):
         for wire, field in fields_of(cls).items():
-            yield f".{wire}", getattr(before, field.name, None), getattr(after, field.name, None)
-    elif isinstance(present, Mapping):
+            one, other = getattr(before, field.name, None), getattr(after, field.name, None)
+            yield f".{wire}", one, other, present(field.type)
+    elif isinstance(value, Mapping):
         one, other = before or {}, after or {}
         names = (*other, *sorted(one.keys() - other.keys()))
-        yield from ((f".{name}", one.get(name), other.get(name)) for name in names)
-    elif isinstance(present, tuple | list) and attrs.has(type(present[0])):
+        yield from ((f".{name}", one.get(name), other.get(name), None) for name in names)
+    elif isinstance(value, tuple | list) and attrs.has(type(value[0])):
         ones, others = before or (), after or ()
         for place in range(max(len(ones), len(others))):
-            yield f"[{place}]", _at(ones, place), _at(others, place)
+            yield f"[{place}]", _at(ones, place), _at(others, place), None
 
 
 def _there(value: Any) -> Any:

@@ -34,9 +34,10 @@ from routerd.shapes.secret import Secret
 T = TypeVar("T")
 
 
-def to_wire(value: Any) -> Any:
-    """Any of our values as dicts, lists and scalars that every JSON writer takes."""
-    return _converter.unstructure(value)
+def to_wire(value: Any, tp: Any = None) -> Any:
+    """Any of our values as dicts, lists and scalars that every JSON writer takes. `tp`: its declared type, which a
+    duration alone does not know."""
+    return _converter.unstructure(value, unstructure_as=tp)
 
 
 def from_wire(cls: type[T], data: Any) -> T:

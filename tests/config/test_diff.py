@@ -46,6 +46,11 @@ def test_metadata_lists_and_nested_things() -> None:
     ]
 
 
+def test_durations_are_told_as_they_are_written() -> None:
+    one = ("DHCPv4Client", "wan", "interface: wan")
+    assert compared(one, (*one[:2], "interface: wan, offerWindow: 1500ms")) == [("spec.offerWindow", "0s", "1.5s")]
+
+
 def test_a_secret_is_seen_to_differ_and_not_shown() -> None:
     first, second = (
         ("DHCPv4Client", "wan", f"interface: wan, sendOptions: [{{code: 90, secret: {word}}}]")
