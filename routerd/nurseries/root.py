@@ -279,7 +279,7 @@ class Root:
         stored = self._log.objects.all()
         running = self.plane.running
         objects = {one.ref: one.status for one in stored}
-        admission = self._gate.look(running.router, objects)
+        admission = self._gate.look(running.router, objects, self._log.objects.version)
         return View(
             admission.router,
             running.generation,
