@@ -206,8 +206,8 @@ def _show(out: Out, answer: Object, result: Object) -> None:
         out.line(f"deleted {cell(answer['deleted'])}")
     show_changes(out, entries(result, "changes"))
     show_outcomes(out, result)
-    if restarts := result.get("restarts"):
-        out.line(f"restarted {cell(restarts)}")
+    if result.get("restarts"):
+        show_restarts(out, result)
     show_leftovers(out, result)
     warnings = show_warnings(out, result)
     generation, phase = cell(result.get("generation")), cell(result.get("phase"))

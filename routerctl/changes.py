@@ -34,7 +34,7 @@ class _Entry:
     def __init__(self, change: Object) -> None:
         word = str(change.get("change"))
         self.sign, self.look = _SIGNS.get(word, _CHANGED)
-        self.fields = [(word, field) for field in entries(change, "fields")]
+        self.fields = [(word, field) for field in entries(change, "fields")] if word != "removed" else []
         self.steps: list[str] = []
 
 
@@ -79,15 +79,20 @@ def _rows(out: Out, entry: _Entry) -> list[tuple[str, str]]:
 def _field(out: Out, change: str, field: Object) -> str:
     path = clean(str(field.get("path") or "")).removeprefix("spec.")
     before, after = cell(field.get("before")), cell(field.get("after"))
-    if change in _SIGNS:
-        return f"{path} {after if change == 'added' else before}"
-    return f"{path} {before} {out.glyph('→', '->')} {after}"
+    return f"{path} {after}" if change == "added" else f"{path} {before} {out.glyph('→', '->')} {after}"
 
 
 def show_restarts(out: Out, result: Object) -> None:
-    """Which daemons begin anew: what one feels of a change."""
-    restarts = result.get("restarts")
-    out.line(f"restarts {cell(restarts)}" if restarts else "no daemon restarts")
+    """Which daemons begin, end, or begin anew: what one feels of a change."""
+    acts = [act for one in entries(result, "resources") for act in entries(one, "artifacts")]
+    daemons = {str(act.get("name")): str(act.get("action")) for act in acts if act.get("kind") == "Daemon"}
+    listed = result.get("restarts")
+    for name in listed if isinstance(listed, list) else []:
+        daemons.setdefault(cell(name), "restart")
+    for action in sorted(set(daemons.values())):
+        out.line(f"{clean(action)}s " + ", ".join(clean(name) for name, its in daemons.items() if its == action))
+    if not daemons:
+        out.line("no daemon restarts")
 
 
 def show_warnings(out: Out, result: Object) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from routerctl.http1 import Exchange, Query
     from routerctl.output import Out
 
+SILENT = (*BOOKKEEPING, "routerd.configuration.rejected")
+"""Topics of which the answer tells enough."""
 TICK = 1.0
 """Seconds between the counts of a terminal's progress line."""
 
@@ -71,7 +73,7 @@ class Underway:
         """Show the events of a page; the poll for the next."""
         self._cursor = str(page.get("cursor") or "")
         for event in entries(page, "events"):
-            if not str(event.get("type")).startswith(BOOKKEEPING):
+            if not str(event.get("type")).startswith(SILENT):
                 self._doing = str(event.get("message") or event.get("reason") or event.get("type"))
                 if not self._out.progresses:
                     self._out.note(f"waiting: {self._doing}  {self._elapsed}")

@@ -303,10 +303,12 @@ def test_added_and_removed(routerd: Routerd, ctl: Inside) -> None:
 
 def test_orphans_and_restarts_are_told(routerd: Routerd, ctl: Inside) -> None:
     orphan = {"kind": "Interface", "name": "old", "reason": "declared no more", "remediation": "delete --force"}
-    told = {**plan(), "restarts": ["dhcpv4-client/wan"], "orphans": [orphan]}
+    stopped = {"id": "x/Old/old", "artifacts": [{"kind": "Daemon", "name": "dhcpv4-client/old", "action": "stop"}]}
+    daemons = ["dhcpv4-client/wan", "dhcpv4-client/old"]
+    told = {**plan(), "resources": [stopped], "restarts": daemons, "orphans": [orphan]}
     routerd.posts["/plan"] = lambda _: answered("PlanResult", told)
     shown = ctl("plan").out
-    assert "restarts dhcpv4-client/wan\n" in shown
+    assert "restarts dhcpv4-client/wan\nstops dhcpv4-client/old\n" in shown
     assert "  left over: Interface/old  declared no more; delete --force\n" in shown
     assert shown.endswith("1 warning.\n"), "nothing is to be applied"
 
