@@ -207,6 +207,12 @@ def _release(station: Station, bindings: tuple[Binding, ...], told: int, now: fl
     station.enter(Releasing(exchange, bindings, told))
 
 
+def cut_short(station: Station) -> None:
+    """The servers will not be told any more."""
+    station.enter(Stopped())
+    station.finish(True, "the leases were dropped; no server has confirmed it")
+
+
 def released(station: Station, state: Releasing, now: float, *, heard: bool) -> None:
     """One server has answered, or will not: on to the next, or to rest."""
     first = state.bindings[0].server_id

@@ -23,7 +23,7 @@ from routerd.protocols.dhcpv6.memory import DEFAULT_MAX_RT, Former, Memory
 from routerd.protocols.dhcpv6.message import Message
 from routerd.protocols.dhcpv6.requests import held, wish
 from routerd.protocols.dhcpv6.settings import Settings
-from routerd.protocols.dhcpv6.states import Asking, Bound, Informing, Soliciting, State, Stopped, earliest
+from routerd.protocols.dhcpv6.states import Asking, Bound, Informing, Revalidating, Soliciting, State, Stopped, earliest
 from routerd.protocols.dhcpv6.transmissions import message
 from routerd.protocols.machine import Dropped, Refused
 from routerd.protocols.retransmit import TokenBucket
@@ -101,6 +101,26 @@ class Station:
             self.command = None
 
     # What is held, and what is missing of what is wanted
+
+    @property
+    def memory(self) -> Memory:
+        """What must be written down, that the next life may go on from here."""
+        if self.remembered is not None:
+            return self.remembered
+        bindings, trusted = tuple(self.bindings.values()), True
+        match self.state:
+            case Revalidating(unconfirmed=(_, *_) as unsure) if not bindings:
+                bindings, trusted = unsure, False
+        return Memory(
+            bindings,
+            self.former,
+            dict(self.last),
+            self.information,
+            self.sol_max_rt,
+            self.inf_max_rt,
+            self.replay,
+            trusted,
+        )
 
     @property
     def missing(self) -> list[Association]:

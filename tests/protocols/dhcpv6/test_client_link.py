@@ -132,7 +132,6 @@ def test_no_binding_at_a_restart_is_requested_at_once() -> None:
 
 @pytest.mark.req("V6-27")
 @pytest.mark.req("V6-27", "breaks")
-@pytest.mark.req("X-4")
 def test_a_restart_is_no_loss_and_no_release() -> None:
     scene = Scene(NA, PD).bound()
     said = scene.feed(Stop())

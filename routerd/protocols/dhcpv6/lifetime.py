@@ -1,0 +1,57 @@
+"""The beginning and the end of a client, and what it takes along from one to the next (C4, V6-27, V6-40, V6-41)."""
+
+from __future__ import annotations
+
+from routerd.protocols.dhcpv6 import link, losing, outputs
+from routerd.protocols.dhcpv6.memory import Memory
+from routerd.protocols.dhcpv6.states import Releasing, Stopped
+from routerd.protocols.dhcpv6.station import Station
+
+
+def start(station: Station, now: float) -> None:
+    """Begin, with what is remembered; a goodbye that is under way is cut short."""
+    if isinstance(station.state, Releasing):
+        losing.cut_short(station)
+    if not isinstance(station.state, Stopped):
+        return
+    if station.remembered is not None:
+        _recall(station, station.remembered, now)
+    link.acquire(station, now)
+
+
+def _recall(station: Station, known: Memory, now: float) -> None:
+    """Take up what an earlier life knew: use what is surely still ours, and leave the rest to be confirmed (C4)."""
+    station.former, station.last, station.replay = known.former, dict(known.last), known.replay
+    station.sol_max_rt, station.inf_max_rt = known.sol_max_rt, known.inf_max_rt
+    station.information = known.information
+    if not known.trusted:
+        return
+    station.remembered = None
+    wanted = frozenset(station.settings.associations)
+    station.bindings = {b.association: b for b in known.bindings if b.association in wanted}
+    losing.end_what_was_over(station, now)
+    for binding in station.bindings.values():
+        station.say(outputs.Resumed(binding))
+    station.bound_at = now if station.bindings else None
+    if station.information is not None:
+        station.say(outputs.Informed(station.information, None, ()))
+
+
+def stop(station: Station, release: bool, now: float) -> None:
+    """End. Without `release` nothing is lost: a restart is none of the servers' business (V6-27)."""
+    match station.state:
+        case Stopped():
+            return
+        case Releasing():
+            losing.cut_short(station)
+            return
+    station.finish(False, "the client was stopped")
+    station.carrier_lost_at = station.revalidate_at = None
+    if release:
+        station.remembered = None
+        losing.give_back(station, "stopped", now)
+        return
+    station.remembered = station.memory
+    station.bindings.clear()
+    station.former = ()
+    station.enter(Stopped())
