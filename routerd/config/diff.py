@@ -86,12 +86,15 @@ def _wire(value: Any, tp: Any) -> Any:
 
 
 def _inside(value: Any, before: Any, after: Any) -> Iterator[tuple[str, Any, Any, Any]]:
-    """What a value is made of, each part with what it was and is, and its declared type if it has one."""
+    """What a value is made of, each part with what it was and is, and its declared type if it has one. Of what is there
+    on one side only, defaults are not told."""
     cls: Any = type(value)
     if attrs.has(cls):
+        alone = before is None or after is None
         for wire, field in fields_of(cls).items():
             one, other = getattr(before, field.name, None), getattr(after, field.name, None)
-            yield f".{wire}", one, other, present(field.type)
+            if not (alone and getattr(value, field.name) == field.default):
+                yield f".{wire}", one, other, present(field.type)
     elif isinstance(value, Mapping):
         one, other = before or {}, after or {}
         names = (*other, *sorted(one.keys() - other.keys()))

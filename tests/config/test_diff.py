@@ -51,6 +51,14 @@ def test_durations_are_told_as_they_are_written() -> None:
     assert compared(one, (*one[:2], "interface: wan, offerWindow: 1500ms")) == [("spec.offerWindow", "0s", "1.5s")]
 
 
+def test_defaults_of_what_is_new_or_gone_are_not_told() -> None:
+    wan, lan = ("Interface", "wan", "ifname: eth0"), ("Interface", "lan", "ifname: eth1, mtu: 1400, adminUp: true")
+    [added] = diff(router(wan), router(wan, lan))
+    assert [field.path for field in added.fields] == ["spec.ifname", "spec.mtu"]
+    [removed] = diff(router(wan, lan), router(wan))
+    assert [field.path for field in removed.fields] == ["spec.ifname", "spec.mtu"]
+
+
 def test_a_secret_is_seen_to_differ_and_not_shown() -> None:
     first, second = (
         ("DHCPv4Client", "wan", f"interface: wan, sendOptions: [{{code: 90, secret: {word}}}]")
