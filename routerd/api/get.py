@@ -9,8 +9,9 @@ import trio
 from quart.wrappers import Response
 
 from routerd.api import events
+from routerd.api.changes import ledger
 from routerd.api.operation import Call, answer, count, text
-from routerd.api.refusal import Refusal, not_here
+from routerd.api.refusal import Refusal
 from routerd.api.resources import matching, meant, one_matching, view
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses, router_status
@@ -67,7 +68,7 @@ async def get(call: Call) -> Response:
             wire["events"] = await _latest_events(call)
             return answer(encode(wire))
         case "ledger":
-            raise not_here("the generations' ledger")
+            result = attrs.evolve(result, ledger=await ledger(call))
         case None:
             return await _get_resources(call, result, asked)
     return answer(encode(result))

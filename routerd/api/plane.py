@@ -10,6 +10,7 @@ import attrs
 from routerd.events.types import Source, Status
 
 if TYPE_CHECKING:
+    from routerd.api.change import Changes
     from routerd.api.traffic import Traffic
     from routerd.config import Router
     from routerd.events.log import Log
@@ -157,13 +158,15 @@ class Check:
 
 @attrs.frozen
 class Running:
-    """The configuration in force. `applied_at` ns; `pending_error`: why the file on disk is not in force."""
+    """The configuration in force. `applied_at` ns; `pending_error`: why the file on disk is not in force; `waiting`:
+    the generation that is written and not loaded yet."""
 
     router: Router
     generation: int
     applied_at: int
     config_path: str
     pending_error: str | None = None
+    waiting: int | None = None
 
 
 class Verbosity(Protocol):
@@ -185,8 +188,8 @@ class Plane(Protocol):
     """The running router."""
 
     log: Log
+    changes: Changes
     traffic: Traffic
-    verbosity: Verbosity
     run_dir: str
     state_dir: str
     host_name: str

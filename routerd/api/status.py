@@ -64,6 +64,7 @@ def router_status(plane: Plane) -> RouterStatus:
         resource_phase_issues=[issue for rank, issue in ranked if rank] or None,
         controllers=controller_statuses(plane),
         pending_error=running.pending_error,
+        waiting_generation=running.waiting,
         log_degraded=plane.log.degraded,
     )
 

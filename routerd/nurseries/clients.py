@@ -73,6 +73,14 @@ def desired_clients(router: Router) -> dict[str, ClientSpec]:
     return specs
 
 
+def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
+    """For which resource of a router which daemon runs, and with what."""
+    return {
+        Ref("DHCPv4Client", name): (f"{DHCPv4Daemon.directory}/{name}", spec)
+        for name, spec in desired_clients(router).items()
+    }
+
+
 def socket_of(run_dir: Path, name: str) -> Path:
     """Where the client of this name is asked."""
     return run_dir / DHCPv4Daemon.directory / f"{name}.sock"

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import attrs
 import trio
 
+from routerd.api.change import Terms
 from routerd.api.plane import Running
-from routerd.config import ConfigErrors, Router, load, render, summary
+from routerd.changes.draft import Found
+from routerd.changes.gate import Gate
+from routerd.config import render, summary
 from routerd.events.log import Log
 from routerd.events.types import Event, Source
-from routerd.events.writer import Runner
-from routerd.nurseries.clients import unreachable
-from routerd.nurseries.generation import begin_generation
 from routerd.nurseries.notify import notify
 
 logger = logging.getLogger("routerd")
@@ -38,30 +36,22 @@ class _Asked:
 
 
 class Configuration:
-    """The configuration in force: `running`, and the way to another one. `changed` is called when there is."""
+    """Has the file put in force when asked to; `loaded` is called when there is another configuration."""
 
-    def __init__(
-        self,
-        path: Path,
-        run_dir: Path,
-        running: Running,
-        key: bytes,
-        source: Source,
-        log: Log,
-        run_sync: Runner,
-        changed: Callable[[], None],
-    ) -> None:
-        self.running = running
-        self._path = path
-        self._run_dir = run_dir
-        self._key = key
+    def __init__(self, gate: Gate, source: Source, log: Log, path: str, loaded: Callable[[], None]) -> None:
+        self._gate = gate
         self._source = source
         self._log = log
-        self._run_sync = run_sync
-        self._changed = changed
+        self._path = path
+        self._loaded = loaded
         self._asked: list[_Asked] = []
         self._wanted = trio.Event()
         self._up = False
+
+    @property
+    def running(self) -> Running:
+        """What is in force."""
+        return self._gate.running
 
     def up(self) -> None:
         """The router is up: tell the service manager, and from now on of each reload, too."""
@@ -99,21 +89,36 @@ class Configuration:
     async def _reload(self) -> str | None:
         self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            found = await self._run_sync(partial(read, self._path, self._run_dir))
-            if isinstance(found, Complaint):
-                return await self._reject(found)
-            path = str(self._path)
-            self.running = await begin_generation(self._log, found, path, self._source, self._key)
-            self._changed()
-            return None
+            complaint = await self._load()
+            return None if complaint is None else await self._reject(complaint)
         finally:
             self._notify("READY=1")
+
+    async def _load(self) -> Complaint | None:
+        """A fault of ours in judging a file is no reason to end the router that runs: it is told with its traceback,
+        and counts against the file."""
+        try:
+            passed = await self._gate.load(Terms())
+        except Exception as fault:
+            logger.exception("a fault of routerd in reading %s", self._path)
+            text = f"routerd itself is at fault, its log has more: {type(fault).__name__}"
+            return Complaint(text, text)
+        if isinstance(passed, Found):
+            errors = passed.errors
+            return (
+                Complaint(passed.trouble, passed.trouble)
+                if errors is None
+                else Complaint(render(errors), summary(errors))
+            )
+        if passed.loaded:
+            self._loaded()
+        return None
 
     async def _reject(self, complaint: Complaint) -> str:
         logger.error("the configuration is not in force, the old one stays:\n%s", complaint.told)
         first, _, others = complaint.text.partition("\n")
         brief = f"{first} (there are more)" if others else first
-        self.running = attrs.evolve(self.running, pending_error=complaint.text)
+        self._gate.object_to(complaint.text)
         await self._log.append(
             Event(
                 "routerd.configuration.rejected",
@@ -121,7 +126,7 @@ class Configuration:
                 "ConfigurationInvalid",
                 f"generation {self.running.generation} stays in force: {brief}",
                 source=self._source,
-                attributes={"path": str(self._path), "errors": complaint.text},
+                attributes={"path": self._path, "errors": complaint.text},
             )
         )
         return brief
@@ -129,21 +134,3 @@ class Configuration:
     def _notify(self, *states: str) -> None:
         if self._up:
             notify(*states, f"STATUS=generation {self.running.generation}")
-
-
-def read(path: Path, run_dir: Path) -> Router | Complaint:
-    """What is in the file, or why it cannot be put in force. Blocks. A fault of ours in judging a file is no reason to
-    end the router that runs: it is told with its traceback, and counts against the file."""
-    try:
-        router = load(path.read_bytes(), str(path))
-    except ConfigErrors as errors:
-        return Complaint(render(errors), summary(errors))
-    except OSError as error:
-        text = f"cannot read {path}: {error.strerror}"
-        return Complaint(text, text)
-    except Exception as fault:
-        logger.exception("a fault of routerd in reading %s", path)
-        text = f"routerd itself is at fault, its log has more: {type(fault).__name__}"
-        return Complaint(text, text)
-    complaint = unreachable(router, run_dir)
-    return router if complaint is None else Complaint(complaint, complaint)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from routerd.api.change import Changes
 from routerd.api.plane import Check, ControllerReport, Daemon, Exports, Running
 from routerd.api.traffic import Traffic
 from routerd.controllers.meter import Meter
@@ -24,8 +25,17 @@ LAG_LIMIT = 5.0
 class RouterPlane:
     """Root fills it in as the router comes up; the API reads it."""
 
-    def __init__(self, log: Log, configuration: Configuration, run_dir: Path, state_dir: Path, host_name: str) -> None:
+    def __init__(
+        self,
+        log: Log,
+        configuration: Configuration,
+        changes: Changes,
+        run_dir: Path,
+        state_dir: Path,
+        host_name: str,
+    ) -> None:
         self.log = log
+        self.changes = changes
         self.traffic = Traffic()
         self.verbosity = Verbosity(log)
         self._configuration = configuration

@@ -17,6 +17,12 @@ import trio
 from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
 from routerd.api.unfinished import tell_unfinished
+from routerd.changes.canonical import Canonical
+from routerd.changes.changes import RouterChanges
+from routerd.changes.forecast import Forecaster
+from routerd.changes.gate import Gate, first
+from routerd.changes.generations import Generations, generation_key
+from routerd.changes.stage import Stage
 from routerd.config import Router
 from routerd.controllers.address import AddressController
 from routerd.controllers.interface import InterfaceController
@@ -24,6 +30,7 @@ from routerd.controllers.management import ManagementController
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
+from routerd.controllers.rounds import Rounds
 from routerd.controllers.route import RouteController
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
@@ -31,11 +38,10 @@ from routerd.events.incidents import Incidents
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Ref, Source
-from routerd.nurseries.clients import ClientFleet, forget_the_past, socket_of
+from routerd.nurseries.clients import ClientFleet, daemons_of, forget_the_past, socket_of, unreachable
 from routerd.nurseries.configuration import Configuration
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.gatekeeper import Gatekeeper
-from routerd.nurseries.generation import begin_generation, generation_key
 from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
@@ -87,11 +93,12 @@ async def run_router(
     ):
         for companion in system.companions:
             outer.start_soon(companion)
-        key = await system.run_sync(generation_key, options.state_dir)
+        generations = Generations(log, options.state_dir, await system.run_sync(generation_key, options.state_dir))
         newest = log.newest
-        running = await begin_generation(log, router, str(options.config), ROUTERD, key)
-        root = Root(options, system, log, running, key)
+        running = await first(log, generations, router, str(options.config), ROUTERD, system.run_sync)
+        root = Root(options, system, log, running, generations)
         outer.start_soon(root.configuration.run)
+        outer.start_soon(root.changes.run)
         await outer.start(run_signals, root.end, root.configuration.reload_soon)
         outer.start_soon(run_logbook, log)
         outer.start_soon(root.plane.verbosity.run)
@@ -127,19 +134,14 @@ def journal_cursor(state_dir: Path, source: str) -> int:
 class Root:
     """What the root nursery's tasks share. Not "the router": it holds no protocol state and decides nothing."""
 
-    def __init__(self, options: Options, system: System, log: Log, running: Running, key: bytes) -> None:
+    def __init__(self, options: Options, system: System, log: Log, running: Running, generations: Generations) -> None:
         self._options = options
         self._system = system
         self._host = system.host
         self._log = log
         self._picture = Picture()
         self._incidents = Incidents()
-        self._planners: list[Planner] = [
-            InterfaceController(),
-            AddressController(),
-            RouteController(),
-            ManagementController(),
-        ]
+        self._planners = new_planners()
         judged = {kind for planner in self._planners for kind in planner.kinds} - set(ClientFleet.kinds)
         unheard = (stored.ref for stored in log.objects.all() if stored.ref.kind in judged)
         self._gate = Gatekeeper(system.host.clock, unheard)
@@ -147,10 +149,22 @@ class Root:
         self.ending = trio.Event()
         self._why = "cancelled"
         self._started = 0
-        self.configuration = Configuration(
-            options.config, options.run_dir, running, key, ROUTERD, log, system.run_sync, self._reconfigured
+        self._rounds = Rounds()
+        self.changes = self._open_changes(running, generations)
+        self.configuration = Configuration(self.changes.gate, ROUTERD, log, str(options.config), self.changes.see_soon)
+        self.plane = RouterPlane(
+            log, self.configuration, self.changes, options.run_dir, options.state_dir, system.host.name
         )
-        self.plane = RouterPlane(log, self.configuration, options.run_dir, options.state_dir, system.host.name)
+
+    def _open_changes(self, running: Running, generations: Generations) -> RouterChanges:
+        """The way by which the configuration changes."""
+        log, run_sync, options = self._log, self._system.run_sync, self._options
+        forecaster = Forecaster(self._look, self._gate.preview, new_planners, daemons_of)
+        stage = Stage(forecaster, self._settled, self._crashed, log)
+        judge = partial(unreachable, run_dir=options.run_dir)
+        canonical = Canonical(options.config)
+        gate = Gate(canonical, generations, running, log, ROUTERD, run_sync, judge, stage.phase, self._reconfigured)
+        return RouterChanges(gate, stage, log, ROUTERD, run_sync)
 
     # Coming up
 
@@ -198,10 +212,12 @@ class Root:
         nursery.start_soon(self._run_object_watch)
         nursery.start_soon(self._gate.run, lambda: self._look().admission, self._ring)
         self._ring("start")
+        self.changes.see_soon()
 
     def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
         bell, meter = Bell(), Meter(name, kinds, self._host.clock.wall)
         self._bells[name] = bell
+        self._rounds.add(bell, meter)
         self.plane.meters.append(meter)
 
         async def report(error: str, crashes: int, delay: float) -> None:
@@ -307,6 +323,18 @@ class Root:
             seen = await self._log.objects.changed(seen)
             self._ring("objects")
 
+    async def _settled(self) -> None:
+        """Return when the controllers have taken in what has changed, and daemons that were started know where they
+        stand."""
+        await self._rounds.settled()
+        seen = self._log.objects.version
+        while any(daemon.phase == "Starting" for daemon in self.plane.daemons.values()):
+            seen = await self._log.objects.changed(seen)
+            await self._rounds.quiet()
+
+    def _crashed(self) -> bool:
+        return any(meter.crashed for meter in self.plane.meters)
+
     def _reconfigured(self) -> None:
         for meter in self.plane.meters:
             meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
@@ -328,6 +356,11 @@ class Root:
         event = Event(topic, reason=reason, message=message, source=ROUTERD, causes=causes)
         [event_id] = await self._log.append(event)
         return event_id
+
+
+def new_planners() -> list[Planner]:
+    """Those who change the host, as they are at the start."""
+    return [InterfaceController(), AddressController(), RouteController(), ManagementController()]
 
 
 class _Members(Mapping[str, DHCPv4Daemon]):

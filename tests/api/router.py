@@ -107,6 +107,8 @@ class Bench:
     controllers: list[ControllerReport] = attrs.field(factory=list)
     daemons: dict[str, Daemon] = attrs.field(factory=dict)
     traffic: Traffic = attrs.field(factory=Traffic)
+    changes: Any = None
+    """There is nothing behind it: what changes the configuration is tested in whole routers."""
     exports: dict[str, Exports] = attrs.field(factory=dict)
     verbosity: Dial = attrs.field(factory=Dial)
     sick: dict[str, str] = attrs.field(factory=dict)
