@@ -8,7 +8,7 @@ from typing import Literal
 import trio
 from quart.wrappers import Response
 
-from routerd.api import events
+from routerd.api import changes, events
 from routerd.api.access import Role
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
 from routerd.api.log_level import LogLevelRequest, LogLevelResult, post_log_level
@@ -135,8 +135,7 @@ OPERATIONS = (
         *WHY_PARAMS,
         errors=(503,),
     ),
-    _absent("GET", f"{PREFIX}/generations", "the history of configurations", Role.OBSERVER),
-    _absent("GET", f"{PREFIX}/generations/{{number}}", "the history of configurations", Role.OBSERVER),
+    *changes.OPERATIONS,
     _absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/dns-queries", "the log of DNS queries", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/dns-queries/aggregate", "the log of DNS queries", Role.OPERATOR),
@@ -144,12 +143,7 @@ OPERATIONS = (
     _absent("GET", f"{PREFIX}/traffic-flows/aggregate", "the log of traffic flows", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/firewall-logs", "the log of the firewall", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/probe", "probes", Role.OPERATOR),
-    _absent("POST", f"{PREFIX}/plan", "plan", Role.OPERATOR),
-    _absent("POST", f"{PREFIX}/validate", "validate by the API (`routerd serve --check` does it)", Role.OPERATOR),
-    _absent("POST", f"{PREFIX}/apply", "apply (edit the file, then SIGHUP)", Role.ADMIN),
-    _absent("POST", f"{PREFIX}/delete", "delete (edit the file, then SIGHUP)", Role.ADMIN),
     _absent("POST", f"{PREFIX}/confirm", "confirm", Role.ADMIN),
-    _absent("POST", f"{PREFIX}/rollback", "rollback", Role.ADMIN),
     Operation(
         "POST",
         f"{PREFIX}/log-level",

@@ -255,7 +255,6 @@ async def test_get_of_something_unknown(served: Served) -> None:
         assert answer.status == 400 and answer.error["field"] == "subject"
         assert answer.error["message"] == f"bad request: {subject} not found"
         assert hint in answer.error["hint"]
-    assert (await fetch(served.status, control("/get", subject="ledger"))).status == 501
 
 
 # describe
@@ -390,9 +389,9 @@ async def test_wrong_methods_are_405_with_allow(served: Served, method: str, pat
 
 
 ABSENT = {
-    "GET": "why generations generations/3 connections dns-queries dns-queries/aggregate traffic-flows "
+    "GET": "connections dns-queries dns-queries/aggregate traffic-flows "
     "traffic-flows/aggregate firewall-logs probe",
-    "POST": "apply plan validate delete confirm rollback dhcp-lease-event dhcpv6-event",
+    "POST": "confirm dhcp-lease-event dhcpv6-event",
 }
 
 
@@ -441,7 +440,7 @@ async def test_a_head_is_answered_without_a_body(served: Served) -> None:
         assert (await session.ask(control("/status"))).status == 200, "the connection is still in step"
 
 
-@pytest.mark.parametrize(("size", "status"), [(1 << 20, 501), ((1 << 20) + 1, 413), (2 << 20, 413)])
+@pytest.mark.parametrize(("size", "status"), [(1 << 20, 400), ((1 << 20) + 1, 413), (2 << 20, 413)])
 @pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}])
 async def test_bodies_over_a_mebibyte_are_413(served: Served, size: int, status: int, headers: dict[str, str]) -> None:
     answer = await fetch(served.main, control("/apply"), "POST", b"x" * size, **headers)
