@@ -7,7 +7,9 @@ import re
 from routerctl.__main__ import VALUED, VERBS
 from routerctl.errors import MEANING
 from routerctl.output import FORMATS
+from tests.routerctl.answers import faulty
 from tests.routerctl.run import ROOT, Inside
+from tests.routerctl.server import Routerd
 from tests.routerctl.transcript import steps
 
 PAGE = (ROOT / "docs" / "routerctl.md").read_text()
@@ -38,9 +40,18 @@ def test_options_of_every_verb() -> None:
     assert all(f"`{form}`" in PAGE for form in FORMATS)
 
 
-def test_the_status_shown_is_the_status_tested() -> None:
-    shown = next(step.shown for step in steps("pipe.txt") if step.words == "status").removesuffix("\n[exit 0]")
-    assert f"$ routerctl status\n{shown}\n```" in PAGE
+def test_what_is_shown_is_what_is_tested() -> None:
+    """Each example whose output does not depend on the clock."""
+    tested = {step.words: step.shown.rpartition("\n[exit ")[0] for step in steps("pipe.txt")}
+    examples = re.findall(r"^```\n\$ routerctl ([^\n]+)\n(.+?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+    found = [(words, shown) for words, shown in examples if words in tested and "<clock>" not in tested[words]]
+    assert {words.split()[0] for words, _ in found} >= {"status", "plan", "apply", "doctor", "generations"}
+    assert found == [(words, tested[words]) for words, _ in found]
+
+
+def test_the_errors_shown_are_those_tested(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/apply"] = lambda _: faulty()
+    assert f"```\n{ctl('apply', '-f', 'router.yaml').err}```" in PAGE
 
 
 def test_every_example_of_the_help_is_understood(ctl: Inside) -> None:
