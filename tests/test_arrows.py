@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host": {"sim"},
     "endpoints": {"sim"},
     "sim": {"protocols", "host", "endpoints"},
-    "api": {"events", "resources", "config", "shapes"},
+    "api": {"events", "resources", "config", "shapes", "rules.history"},
     "daemons": {"protocols", "endpoints", "host", "events", "resources", "shapes", "api.plane", "nurseries.driver"},
     "controllers": {"host", "events", "resources", "config", "shapes", "api.plane"},
     "changes": {
@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"events", "resources", "shapes", "api.plane", "api.figures"},
     "nurseries": {
         *("protocols", "endpoints", "host", "daemons", "controllers", "changes", "events"),
-        *("api", "config", "resources", "shapes", "sim", "telemetry"),
+        *("api", "config", "resources", "rules", "shapes", "sim", "telemetry"),
     },
 }
 """A room, and the rooms (or single modules) of ours that it may import beside itself."""
@@ -43,7 +43,9 @@ PURE |= {"sqlite3", "threading", "time", "trio"}
 """What no protocol imports: they neither wait, nor log, nor look at a clock, a file or a socket."""
 
 ALSO_PURE = {"routerd/changes/commit.py", "routerd/changes/guard.py"}
-ALSO_PURE |= {f"routerd/rules/{name}.py" for name in ("clock", "counting", "derived", "machine", "meeting", "silence")}
+ALSO_PURE |= {
+    f"routerd/rules/{name}.py" for name in ("clock", "counting", "derived", "machine", "meeting", "player", "silence")
+}
 """Machines, and what they are told, that are no protocols."""
 
 LINUX_ONLY = {

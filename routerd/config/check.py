@@ -8,6 +8,7 @@ from typing import Any
 
 from routerd.config.declared import Declared, Finding
 from routerd.config.references import references
+from routerd.config.rules import rules
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
 from routerd.resources.system import LogRetention
@@ -28,6 +29,7 @@ def check(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _gateways(declared)
     yield from _management(declared)
     yield from _retentions(declared)
+    yield from rules(declared)
 
 
 def _retentions(declared: Sequence[Declared]) -> Iterator[Finding]:

@@ -59,10 +59,33 @@ def router_of(document: Document) -> Router:
     )
 
 
+def resources_of_kind(text: str | bytes, kind: str, source: str) -> tuple[Resource[Any], ...]:
+    """The resources of one kind in a text that may be less than a file: a Router, a list of resources, or a single one.
+    Each is looked at alone. Raises ConfigErrors with every error in them."""
+    document = compose(decode(text, source))
+    judged = [_resource(document, path, data) for path, data in _loose(document.root.data)]
+    wanted = [(one, problems) for one, problems in judged if one.kind == kind]
+    findings = ((one, problem) for one, problems in wanted for problem in problems)
+    errors = [*document.errors, *(_error(document, *finding) for finding in islice(findings, MOST_ERRORS))]
+    if errors:
+        raise ConfigErrors(dict.fromkeys(errors))
+    return tuple(one.resource for one, _ in wanted if one.resource is not None)
+
+
+def _loose(data: Any) -> Iterator[tuple[Path, Any]]:
+    """Whatever may be a resource, and where it stands."""
+    if isinstance(data, list):
+        yield from (((place,), one) for place, one in enumerate(data))
+    elif _text(data, "kind") == "Router":
+        yield from ((("spec", "resources", place), one) for place, one in enumerate(_resources(data)))
+    else:
+        yield (), data
+
+
 def _findings(document: Document, declared: list[Declared]) -> Iterator[Finding]:
     """What is wrong with each resource, which is then among `declared`; and what is wrong between them."""
     for place, data in enumerate(_resources(document.root.data)):
-        resource, problems = _resource(document, place, data)
+        resource, problems = _resource(document, ("spec", "resources", place), data)
         declared.append(resource)
         yield from ((resource, problem) for problem in problems)
     yield from check(declared)
@@ -75,9 +98,8 @@ def _resources(data: Any) -> list[Any]:
     return data if isinstance(data, list) else []
 
 
-def _resource(document: Document, place: int, data: Any) -> tuple[Declared, list[Problem]]:
+def _resource(document: Document, path: Path, data: Any) -> tuple[Declared, list[Problem]]:
     """One resource, as far as it goes, and what is wrong with it alone."""
-    path: Path = ("spec", "resources", place)
     header, problems = taken(ResourceDocument, data)
     given = data if isinstance(data, dict) else {}
     word, name = _text(given.get("kind")), _text(given.get("metadata"), "name")

@@ -28,6 +28,8 @@ _VOLATILE_OF_KIND = {
     "HealthCheck": frozenset({"lastSuccessTime"}),
     "LogRetention": frozenset({"lastRunAt", "deleted"}),
     "Telemetry": frozenset({"sentEvents", "rejectedEvents", "droppedEvents", "sentReports", "failedRequests"}),
+    "EventRule": frozenset({"fireCount", "lastFiredAt", "lostEvents", "warningCount"}),
+    "Telemetry": frozenset({"sentEvents", "rejectedEvents", "droppedEvents", "sentReports", "failedRequests"}),
 }
 
 

@@ -11,6 +11,7 @@ import attrs
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
 from routerd.resources.observability import Telemetry
+from routerd.resources.rules import DerivedEvent, EventRule
 from routerd.resources.system import LogRetention
 
 
@@ -96,6 +97,20 @@ _KINDS = (
         "observability",
         phases=("Pending", "Healthy", "Degraded", "Error"),
     ),
+    Kind(
+        EventRule,
+        ("rule", "rules"),
+        ("phase", "topic", "fireCount", "lastFiredAt", "warningCount"),
+        (),
+        phases=("Active",),
+    ),
+    Kind(
+        DerivedEvent,
+        ("derived",),
+        ("phase", "topic", "asserted", "pendingTransition", "lastAssertedAt", "lastRetractedAt"),
+        (),
+        phases=("Asserted", "Retracted", "Pending", "Inactive"),
+    ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 """The kinds of this version by name."""
@@ -104,8 +119,8 @@ _NOT_YET = (
     "AddressMobilityDomain BGPDynamicPeer BGPPeer BGPRouter BFD Bridge ClientPolicy CloudProviderProfile "
     "ClusterNetworkRoute ControlAPI DHCPv4Relay DHCPv4Reservation DHCPv4Server DHCPv4ServerLeaseSync "
     "DHCPv6Address DHCPv6Information DHCPv6PrefixDelegation DHCPv6PrefixDelegationLeaseSync DHCPv6Server "
-    "DHCPv6ServerLeaseSync DNSForwarder DNSResolver DNSUpstream DNSZone DSLiteTunnel DerivedEvent "
-    "DynamicConfigSource DynamicOverridePolicy EgressRoutePolicy EventGroup EventPeer EventRule "
+    "DHCPv6ServerLeaseSync DNSForwarder DNSResolver DNSUpstream DNSZone DSLiteTunnel "
+    "DynamicConfigSource DynamicOverridePolicy EgressRoutePolicy EventGroup EventPeer "
     "EventSubscription FederationSLO FirewallEventLog FirewallFlowPinhole FirewallPolicy FirewallRule "
     "FirewallZone HealthCheck Hostname HybridRoute IPAddressSet IPsecConnection IPv4StaticRoute "
     "IPv6DelegatedAddress IPv6RAAddress IPv6RouterAdvertisement IPv6StaticRoute IngressService KernelModule "

@@ -54,6 +54,34 @@ CLIENTS = _some(
     },
 )
 
+SPANS = st.integers(1, 60_000).map(lambda ms: f"{ms}ms")
+PATTERNS = st.one_of(
+    _some({"operator": st.just("all_of"), "topics": st.just(["a", "b.*"])}, {"window": SPANS}),
+    _some({"operator": st.just("any_of"), "topic": st.just("**.a")}, {"correlate_by": st.just("attributes.k")}),
+    _some({"operator": st.just("sequence"), "topics": st.just(["a", "b"])}, {"strict": st.booleans()}),
+    _some({"operator": st.just("window"), "topic": st.just("a"), "threshold": st.integers(1, 9)}, {"duration": SPANS}),
+    _some({"operator": st.just("absence"), "trigger": st.just("a")}, {"expected": st.just("b"), "duration": SPANS}),
+    _some({"operator": st.just("throttle"), "topic": st.just("a")}, {"interval": SPANS, "rate": st.integers(1, 9)}),
+    _some({"operator": st.just("debounce"), "topic": st.just("a")}, {"quiet": SPANS}),
+    _some({"operator": st.just("count"), "topic": st.just("a")}, {"allow_missing_correlation": st.booleans()}),
+)
+EMISSIONS = _some({"topic": st.just("home.x")}, {"attributes": st.just({"k": "${event.type} ${attributes.k}"})})
+
+
+def _derived(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    field = {"field": f"${{Interface/{name}.status.phase}}"}
+    tests = st.sampled_from([{**field, "equals": "Up"}, {**field, "not_empty": True}])
+    inputs = st.lists(
+        st.one_of(tests, st.fixed_dictionaries({"any_of": st.lists(st.lists(tests, min_size=1), min_size=1)}))
+    )
+    when = st.sampled_from([{}, {"emitWhen": "any_true"}, {"retractWhen": "all_false", "emitInitial": True}])
+    return st.builds(
+        lambda inputs, when, hysteresis: {"topic": "home.y", "inputs": inputs, "hysteresis": hysteresis, **when},
+        inputs.filter(bool),
+        when,
+        DURATIONS,
+    )
+
 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
@@ -72,6 +100,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             resources.append(_resource("IPv4Route", name, {"destination": f"172.16.{number}.0/24", **gateway}))
         address = {"interface": name, "address": f"192.168.{number}.1/24", "exclusive": draw(st.booleans())}
         resources.append(_resource("IPv4StaticAddress", name, address))
+        if draw(st.booleans()):
+            resources.append(_resource("EventRule", name, {"pattern": draw(PATTERNS), "emit": draw(EMISSIONS)}))
+            resources.append(_resource("DerivedEvent", name, draw(_derived(name))))
     if draw(st.booleans()):
         link = next(one for one in resources if one["kind"] == "Interface")
         link["spec"]["adminUp"] = True

@@ -15,6 +15,8 @@ def test_a_kind_is_called_as_its_class() -> None:
         "ManagementAccess",
         "LogRetention",
         "Telemetry",
+        "EventRule",
+        "DerivedEvent",
     ]
     assert all(kind.spec.__name__ == name for name, kind in KINDS.items())
     assert KINDS["Interface"].api_version == "net.routerd.net/v1alpha1"

@@ -1,0 +1,69 @@
+"""Which rules run: a task for each declared EventRule and DerivedEvent, begun anew when its declaration changes.
+
+This is the controller `rules`: what it reconciles is the fleet, not the host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from routerd.config import Router
+from routerd.controllers.reconcile import View
+from routerd.events.log import Log
+from routerd.events.types import Ref
+from routerd.host import Clock
+from routerd.nurseries.fleet import Fleet
+from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.rules.engine import Alarm, consumer_of, run_derived, run_rule
+
+Spec = EventRule | DerivedEvent
+Run = tuple[str, Callable[[], Awaitable[None]]]
+"""What is said of it when it crashes, and what to run."""
+
+_CONSUMERS = consumer_of("")
+
+
+class RuleFleet:
+    """See the module."""
+
+    name = "rules"
+    kinds: tuple[str, ...] = (EventRule.__name__, DerivedEvent.__name__)
+
+    def __init__(self, fleet: Fleet[Spec, Run], look: Callable[[], View], log: Log) -> None:
+        self._fleet = fleet
+        self._look = look
+        self._log = log
+
+    async def __call__(self, why: str) -> Mapping[Ref, str]:
+        """Fit the fleet, and forget those that are gone; nothing is ever refused here."""
+        view = self._look()
+        desired = desired_rules(view.router)
+        await self._fleet.fit(desired)
+        gone = [ref for ref in view.objects if ref.kind in self.kinds and str(ref) not in desired]
+        kept = {consumer_of(resource.name) for resource in view.router.of(EventRule)}
+        known = {consumer.name for consumer in self._log.consumers.all() if consumer.name.startswith(_CONSUMERS)}
+        if gone or known - kept:
+            await self._log.append(gone=gone, consumed=dict.fromkeys(known - kept))
+        return {}
+
+
+def desired_rules(router: Router) -> dict[str, Spec]:
+    """Who shall run, by `Kind/name`."""
+    rules: dict[str, Spec] = {str(resource): resource.spec for resource in router.of(EventRule)}
+    return rules | {str(resource): resource.spec for resource in router.of(DerivedEvent)}
+
+
+def rule_run(log: Log, clock: Clock, label: str, spec: Spec) -> Run:
+    """One member of the fleet."""
+    name = label.partition("/")[2]
+    alarm = _alarm(clock)
+    if isinstance(spec, EventRule):
+        return label, partial(run_rule, log, name, spec, alarm)
+    return label, partial(run_derived, log, name, spec, alarm)
+
+
+def _alarm(clock: Clock) -> Alarm:
+    async def alarm(seconds: float) -> None:
+        await clock.sleep_until(clock.now() + seconds)
+
+    return alarm
