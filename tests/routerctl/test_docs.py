@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from routerctl.__main__ import VALUED, VERBS
+from routerctl.__main__ import VALUED, VERBS, module_of, parser_of
 from routerctl.errors import MEANING
 from routerctl.output import FORMATS
 from tests.routerctl.answers import faulty
@@ -63,3 +63,12 @@ def test_every_example_of_the_help_is_understood(ctl: Inside) -> None:
             if example.startswith("  routerctl ") and "wait " not in example:
                 words = re.split(r" {2,}| > ", example.strip())[0].replace("'", "").split()[1:]
                 assert ctl("-q", *words).code in (0, 6), example
+
+
+def test_the_commands_of_the_readme_are_understood() -> None:
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line.partition("#")[0].split() for block in blocks for line in block.splitlines() if "routerctl" in line]
+    called = [words[words.index("routerctl") + 1 :] for words in lines if "routerctl" in words]
+    assert {words[0] for words in called} >= {"apply", "plan", "confirm", "rollback", "why"}
+    for verb, *words in called:
+        parser_of(verb, module_of(verb)).parse_args(words)
