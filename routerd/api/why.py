@@ -60,15 +60,16 @@ async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
         changes = (await log.tail(1, Filter(topics=(REJECTED,)))).events
     start = await _start(log, ref, changes)
     chain = await reader.chain(start) if start is not None else None
+    since = _since(changes)
     root = reader.event(min(chain.root)) if chain is not None else None
     case = Case(ref, status, root, lambda target: _status_of(log, target), pending_error)
     why = Why(
         target=str(ref),
         phase=str(status.get("phase", "Unknown")),
-        since=_since(changes),
+        since=Instant(since.event.time) if since is not None else None,
         reason=_text(status, "reason"),
         message=_text(status, "message"),
-        suppressed=await _suppressed(reader, ref, chain) if chain is not None and is_troubled(status) else (),
+        suppressed=await _suppressed(reader, ref, chain, since) if chain is not None and is_troubled(status) else (),
         next=advise(case),
         oldest=log.oldest,
     )
@@ -93,12 +94,12 @@ def _decides(event: Event) -> bool:
     return other or not BESIDE_THE_POINT.issuperset(told.get("changedFields", "").split(","))
 
 
-def _since(changes: tuple[StoredEvent, ...]) -> Instant | None:
-    """When the phase became what it is."""
+def _since(changes: tuple[StoredEvent, ...]) -> StoredEvent | None:
+    """With what the phase became what it is."""
     for one in reversed(changes):
         told = one.event.attributes
         if told.get("phase") != told.get("previousPhase") or one.event.topic == REJECTED:
-            return Instant(one.event.time)
+            return one
     return None
 
 
@@ -130,8 +131,10 @@ class _Reader:
         return self._known[number].event
 
 
-async def _suppressed(reader: _Reader, target: Ref, chain: Chain) -> list[str]:
-    """Who else is in trouble for the same root or because of this one, and which alarms were raised for that."""
+async def _suppressed(reader: _Reader, target: Ref, chain: Chain, since: StoredEvent | None) -> list[str]:
+    """Who else is in trouble for the same root, or because of what this one has been since then; and which alarms were
+    raised for that."""
+    began = since.id if since is not None else chain.top.event.id
     others = (one for one in reader.log.objects.all() if one.ref.kind not in ALARM_KINDS and one.ref != target)
     starts = [(one.ref, one.version) for one in others if is_troubled(one.status)][:LOOKED_AT]
     for kind in sorted(ALARM_KINDS):
@@ -140,7 +143,7 @@ async def _suppressed(reader: _Reader, target: Ref, chain: Chain) -> list[str]:
     alike = set(chain.alarms)
     for ref, start in starts:
         other = await reader.chain(start)
-        if other is not None and (other.root & chain.root or target in other.passes):
+        if other is not None and (other.root & chain.root or other.passes.get(target, 0) >= began):
             alike.add(ref)
     return sorted(str(ref) for ref in alike - {target})
 

@@ -34,12 +34,12 @@ class Cause:
 
 @attrs.frozen
 class Chain:
-    """The tree of one event; the events of its root; the resources whose events lie on the way; and whose alarms were
-    left out."""
+    """The tree of one event; the events of its root; of each resource that lies on the way the newest event; and whose
+    alarms were left out."""
 
     top: Cause
     root: frozenset[int]
-    passes: frozenset[Ref]
+    passes: Mapping[Ref, int]
     alarms: frozenset[Ref]
 
 
@@ -61,8 +61,8 @@ def build(start: int, events: Mapping[int, StoredEvent]) -> Chain:
     groups = graph.groups([start])
     root = graph.root_of(groups[0])
     top = _Teller(graph, root).tell(groups[0])
-    passes = {resource for number in graph.nodes if (resource := events[number].event.resource) is not None}
-    return Chain(top, frozenset(root), frozenset(passes), frozenset(graph.alarms))
+    passes = {ref: number for number in sorted(graph.nodes) if (ref := events[number].event.resource) is not None}
+    return Chain(top, frozenset(root), passes, frozenset(graph.alarms))
 
 
 @attrs.frozen
