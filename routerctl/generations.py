@@ -73,11 +73,18 @@ def row(item: Object, now: float, marks: Mapping[str, str]) -> tuple[object, ...
         number + marks.get(number, ""),
         item.get("phase"),
         ago(item.get("startedAt"), now),
-        item.get("actor"),
+        _brief(str(item.get("actor") or "")),
         item.get("resourceCount"),
         _counts(item),
         item.get("hasYaml") is True,
     )
+
+
+def _brief(actor: str) -> str:
+    """`uid=0 pid=812 /usr/bin/routerctl request=01J8…` -> `uid=0 routerctl`; all of it stands with the one."""
+    words = actor.split()
+    programs = [word.rpartition("/")[2] for word in words if word.startswith("/")]
+    return " ".join([words[0], *programs]) if words and words[0].startswith("uid=") else actor
 
 
 def _counts(item: Object) -> str:
