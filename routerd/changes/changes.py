@@ -174,8 +174,7 @@ class RouterChanges:
                 job.error = error
                 if not job.heard and not isinstance(error, ConfigErrors | NotChanged | OSError):
                     logger.exception("a change failed that nobody waits for any more; this is a defect of routerd")
-            finally:
-                job.ended.set()
+            job.ended.set()  # cancelled: it never ends, and the API tells those who wait that routerd stops
 
         self._send.send_nowait(run)
         try:
@@ -349,4 +348,5 @@ class RouterChanges:
             added=record.added,
             changed=record.changed,
             removed=record.removed,
+            warnings=record.warnings,
         )

@@ -45,6 +45,8 @@ class Record:
     added: int | None = None
     changed: int | None = None
     removed: int | None = None
+    warnings: tuple[str, ...] | None = None
+    """What is left of it although it was taken back."""
 
     @property
     def ref(self) -> Ref:
@@ -116,9 +118,9 @@ class Generations:
         write_private(self._path(number), octets)
 
     def surplus(self, needed: Iterable[int]) -> list[Record]:
-        """The records that are too many, `needed` not among them."""
+        """The records that are too many once there is one more, `needed` not among them."""
         spared = set(needed)
-        return [one for one in self.all()[: -KEPT or None] if one.generation not in spared]
+        return [one for one in self.all()[: 1 - KEPT] if one.generation not in spared]
 
     def forget_texts(self, needed: Iterable[int]) -> None:
         """Remove the texts that are too many. Blocks."""

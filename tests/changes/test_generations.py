@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from routerd.changes.gate import first
+from routerd.changes.generations import KEY_OCTETS, Generations, generation_key
 from routerd.config import Router, load
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Source
-from routerd.nurseries.generation import KEY_OCTETS, begin_generation, generation_key
 
 ROUTERD = Source("routerd", "routerd", "routerd")
 TEXT = """
@@ -31,20 +32,21 @@ def router(secret: str = "1234") -> Router:
     return load(TEXT.replace("SECRET", f'"{secret}"'))
 
 
-async def number(log: Log, declared: Router, key: bytes) -> int:
-    return (await begin_generation(log, declared, "router.yaml", ROUTERD, key)).generation
+async def number(log: Log, declared: Router, directory: Path) -> int:
+    key = generation_key(directory)
+    generations = Generations(log, directory, key)
+    return (await first(log, generations, declared, "router.yaml", ROUTERD, inline)).generation
 
 
 async def test_the_number_goes_up_when_the_configuration_differs_and_only_then(tmp_path: Path) -> None:
     for expected in (1, 2, 3):  # of the first, second and third life
         async with open_log(tmp_path / "log.db", run_sync=inline) as log:
-            key = generation_key(tmp_path)
-            assert await number(log, router(str(expected)), key) == expected
+            assert await number(log, router(str(expected)), tmp_path) == expected
             newest = log.newest
-            assert await number(log, router(str(expected)), key) == expected
+            assert await number(log, router(str(expected)), tmp_path) == expected
             assert log.newest == newest, "no event for a no-op"
     async with open_log(tmp_path / "log.db", run_sync=inline) as log:
-        assert await number(log, router("3"), generation_key(tmp_path)) == 3
+        assert await number(log, router("3"), tmp_path) == 3
 
 
 async def test_what_is_published_cannot_be_guessed_at(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ async def test_what_is_published_cannot_be_guessed_at(tmp_path: Path) -> None:
     for state in (tmp_path / "one", tmp_path / "two"):
         state.mkdir()
         async with open_log(state / "log.db", run_sync=inline) as log:
-            await number(log, router(), generation_key(state))
+            await number(log, router(), state)
             [stored] = log.objects.of_kind("Router")
             told = (await log.read(0)).events[0]
             assert told.event.attributes["digest"] == stored.status["digest"]
