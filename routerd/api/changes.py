@@ -102,13 +102,13 @@ async def post_rollback(call: Call) -> Response:
 
 
 async def get_generations(call: Call) -> Response:
-    """`GET /generations`."""
+    """`GET /generations`. The token is for admins, by the main socket."""
     changes, running = call.plane.changes, call.plane.running
     pending = changes.pending
     body = Generations(
         current=running.generation,
         waiting=running.waiting,
-        pending=None if pending is None else attrs.evolve(pending, token=None),
+        pending=pending if pending is None or _by_admin(call) else attrs.evolve(pending, token=None),
         items=await changes.generations(call.query["limit"]),
     )
     return answer(encode(body), ETag=f'"{running.waiting or running.generation}"')
@@ -120,8 +120,11 @@ async def get_generation(call: Call) -> Response:
     if not re.fullmatch(r"[0-9]{1,18}", number):
         raise Refusal(404, "not-found", f"{number[:60]} is not the number of a generation", field="number")
     found: Generation = await _ended(call, call.plane.changes.generation(int(number)))
-    admin = call.doorway.kind == "main" and role_of(call.client.peer, call.doorway.groups) is Role.ADMIN
-    return answer(encode(found if admin else attrs.evolve(found, yaml=None)))
+    return answer(encode(found if _by_admin(call) else attrs.evolve(found, yaml=None)))
+
+
+def _by_admin(call: Call) -> bool:
+    return call.doorway.kind == "main" and role_of(call.client.peer, call.doorway.groups) is Role.ADMIN
 
 
 async def ledger(call: Call) -> Ledger:
