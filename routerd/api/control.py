@@ -10,6 +10,7 @@ from quart.wrappers import Response
 
 from routerd.api import changes, events
 from routerd.api.access import Role
+from routerd.api.confirm import post_confirm
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
 from routerd.api.log_level import LogLevelRequest, LogLevelResult, post_log_level
 from routerd.api.metrics import MEDIA, serve_metrics
@@ -31,6 +32,7 @@ from routerd.api.wire import (
     StatusAnswer,
     encode,
 )
+from routerd.api.wire_changes import ConfirmRequest, ConfirmResult
 from routerd.api.wire_why import Why
 
 PREFIX = "/api/control.routerd.net/v1alpha1"
@@ -143,7 +145,16 @@ OPERATIONS = (
     _absent("GET", f"{PREFIX}/traffic-flows/aggregate", "the log of traffic flows", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/firewall-logs", "the log of the firewall", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/probe", "probes", Role.OPERATOR),
-    _absent("POST", f"{PREFIX}/confirm", "confirm", Role.ADMIN),
+    Operation(
+        "POST",
+        f"{PREFIX}/confirm",
+        "Keep a change that goes back by itself unless it is confirmed.",
+        Role.ADMIN,
+        post_confirm,
+        ConfirmResult,
+        body=ConfirmRequest,
+        errors=(409, 503),
+    ),
     Operation(
         "POST",
         f"{PREFIX}/log-level",

@@ -10,7 +10,7 @@ import attrs
 from routerd.events.types import Source, Status
 
 if TYPE_CHECKING:
-    from routerd.api.change import Changes
+    from routerd.api.change import Changes, Commits
     from routerd.api.traffic import Traffic
     from routerd.config import Router
     from routerd.events.log import Log
@@ -197,6 +197,8 @@ class Plane(Protocol):
 
     @property
     def verbosity(self) -> Verbosity: ...
+    @property
+    def commits(self) -> Commits: ...
     @property
     def running(self) -> Running: ...
     @property

@@ -45,7 +45,10 @@ class StatusPage:
     def body(self) -> bytes:
         """The present one."""
         plane = self.plane
-        basis = (plane.log.objects.version, plane.running, tuple(plane.controllers), plane.log.degraded)
+        basis = (
+            *(plane.log.objects.version, plane.running, tuple(plane.controllers), plane.log.degraded),
+            plane.commits.pending,
+        )
         if basis != self._basis:
             self._body = encode(StatusAnswer(status=router_status(plane)))
             self._basis = basis
@@ -54,7 +57,7 @@ class StatusPage:
 
 def router_status(plane: Plane) -> RouterStatus:
     """The present status. A configured resource that nothing is known of yet is `Unknown`."""
-    running = plane.running
+    running, pending = plane.running, plane.commits.pending
     ranked = sorted(_ranked(plane), key=lambda pair: (-pair[0], pair[1].kind, pair[1].name))
     return RouterStatus(
         phase=PHASES[ranked[0][0]] if ranked else "Unknown",
@@ -65,6 +68,7 @@ def router_status(plane: Plane) -> RouterStatus:
         controllers=controller_statuses(plane),
         pending_error=running.pending_error,
         waiting_generation=running.waiting,
+        pending_commit=None if pending is None else attrs.evolve(pending, token=None),
         log_degraded=plane.log.degraded,
     )
 

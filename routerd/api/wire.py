@@ -178,6 +178,8 @@ class RouterStatus:
     """Why the configuration on disk is not the one in force."""
     waiting_generation: int | None = None
     """The generation that is written and waits to be loaded."""
+    pending_commit: Pending | None = None
+    """The change that goes back by itself unless it is confirmed."""
     log_degraded: str | None = None
     """Why events are not reaching the disk at present."""
 

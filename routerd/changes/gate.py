@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -337,7 +338,8 @@ def recorded(
 ) -> Record:
     """The record of a new generation."""
     found = [] if predecessor is None else [one.change for one in diff(predecessor, router)]
-    counts = {} if predecessor is None else {word: found.count(word) for word in ("added", "changed", "removed")}
+    counts: dict[str, Any] = {word: found.count(word) for word in ("added", "changed", "removed")}
+    counts = {} if predecessor is None else counts
     done = now if terms.no_reconcile else None
     return Record(
         number, now, "Committed", generations.hash_of(router), terms.actor, len(router.resources), done, **counts

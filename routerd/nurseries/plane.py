@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from routerd.api.change import Changes
+from routerd.api.change import Changes, Commits
 from routerd.api.plane import Check, ControllerReport, Daemon, Exports, Running
 from routerd.api.traffic import Traffic
 from routerd.controllers.meter import Meter
@@ -30,12 +30,14 @@ class RouterPlane:
         log: Log,
         configuration: Configuration,
         changes: Changes,
+        commits: Commits,
         run_dir: Path,
         state_dir: Path,
         host_name: str,
     ) -> None:
         self.log = log
         self.changes = changes
+        self.commits = commits
         self.traffic = Traffic()
         self.verbosity = Verbosity(log)
         self._configuration = configuration

@@ -19,6 +19,7 @@ from routerd.api.serve import serve_api, serve_daemon
 from routerd.api.unfinished import tell_unfinished
 from routerd.changes.canonical import Canonical
 from routerd.changes.changes import RouterChanges
+from routerd.changes.commit_keeper import CommitKeeper
 from routerd.changes.forecast import Forecaster
 from routerd.changes.gate import Gate, first
 from routerd.changes.generations import Generations, generation_key
@@ -94,9 +95,11 @@ async def run_router(
         for companion in system.companions:
             outer.start_soon(companion)
         generations = Generations(log, options.state_dir, await system.run_sync(generation_key, options.state_dir))
-        newest = log.newest
+        newest, canonical = log.newest, Canonical(options.config)
+        keeper = CommitKeeper(options.state_dir, canonical, log, system.host.clock, ROUTERD, system.run_sync)
+        router = await keeper.resume() or router
         running = await first(log, generations, router, str(options.config), ROUTERD, system.run_sync)
-        root = Root(options, system, log, running, generations)
+        root = Root(options, system, log, running, generations, keeper)
         outer.start_soon(root.configuration.run)
         outer.start_soon(root.changes.run)
         await outer.start(run_signals, root.end, root.configuration.reload_soon)
@@ -134,7 +137,15 @@ def journal_cursor(state_dir: Path, source: str) -> int:
 class Root:
     """What the root nursery's tasks share. Not "the router": it holds no protocol state and decides nothing."""
 
-    def __init__(self, options: Options, system: System, log: Log, running: Running, generations: Generations) -> None:
+    def __init__(
+        self,
+        options: Options,
+        system: System,
+        log: Log,
+        running: Running,
+        generations: Generations,
+        keeper: CommitKeeper,
+    ) -> None:
         self._options = options
         self._system = system
         self._host = system.host
@@ -150,10 +161,13 @@ class Root:
         self._why = "cancelled"
         self._started = 0
         self._rounds = Rounds()
+        self._keeper = keeper
         self.changes = self._open_changes(running, generations)
+        self.changes.gate.commitments = keeper
+        keeper.attach(self.changes, self._look)
         self.configuration = Configuration(self.changes.gate, ROUTERD, log, str(options.config), self.changes.see_soon)
         self.plane = RouterPlane(
-            log, self.configuration, self.changes, options.run_dir, options.state_dir, system.host.name
+            log, self.configuration, self.changes, keeper, options.run_dir, options.state_dir, system.host.name
         )
 
     def _open_changes(self, running: Running, generations: Generations) -> RouterChanges:
@@ -206,6 +220,9 @@ class Root:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
         self._start_telemetry(nursery)
+        self._start_controller(nursery, self._keeper.name, self._keeper.kinds, self._keeper)
+        tell_crash = partial(self._tell_crash, "a change on trial")
+        nursery.start_soon(supervise, "a change on trial", self._keeper.run, tell_crash)
         retention = RetentionController(self._look, self._log)
         self._start_controller(nursery, retention.name, retention.kinds, retention)
         nursery.start_soon(retention.watch, self._bells[retention.name].ring)

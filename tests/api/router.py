@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.api.change import Confirmation, NotChanged, Terms
 from routerd.api.plane import (
     Check,
     CommandEnd,
@@ -24,6 +25,7 @@ from routerd.api.plane import (
     UnknownCommand,
 )
 from routerd.api.traffic import Traffic
+from routerd.api.wire import Pending
 from routerd.config import Router
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Ref, Source, Status
@@ -95,6 +97,27 @@ class Dial:
 
 
 @attrs.define(eq=False)
+class Clerk:
+    """A `Commits` that notes what it is asked, and answers as the test says."""
+
+    pending: Pending | None = None
+    answer: Confirmation | NotChanged | OSError = attrs.field(factory=lambda: NotChanged("conflict", "nothing waits"))
+    asked: list[tuple[str, float | None, Terms]] = attrs.field(factory=list)
+
+    async def confirm(self, token: str, terms: Terms) -> Confirmation:
+        return self._answer(token, None, terms)
+
+    async def extend(self, token: str, seconds: float, terms: Terms) -> Confirmation:
+        return self._answer(token, seconds, terms)
+
+    def _answer(self, token: str, seconds: float | None, terms: Terms) -> Confirmation:
+        self.asked.append((token, seconds, terms))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@attrs.define(eq=False)
 class Bench:
     """A `Plane`."""
 
@@ -109,6 +132,7 @@ class Bench:
     traffic: Traffic = attrs.field(factory=Traffic)
     changes: Any = None
     """There is nothing behind it: what changes the configuration is tested in whole routers."""
+    commits: Clerk = attrs.field(factory=Clerk)
     exports: dict[str, Exports] = attrs.field(factory=dict)
     verbosity: Dial = attrs.field(factory=Dial)
     sick: dict[str, str] = attrs.field(factory=dict)

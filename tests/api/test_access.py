@@ -238,7 +238,7 @@ async def test_an_operator_by_a_supplementary_group(python: str, open_house: Ser
     operator = As(python, NOBODY, *groups)
     assert (await operator.ask(open_house.daemon, "/v1/commands/renew", "POST"))[0] == 200
     assert open_house.wan.commanded[0][3].startswith("uid=65534 pid=")
-    assert (await operator.ask(open_house.main, control("/plan"), "POST"))[0] == 501
+    assert (await operator.ask(open_house.main, control("/connections")))[0] == 501
     status, body = await operator.ask(open_house.main, control("/apply"), "POST")
     assert status == 403 and body["error"]["message"] == "user 65534 is an operator, and this takes an admin"
 
@@ -282,7 +282,7 @@ async def test_credentials_are_those_of_the_one_who_connected(python: str, open_
     session = await dial(open_house.main)
     async with session.stream:
         inherited = session.stream.socket.fileno()
-        request = f"POST {control('/apply')} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        request = f"POST {ADMIN_ONLY} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         write = [python, "-c", f"import os; os.write({inherited}, {request.encode()})"]
         await trio.run_process(write, user=NOBODY, group=NOBODY, extra_groups=[], pass_fds=[inherited], cwd="/")
         assert b" 501 " in await session.stream.receive_some(100)

@@ -391,7 +391,7 @@ async def test_wrong_methods_are_405_with_allow(served: Served, method: str, pat
 ABSENT = {
     "GET": "connections dns-queries dns-queries/aggregate traffic-flows "
     "traffic-flows/aggregate firewall-logs probe",
-    "POST": "confirm dhcp-lease-event dhcpv6-event",
+    "POST": "dhcp-lease-event dhcpv6-event",
 }
 
 

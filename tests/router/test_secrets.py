@@ -24,7 +24,14 @@ from tests.router.rig import WAN, Rig, document, until
 TEXT, OCTETS = "planted-by-the-test", b"\xfe\xedplanted\xfa\xce"
 PLANTED = (TEXT, TEXT.encode().hex(), OCTETS.hex(), OCTETS.hex(":"), "planted")
 SENT = f'{{code: 90, secret: "0x{OCTETS.hex()}"}}, {{code: 125, secret: "{TEXT}"}}'
-CONFIG = document(WAN % f", sendOptions: [{SENT}]")
+COLLECTOR = f"""
+    - apiVersion: observability.routerd.net/v1alpha1
+      kind: Telemetry
+      metadata: {{name: collector}}
+      spec: {{endpoint: "http://127.0.0.1:9", headers: [{{name: Authorization, secret: "Bearer {TEXT}"}}]}}
+"""
+"""Nobody listens there."""
+CONFIG = document(WAN % f", sendOptions: [{SENT}]", COLLECTOR)
 FAULTY = (
     document(WAN % f', sendOptions: [{{code: 90, secrt: "{TEXT}"}}]'),
     document(WAN % f', sendOptions: [{{code: 90, secret: {{deep: "{TEXT}"}}}}]'),
@@ -46,7 +53,7 @@ def test_there_is_something_to_plant() -> None:
     """A kind that gets another secret is to have it here, too."""
     assert "secret" in SENSITIVE and len(leaks(CONFIG)) == 3
     found = {(kind, name) for kind, name in _secrets()}
-    assert found == {("DHCPv4Client", "secret")}
+    assert found == {("DHCPv4Client", "secret"), ("Telemetry", "secret")}
 
 
 def _secrets() -> Iterator[tuple[str, str]]:
