@@ -46,6 +46,7 @@ class Mortal:
             left = self.rig.state_dir
             self.rig.state_dir = left.with_name(f"{left.name}-{self.outputs}")
             shutil.copytree(left, self.rig.state_dir)
+            self.rig.config = self.rig.config_path.read_text()
             self.dead.set()
 
     @property
