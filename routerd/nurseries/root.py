@@ -48,6 +48,7 @@ from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.retention import RetentionController
+from routerd.nurseries.rules import RuleFleet, Run, rule_run
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
 from routerd.nurseries.system import System
@@ -219,6 +220,7 @@ class Root:
         for planner in self._planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
+        self._start_rules(nursery)
         self._start_telemetry(nursery)
         self._start_controller(nursery, self._keeper.name, self._keeper.kinds, self._keeper)
         tell_crash = partial(self._tell_crash, "a change on trial")
@@ -243,6 +245,15 @@ class Root:
             bell.ring("restart")
 
         nursery.start_soon(supervise, f"controller {name}", partial(run_controller, bell, meter, act), report)
+
+    def _start_rules(self, nursery: trio.Nursery) -> None:
+        async def run(rule: Run) -> None:
+            label, work = rule
+            await supervise(label, work, partial(self._tell_crash, label))
+
+        fleet = Fleet(nursery, partial(rule_run, self._log, self._host.clock), run)
+        rules = RuleFleet(fleet, self._look, self._log)
+        self._start_controller(nursery, rules.name, rules.kinds, rules)
 
     def _start_telemetry(self, nursery: trio.Nursery) -> None:
         opening = opener(self.plane)

@@ -1,0 +1,113 @@
+"""Rules in a whole router: begun, changed and forgotten with the configuration; and whatever is killed when, each
+firing is told once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from routerd.events.log import inline, open_log
+from routerd.events.types import StoredEvent
+from routerd.rules.engine import consumer_of
+from tests.router.mortal import Mortal
+from tests.router.rig import LEASED, WAN, Rig, crashes, document, until
+
+EACH = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: EventRule
+      metadata: {name: each}
+      spec:
+        pattern: {operator: any_of, topic: routerd.dhcpv4.client.*.sent}
+        emit: {topic: home.each, attributes: {what: "${event.type}"}}
+"""
+PAIRS = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: EventRule
+      metadata: {name: pairs}
+      spec:
+        pattern: {operator: count, topic: routerd.dhcpv4.client.*.sent, threshold: 2}
+        emit: {topic: home.pairs}
+"""
+ONLINE = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DerivedEvent
+      metadata: {name: online}
+      spec:
+        topic: home.online
+        inputs: [{field: "${DHCPv4Client/wan.status.phase}", equals: Bound}]
+"""
+
+
+def bound(rig: Rig) -> bool:
+    return rig.addresses() == [LEASED]
+
+
+def told(events: list[StoredEvent], topic: str) -> list[tuple[int, ...]]:
+    """The causes of every event of a topic."""
+    return [stored.event.causes for stored in events if stored.event.topic == topic]
+
+
+async def test_rules_come_and_go_with_the_configuration(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(tmp_path, config=document(WAN % "", EACH, ONLINE))
+    async with rig.surroundings(lease_time=60):
+        async with rig.live() as reload:
+            await until(lambda: bound(rig))
+            await trio.sleep(40)
+            status = await rig.status_of("EventRule/each")
+            assert status["phase"] == "Active"
+            assert status["fireCount"] >= 3
+            online = await rig.status_of("DerivedEvent/online")
+            assert (online["phase"], online["asserted"]) == ("Asserted", True)
+            assert await rig.unready() == []
+            rig.config_path.write_text(document(WAN % "", EACH.replace("any_of", "throttle")))
+            await reload()
+            await trio.sleep(1)
+            assert (await rig.status_of("EventRule/each"))["fireCount"] == 0
+            assert (await rig.ask("/describe", target="DerivedEvent/online")).status == 404
+            await trio.sleep(40)
+            assert (await rig.status_of("EventRule/each"))["fireCount"] == 1
+            rig.config_path.write_text(document(WAN % ""))
+            await reload()
+            await trio.sleep(1)
+            assert (await rig.ask("/describe", target="EventRule/each")).status == 404
+        events = await rig.events()
+        sent = [e.id for e in events if e.event.topic.endswith(".sent")]
+        assert set(told(events, "home.each")) <= {(number,) for number in sent}
+        [asserted] = told(events, "home.online.asserted")
+        assert events[asserted[0] - 1].event.topic == "routerd.resource.status.changed"
+        async with open_log(rig.state_dir / "routerd.db", run_sync=inline) as log:
+            assert log.consumers.get(consumer_of("each")) is None
+        assert crashes(events, caplog) == []
+
+
+@pytest.mark.req("C5", "breaks")
+async def test_each_firing_is_told_once_whatever_was_killed(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Life after life of the same router, each killed a little later than the one before."""
+    rig = Rig(tmp_path, config=document(WAN % "", EACH, PAIRS))
+    async with rig.surroundings(lease_time=60):
+        async with rig.live():
+            await trio.sleep(1)
+        began = max(e.id for e in await rig.events())
+        for last in range(1, 60, 3):
+            mortal = Mortal(rig, last)
+            async with rig.live(mortal.hold):
+                with trio.move_on_after(36):
+                    await mortal.dead.wait()
+        async with rig.live():
+            await until(lambda: bound(rig))
+            await trio.sleep(40)
+        events = await rig.events()
+    sent = [e.id for e in events if e.event.topic.endswith(".sent") and e.id > began]
+    assert len(sent) > 20
+    assert [causes for causes in told(events, "home.each") if causes[0] > began] == [(number,) for number in sent]
+    pairs = [number for causes in told(events, "home.pairs") for number in causes if number > began]
+    assert pairs in (sent[: len(pairs)], sent[1 : len(pairs) + 1]), "each event is in one pair, with its neighbour"
+    assert len(sent) - len(pairs) <= 2
+    assert crashes(events, caplog) == []
