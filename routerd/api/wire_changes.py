@@ -183,6 +183,8 @@ class GenerationItem:
     added: int | None = None
     changed: int | None = None
     removed: int | None = None
+    warnings: Sequence[str] | None = None
+    """What of it is on the host although it was taken back."""
 
 
 # Answers

@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from routerd.api.access import Role
 from routerd.changes import commit_file, commit_keeper
 from routerd.changes.canonical import Canonical
 from routerd.changes.guard import Caller
@@ -193,15 +194,18 @@ async def test_it_is_extended(rig: Rig, autojump_clock: MockClock) -> None:
     assert ours(events)[:2] == ["pending Pending", "pending Extended"]
 
 
-async def test_the_token_is_shown_once(rig: Rig, autojump_clock: MockClock) -> None:
-    """To whoever has made the change; not even root is told again."""
+async def test_only_admins_see_the_token(rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig.surroundings(links=LINKS):
         async with rig.live():
             trial = await up(rig)
             token = (await trial.apply())["pending"]["token"]
+            main, status = (str(rig.run_dir / name) for name in ("routerd.sock", "routerd-status.sock"))
+            assert (await fetch(main, control("/generations"))).json["pending"]["token"] == token
             for path in ("/generations", "/generations/2", "/status", "/get"):
-                for socket in ("routerd.sock", "routerd-status.sock"):
-                    assert token not in (await fetch(str(rig.run_dir / socket), control(path))).body.decode()
+                assert token not in (await fetch(status, control(path))).body.decode()
+            monkeypatch.setattr("routerd.api.changes.role_of", lambda *_: Role.OPERATOR)
+            for path in ("/generations", "/generations/2", "/status", "/get"):
+                assert token not in (await fetch(main, control(path))).body.decode()
         assert not [one.id for one in await rig.events() if token in repr(one)]
         assert token not in commit_file.path_in(rig.state_dir).read_text()
 
