@@ -36,8 +36,17 @@ class Canonical:
     def read(self) -> bytes | None:
         """The whole file; None when there is none."""
         try:
-            return self.path.read_bytes()
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # of a pipe nothing would come
         except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            _check_regular(os.fstat(descriptor), self.path)
+            return file.read()
+
+    def _readable(self) -> bytes | None:
+        try:
+            return self.read()
+        except OSError:
             return None
 
     @contextmanager
@@ -56,15 +65,15 @@ class Canonical:
             os.close(descriptor)
 
     def replace(self, octets: bytes, expected: bytes | None) -> None:
-        """Put `octets` in the place of `expected`, whole or not at all, and on disk when this returns. Raises Busy when
-        something else stands there by now."""
+        """Put `octets` in the place of `expected` (None: of nothing, or of what cannot be read), whole or not at all,
+        and on disk when this returns. Raises Busy when something else stands there by now."""
         target = self._target
         fresh = target.with_name(f".{target.name}.new")
         with suppress(FileNotFoundError):
             fresh.unlink()  # of a life that ended in the middle of this
         try:
             _write(fresh, octets, _stat(target))
-            if self.read() != expected:
+            if self._readable() != expected:
                 raise Busy(f"somebody has changed {self.path} meanwhile")
             fresh.replace(target)
         except BaseException:
@@ -95,9 +104,13 @@ def _stat(target: Path) -> os.stat_result | None:
         found = target.stat()
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file", str(target))
+    _check_regular(found, target)
     return found
+
+
+def _check_regular(found: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def _write(fresh: Path, octets: bytes, like: os.stat_result | None) -> None:

@@ -4,6 +4,8 @@ processor; raises ConfigErrors (with places in what the author wrote), NotChange
 from __future__ import annotations
 
 import codecs
+import errno
+import os
 from collections.abc import Callable
 
 import attrs
@@ -50,7 +52,7 @@ Make = Callable[[Found], Draft]
 def find(octets: bytes | None, source: str, judge: Judge) -> Found:
     """Judge a file."""
     if octets is None:
-        return Found(None, trouble=f"there is no file {source}")
+        return Found(None, trouble=f"cannot read {source}: {os.strerror(errno.ENOENT)}")
     try:
         document = compose(decode(octets, source))
         router = _judged(Edited(document, ()), judge)

@@ -90,14 +90,17 @@ class Gate:
         self._known: Found | None = None
 
     async def look(self) -> Found:
-        """The file as it is now. Raises OSError."""
-        octets = await self._run(self._canonical.read)
+        """The file as it is now."""
+        try:
+            octets = await self._run(self._canonical.read)
+        except OSError as error:
+            return Found(None, trouble=f"cannot read {self._canonical.path}: {error.strerror}")
         if self._known is None or self._known.octets != octets:
             self._known = await self._run(find, octets, str(self._canonical.path), self.judge)
         return self._known
 
     async def draft(self, make: Make, terms: Terms) -> Draft:
-        """What a change would make of the file; nothing is changed. Raises ConfigErrors, NotChanged, OSError."""
+        """What a change would make of the file; nothing is changed. Raises ConfigErrors, NotChanged."""
         found = await self.look()
         self._check_seen(found, terms)
         return await self._run(make, found)  # type: ignore[no-any-return]
@@ -119,10 +122,7 @@ class Gate:
     async def load(self, terms: Terms) -> Passed | Found:
         """Put in force what the file holds, or return what is wrong with it: then the old one stays."""
         async with self._lock:
-            try:
-                found = await self.look()
-            except OSError as error:
-                return Found(None, trouble=f"cannot read {self._canonical.path}: {error.strerror}")
+            found = await self.look()
             if found.router is None or found.octets is None or found.document is None:
                 return found
             draft = Draft(found.octets, found.router, found.document)
