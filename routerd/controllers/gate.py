@@ -149,18 +149,17 @@ def _fate(
     if before is not None and before.router.get(ref.kind, ref.name) is not None:
         return None
     if before is not None and ref in before.held:
-        return attrs.evolve(before.held[ref], message=outcome.words, next_look=next_look)
-    if before is not None and ref in before.undecided:
-        return unresolved
+        return attrs.evolve(before.held[ref], next_look=next_look)
     return _of_earlier_life(ref, stored, unresolved)
 
 
 def _of_earlier_life(ref: Ref, stored: Status | None, unresolved: Held) -> Held | None:
     """What was decided before this life of routerd stands, as far as it was decided."""
-    reason = UNRESOLVED if stored is None else stored.get("reason")
-    if reason in HELD:
-        return attrs.evolve(unresolved, reason=reason)
-    return unresolved if ref.kind in STARTED_ON_A_YES or reason == UNRESOLVED else None
+    if stored is None or stored.get("reason") == UNRESOLVED:
+        return unresolved
+    if stored.get("reason") in HELD:
+        return attrs.evolve(unresolved, reason=stored["reason"], message=stored.get("message", ""))
+    return unresolved if ref.kind in STARTED_ON_A_YES else None
 
 
 def _spread(router: Router, fates: dict[Ref, Held], grounds: dict[Ref, tuple[Ref, ...]]) -> None:

@@ -157,6 +157,7 @@ def test_held_comes_with_what_cannot_do_without() -> None:
     assert [r.name for r in admission.router.resources] == ["wan", "near"]
     assert admission.held[HOME].message == 'Interface/lan waits: Interface/wan.phase is "Down", not "Up"'
     assert {held.message for ref, held in admission.held.items() if ref != LAN_REF} == {admission.held[HOME].message}
+    assert {admission.grounds[ref] for ref in admission.held} == {(WAN_REF,)}
     undecided, _ = gate(resources, UNKNOWN)
     assert undecided.undecided.keys() == admission.held.keys()
 
@@ -166,6 +167,9 @@ def test_held_comes_before_undecided() -> None:
     both = home(when=on())
     assert fate(gate([WAN, CLIENT, lan, both], {WAN_REF: DOWN})[0], HOME) == "WhenFalse"
     assert fate(gate([WAN, CLIENT, lan, both], {WAN_REF: UP})[0], HOME) == "undecided"
+    held = resource("Interface", "lan", ifname="eth1", when=on())
+    unknown = home(when=on("DHCPv4Client/wan.phase", equals="Bound"))
+    assert fate(gate([WAN, CLIENT, held, unknown], {WAN_REF: DOWN})[0], HOME) == "WhenFalse"
 
 
 def test_who_waits_for_somebody_undecided_is_undecided() -> None:
@@ -281,6 +285,20 @@ def test_a_held_route_goes_and_an_undecided_one_stays() -> None:
     assert RouteController().judge(gated(held), {}).statuses[LAB]["reason"] == "DependsOnFalse"
     undecided = attrs.evolve(held, objects={})
     assert RouteController().plan(gated(undecided)) == []
+
+
+def test_a_held_route_goes_also_while_its_gateway_is_not_known() -> None:
+    needed = lab(
+        device="lan",
+        gatewayFrom={"resource": "DHCPv4Client/wan", "field": "gateway", "optional": True},
+        dependsOn=[{"resource": "Interface/wan", "phase": "Up"}],
+    )
+    del needed["spec"]["gateway"]
+    scene = Scene([WAN, LAN, CLIENT, needed], routes=[LABELLED], addresses=[PLACED])
+    scene.objects = {CLIENT_REF: starting(), WAN_REF: UP}
+    assert RouteController().plan(gated(scene))[:-1] == [], "it may be right as it is"
+    scene.objects = {CLIENT_REF: starting(), WAN_REF: DOWN}
+    assert said(RouteController().plan(gated(scene))) == ["removed the route to 10.20.0.0/16 via 192.168.1.2 dev eth1"]
 
 
 def test_the_lease_of_a_held_client_goes_once_it_has_said_goodbye() -> None:

@@ -57,6 +57,12 @@ def phases(events: Sequence[StoredEvent], resource: str) -> list[str]:
     return [phase for place, phase in enumerate(told) if place == 0 or told[place - 1] != phase]
 
 
+async def changes(rig: Rig) -> int:
+    """How often the status of the client has changed so far."""
+    changed = [e.event for e in await rig.events() if e.event.topic == "routerd.resource.status.changed"]
+    return [event.resource for event in changed].count(CLIENT)
+
+
 async def test_a_route_that_depends_on_a_lease_comes_and_goes_with_it(rig: Rig, autojump_clock: MockClock) -> None:
     rig.config = document(WAN % "", LAB)
     async with rig.surroundings(lease_time=600):
@@ -215,11 +221,14 @@ async def test_a_held_client_stays_held_over_a_restart(rig: Rig, autojump_clock:
     rig.config = document(WAN % ", when: {state: {Interface/lan.phase: {equals: Up}}}", INTERFACE_LAN % "")
     async with rig.surroundings(links=LINKS):
         rig.world.pull_cable("eth1")
+        told: list[int] = []
         for _ in range(2):
             async with rig.live():
                 await trio.sleep(30)
                 assert (await rig.status_of(str(CLIENT)))["reason"] == "WhenFalse"
                 assert not rig.sent
+            told.append(await changes(rig))
+        assert told[0] == told[1], "the second life has nothing to tell"
         rig.world.plug("eth1")
         async with rig.live():
             await until(lambda: DEFAULT in rig.routes())
