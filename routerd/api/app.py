@@ -152,6 +152,9 @@ async def _answer(operation: Operation, request: Request, path: Mapping[str, str
     if operation.role is not Role.OBSERVER:
         await _check_role(operation, doorway, client)
     query = operation.query(request.args.to_dict(flat=False) if request.query_string else {})
+    raised = operation.raised(query)
+    if raised is not operation:
+        await _check_role(raised, doorway, client)
     act = _act(doorway, request.path) if operation.mutates else None
     call = Call(request, doorway, state["server"], client, query, path, act)
     return await (operation.handler(call) if act is None else _audited(operation, call, act))

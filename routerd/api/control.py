@@ -8,7 +8,7 @@ from typing import Literal
 import trio
 from quart.wrappers import Response
 
-from routerd.api import changes, events
+from routerd.api import changes, consumers, events
 from routerd.api.access import Role
 from routerd.api.confirm import post_confirm
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
@@ -117,6 +117,34 @@ OPERATIONS = (
         events.PARAMS,
         errors=(410, 503),
         streams=True,
+    ),
+    Operation(
+        "POST",
+        f"{PREFIX}/events/ack",
+        "A durable consumer has done with everything up to a cursor.",
+        Role.OPERATOR,
+        consumers.post_ack,
+        consumers.AckResult,
+        body=consumers.AckRequest,
+        errors=(409, 410),
+        mutates=False,
+    ),
+    Operation(
+        "GET",
+        f"{PREFIX}/consumers",
+        "The durable consumers of events, and how far each has read.",
+        Role.OPERATOR,
+        consumers.get_consumers,
+        consumers.Consumers,
+    ),
+    Operation(
+        "POST",
+        f"{PREFIX}/consumers/delete",
+        "Forget a durable consumer.",
+        Role.OPERATOR,
+        consumers.post_delete,
+        consumers.DeleteConsumerResult,
+        body=consumers.DeleteConsumerRequest,
     ),
     _read("/livez", "Is this process worth keeping?", get_livez, Checked, _VERBOSE),
     _read("/readyz", "Is the router doing its job?", get_readyz, Checked, _VERBOSE),

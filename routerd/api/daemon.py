@@ -8,10 +8,11 @@ import orjson
 from quart.wrappers import Response
 
 from routerd.api.access import Role
-from routerd.api.events import TOPIC, reading
+from routerd.api.events import SEVERITY, TOPIC, reading
 from routerd.api.operation import Call, Operation, answer, count, duration, flag
 from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
 from routerd.api.refusal import Refusal
+from routerd.api.stream import by_source, resumed, stream, streamed
 from routerd.api.wire import (
     CommandRequest,
     CommandResult,
@@ -71,42 +72,56 @@ def _resource_status(call: Call, daemon: Daemon) -> ResourceStatus:
 
 async def get_events(call: Call) -> Response:
     """`GET /v1/events`: by the daemon's own count of its events."""
-    mine = Filter(source=_daemon(call).source.name)
+    source = _daemon(call).source.name
+    where = Filter(source=source, topics=call.query["topic"], severity=call.query["severity"])
+    last = _count(resumed(call)) if streamed(call) else None
+    since = call.query["since"] if last is None else last
     with reading():
-        page, newest = await _newest(call, mine)
-        if call.query["tail"]:
-            return _events(page, newest, 0)
-        since = call.query["since"]
+        newest, end = await _newest(call, source)
+        if call.query["tail"] and last is None:
+            return await _tail(call, where, newest, end)
         if since > newest:
-            raise _stale(await _oldest(call, mine) - 1)
-        if since == newest:
-            return _events(await _read(call, mine, page.cursor, wait=True), newest, 0)
-        return await _after(call, mine, since, newest)
+            raise _stale(await _oldest(call, source) - 1)
+        position = end if since == newest else await call.plane.log.position(source, since) if since else 0
+        lost = await _lost(call, source, since, position) if 0 < since < newest else 0
+        if streamed(call):
+            counting = by_source(source, since, where)
+            return stream(call, counting, await call.plane.log.read(position, limit=1000, where=counting.where))
+        page = await _read(call, where, position, wait=not lost)
+        last = page.events[-1].source_cursor or 0 if page.events else newest
+        return await _events(call, where, page, last, newest, lost)
 
 
-async def _newest(call: Call, mine: Filter) -> tuple[Page, int]:
-    """The page with the last event of the daemon, and its cursor; 0 when there is none."""
-    page = await call.plane.log.tail(1, mine)
-    return page, page.events[-1].source_cursor or 0 if page.events else 0
+def _count(text: str | None) -> int | None:
+    """A cursor of ours in a Last-Event-ID. Raises Refusal (400)."""
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Refusal(400, "query.cursor", f"{text[:80]!r} is not a cursor", field="Last-Event-ID")
+    return None if text is None else int(text)
 
 
-async def _oldest(call: Call, mine: Filter) -> int:
+async def _newest(call: Call, source: str) -> tuple[int, int]:
+    """The daemon's last cursor (0: it has said nothing), and an id of the log after which it said nothing more."""
+    page = await call.plane.log.tail(1, Filter(source=source))
+    return page.events[-1].source_cursor or 0 if page.events else 0, page.cursor
+
+
+async def _oldest(call: Call, source: str) -> int:
     """The cursor of the first event that is left."""
-    page = await call.plane.log.read(0, limit=1, where=mine)
+    page = await call.plane.log.read(0, limit=1, where=Filter(source=source))
     return page.events[0].source_cursor or 1 if page.events else 1
 
 
-async def _after(call: Call, mine: Filter, since: int, newest: int) -> Response:
-    """What follows `since`, which is not the newest."""
-    position = await call.plane.log.position(mine.source or "", since) if since else 0
-    lost = await _lost(call, mine, since, position) if since else 0
-    return _events(await _read(call, mine, position, wait=not lost), newest, lost)
+async def _tail(call: Call, where: Filter, newest: int, end: int) -> Response:
+    """The newest event, and where to go on."""
+    if streamed(call):
+        counting = by_source(where.source or "", newest, where)
+        return stream(call, counting, await call.plane.log.read(end, limit=1000, where=counting.where))
+    return await _events(call, where, await call.plane.log.tail(1, where), newest, newest, 0)
 
 
-async def _read(call: Call, mine: Filter, position: int, *, wait: bool) -> Page:
+async def _read(call: Call, where: Filter, position: int, *, wait: bool) -> Page:
     """The events after an id of the log; if there are none, and we may, as soon as there are."""
     log, query = call.plane.log, call.query
-    where = Filter(source=mine.source, topics=query["topic"])
     page = await log.read(position, limit=query["limit"], where=where)
     with call.server.waiting(query["wait"] if wait else 0):
         while not page.events:
@@ -115,22 +130,22 @@ async def _read(call: Call, mine: Filter, position: int, *, wait: bool) -> Page:
     return page
 
 
-async def _lost(call: Call, mine: Filter, since: int, position: int) -> int:
+async def _lost(call: Call, source: str, since: int, position: int) -> int:
     """How many of the daemon's events after `since` are gone. Raises Refusal (410) when they are older than all that is
     left."""
-    page = await call.plane.log.read(position, limit=1, where=mine)
+    page = await call.plane.log.read(position, limit=1, where=Filter(source=source))
     gap = (page.events[0].source_cursor or 0) - since - 1 if page.events else 0
     if gap > 0 and not position:
         raise _stale(since + gap)
     return gap
 
 
-def _events(page: Page, newest: int, lost: int) -> Response:
-    """`newest`: the daemon's last cursor before the page was read, which is where to go on from when it is empty."""
-    cursor = str(page.events[-1].source_cursor if page.events else newest)
-    wire = to_wire(DaemonEvents(cursor, (), lost))
+async def _events(call: Call, where: Filter, page: Page, cursor: int, newest: int, lost: int) -> Response:
+    """`cursor`: where to go on; `newest`: the daemon's last one before the page was read."""
+    oldest = await _oldest(call, where.source or "")
+    wire = to_wire(DaemonEvents(str(cursor), (), lost, str(oldest), str(max(cursor, newest))))
     wire["events"] = [daemon_event(one) for one in page.events]
-    return answer(encode_compact(wire), X_Routerd_Cursor=cursor)
+    return answer(encode_compact(wire), X_Routerd_Cursor=str(cursor))
 
 
 def _stale(oldest: int) -> Refusal:
@@ -222,6 +237,7 @@ _EVENTS = (
     count("since", "The daemon's cursor to read on from; 0 is the oldest event there is.", 0),
     duration("wait", "Answer only when there is something to tell, or after this.", "0s", "30s"),
     TOPIC,
+    SEVERITY,
     flag("tail", "Instead: the newest event, and its cursor."),
     count("limit", "Events in one answer.", 1000, least=1, most=1000),
 )
@@ -239,6 +255,7 @@ OPERATIONS = (
         DaemonEvents,
         params=_EVENTS,
         errors=(410, 503),
+        streams=True,
     ),
     _own(
         "POST",

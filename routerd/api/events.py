@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
-import orjson
 from quart.wrappers import Response
-from quart.wrappers.response import ResponseBody
 
+from routerd.api.access import Role
 from routerd.api.operation import Call, Param, answer, choice, count, duration, text
 from routerd.api.refusal import Refusal
-from routerd.api.server import Server
+from routerd.api.stream import ByLog, resumed, stream, streamed
 from routerd.api.wire import EventsAnswer, encode
 from routerd.events.log import Log, StaleCursor
 from routerd.events.render import stored_event
@@ -25,10 +24,13 @@ from routerd.events.types import SEVERITIES, Filter, Page
 from routerd.resources.kinds import kind_named
 from routerd.shapes.convert import to_wire
 from routerd.shapes.invalid import Invalid
+from routerd.shapes.limits import Matching
 
-HEARTBEAT = 15.0
-"""Seconds between comments on a silent stream: a client that has gone is noticed by writing to it."""
-STREAMED = "text/event-stream"
+CONSUMER_NAME = Matching(
+    r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", 63, "a name", "lower-case letters, digits, and between them - and ."
+)
+OURS = "api/"
+"""What the names of clients' durable consumers begin with in the log; those of routerd's own parts begin otherwise."""
 
 
 def _reference(text: str) -> tuple[str, str]:
@@ -38,23 +40,37 @@ def _reference(text: str) -> tuple[str, str]:
     return kind_named(kind) or kind, name
 
 
+def _consumer(text: str) -> str:
+    CONSUMER_NAME(None, None, text)
+    return text
+
+
 RESOURCE = Param("resource", "Only events of this resource, `Kind/name`.", _reference, {"type": "string"})
 TOPIC = text("topic", "Only events of this topic, a glob: `*` is one segment, `**` any number. Repeatable.", many=True)
+SEVERITY = choice("severity", "Only events at least this severe.", SEVERITIES, "debug")
+CONSUMER = Param(
+    "consumer",
+    "Instead: read on from where this durable consumer stands (POST /events/ack); a new one begins with the oldest.",
+    _consumer,
+    {"type": "string", **CONSUMER_NAME.schema()},
+    role=Role.OPERATOR,
+)
 PARAMS = (
     text("since", "The cursor to read on from; without it, from the oldest event there is."),
     count("tail", "Instead: the newest so many, and the cursor after them.", most=1000),
     duration("wait", "Answer only when there is something to tell, or after this.", "0s", "60s"),
     TOPIC,
     RESOURCE,
-    choice("severity", "Only events at least this severe.", SEVERITIES, "debug"),
+    SEVERITY,
     count("limit", "Events in one answer.", 100, least=1, most=1000),
+    CONSUMER,
 )
 
 
 async def serve_events(call: Call) -> Response:
     """`GET /events`."""
     where = filter_of(call)
-    if STREAMED in call.request.headers.get("Accept", "") and call.request.method == "GET":
+    if streamed(call):
         return await _stream(call, where)
     log, epoch = call.plane.log, call.plane.log.epoch
     page = await _page(call, where, call.query["since"])
@@ -66,6 +82,12 @@ async def serve_events(call: Call) -> Response:
     wire = to_wire(EventsAnswer(epoch=page.epoch, events=(), cursor=cursor, **_horizon(page)))
     wire["events"] = [stored_event(one) for one in page.events]
     return answer(encode(wire), X_Routerd_Cursor=cursor)
+
+
+def standing(log: Log, name: str) -> int:
+    """Up to which event a client's durable consumer has acknowledged all; 0: it never has."""
+    consumer = log.consumers.get(OURS + name)
+    return consumer.cursor if consumer is not None else 0
 
 
 def filter_of(call: Call) -> Filter:
@@ -106,9 +128,12 @@ def stale(log: Log, oldest: int, field: str = "since") -> Refusal:
 
 async def _page(call: Call, where: Filter, since: str | None) -> Page:
     log, query = call.plane.log, call.query
-    if since is not None and query["tail"] is not None:
-        raise Refusal(400, "query.conflict", "since and tail exclude each other", field="tail")
+    given = [name for name in ("since", "tail", "consumer") if query[name] is not None]
+    if len(given) > 1:
+        raise Refusal(400, "query.conflict", f"{' and '.join(given)} exclude each other", field=given[-1])
     with reading():
+        if query["consumer"] is not None:
+            return await log.read(standing(log, query["consumer"]), limit=query["limit"], where=where)
         if query["tail"] is not None:
             return await log.tail(query["tail"], where)
         after = position(log, since, "since") if since is not None else 0
@@ -130,75 +155,8 @@ def _horizon(page: Page) -> dict[str, Any]:
 
 
 async def _stream(call: Call, where: Filter) -> Response:
-    resumed = call.request.headers.get("Last-Event-ID") or None
-    if resumed is not None:
-        call = attrs.evolve(call, query={**call.query, "tail": None})
-    page = await _page(call, where, resumed or call.query["since"])
-    stream = EventStream(call.plane.log, call.server, where, call.query["limit"], page)
-    response = Response(stream, content_type=STREAMED)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@attrs.define(eq=False)
-class EventStream(ResponseBody):
-    """Server-sent events: each row's `id` is the cursor after it, `data` is the row. A reader that does not take them
-    is cut off by the connection's limits, and comes back with the last `id` that it has."""
-
-    log: Log
-    server: Server
-    where: Filter
-    limit: int
-    page: Page
-    """The first, read before the stream began: its errors are still answers."""
-    _begun: bool = attrs.field(init=False, default=False)
-
-    async def __aenter__(self) -> EventStream:
-        self.server.streams += 1
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.server.streams -= 1
-
-    def __aiter__(self) -> EventStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._begun:
-            self._begun = True
-            return b"retry: 1000\n\n" + self._chunk(self.page)
-        news = False
-        with self.server.waiting(HEARTBEAT):
-            news = await self._news()
-            if not news:
-                raise StopAsyncIteration
-        if self.server.stopping:
-            raise StopAsyncIteration
-        return self._chunk(self.page) if news else self._id(self.page.cursor) + b": nothing new\n\n"
-
-    async def _news(self) -> bool:
-        """Wait until there is something to tell. False when there cannot be: the client is to come back with its
-        cursor, and be told why."""
-        epoch = self.page.epoch
-        while True:
-            await self.log.wait(self.page.cursor)
-            try:
-                page = await self.log.read(self.page.cursor, limit=self.limit, where=self.where)
-            except OSError:
-                return False
-            if page.epoch != epoch:
-                return False
-            self.page = page
-            if page.events or page.lost:
-                return True
-
-    def _chunk(self, page: Page) -> bytes:
-        parts = []
-        if page.lost:
-            parts.append(b"event: lost\ndata: " + orjson.dumps(_horizon(page)) + b"\n\n")
-        for stored in page.events:
-            parts.append(self._id(stored.id) + b"data: " + orjson.dumps(stored_event(stored)) + b"\n\n")
-        return b"".join(parts)
-
-    def _id(self, number: int) -> bytes:
-        return f"id: {self.log.format_cursor(number)}\n".encode("ascii")
+    last = resumed(call)
+    if last is not None:
+        call = attrs.evolve(call, query={**call.query, "tail": None, "consumer": None})
+    page = await _page(call, where, last or call.query["since"])
+    return stream(call, ByLog(call.plane.log, where), page)

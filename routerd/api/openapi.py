@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from routerd import __version__
+from routerd.api.access import Role
 from routerd.api.operation import Operation, Param
 from routerd.api.wire import JSON, Checked, DaemonHealth, Error
 from routerd.shapes.schema import Refs, schema_of
@@ -101,7 +102,8 @@ def _conditions(operation: Operation) -> list[Document]:
 
 def _param(param: Param) -> Document:
     schema = {"type": "array", "items": param.schema} if param.many else param.schema
-    return {"name": param.name, "in": "query", "required": param.required, "description": param.help, "schema": schema}
+    told = param.help if param.role is Role.OBSERVER else f"{param.help} Takes the role {param.role}."
+    return {"name": param.name, "in": "query", "required": param.required, "description": told, "schema": schema}
 
 
 def _responses(operation: Operation, answers: Refs) -> Document:

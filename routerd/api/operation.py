@@ -108,6 +108,8 @@ class Param:
     default: Any = None
     required: bool = False
     many: bool = False
+    role: Role = Role.OBSERVER
+    """Who may give it, if that takes more than the operation itself."""
 
 
 @attrs.frozen(eq=False)
@@ -138,6 +140,11 @@ class Operation:
     @mutates.default
     def _mutates(self) -> bool:
         return self.method == "POST" and self.answer is not None
+
+    def raised(self, query: Mapping[str, Any]) -> Operation:
+        """The operation as it is with these parameters: some take more of a role."""
+        roles = [param.role for param in self.params if param.role > self.role and query[param.name] is not None]
+        return attrs.evolve(self, role=max(roles)) if roles else self
 
     def query(self, given: Mapping[str, list[str]]) -> dict[str, Any]:
         """Its parameters out of a query string. Raises Refusal (400) that names the parameter."""

@@ -468,7 +468,11 @@ class DaemonEvents:
 
     cursor: str
     events: Sequence[DaemonEvent]
-    lost: int = 0
+    lost: int
+    oldest: str
+    """The cursor of the first event that is left."""
+    newest: str
+    """Of the last; "0" when it has said nothing yet."""
 
 
 @attrs.frozen

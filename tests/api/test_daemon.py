@@ -13,6 +13,7 @@ from routerd.events.types import Event, Filter, StoredEvent
 from tests.api.client import control, dial, fetch
 from tests.api.conftest import Served
 from tests.api.router import WAN
+from tests.api.streams import Stream
 
 EVENTS = "/v1/events"
 RENEW = "/v1/commands/renew"
@@ -21,6 +22,11 @@ WELL = CommandEnd(True, "192.0.2.7 extended", 0, succeeded=True)
 
 def events(answer: object) -> list[str]:
     return [one["topic"].rpartition("client.")[2] for one in answer.json["events"]]  # type: ignore[attr-defined]
+
+
+def page(cursor: str, **horizon: str) -> dict[str, object]:
+    """An answer without events."""
+    return {"cursor": cursor, "events": [], "lost": 0, **horizon}
 
 
 async def audited(served: Served) -> list[StoredEvent]:
@@ -65,14 +71,14 @@ async def test_events_by_the_daemon_s_own_cursor(served: Served) -> None:
     assert [one["cursor"] for one in answer.json["events"]] == ["1", "2", "3"]
     assert answer.json["cursor"] == answer.headers["x-routerd-cursor"] == "3" and answer.json["lost"] == 0
     assert events(await fetch(served.daemon, EVENTS + "?since=2")) == ["renew.sent"]
-    assert (await fetch(served.daemon, EVENTS + "?since=3")).json == {"cursor": "3", "events": [], "lost": 0}
+    assert (await fetch(served.daemon, EVENTS + "?since=3")).json == page("3", oldest="1", newest="3")
 
 
 async def test_events_limit_and_topic(served: Served) -> None:
     assert events(await fetch(served.daemon, EVENTS + "?limit=1")) == ["discover.sent"]
     assert events(await fetch(served.daemon, EVENTS + "?topic=routerd.**.bound")) == ["lease.bound"]
     nothing = (await fetch(served.daemon, EVENTS + "?topic=no.such")).json
-    assert nothing == {"cursor": "2", "events": [], "lost": 0}, "what did not match need not be looked at again"
+    assert nothing == page("2", oldest="1", newest="2"), "what did not match need not be looked at again"
 
 
 async def test_tail(served: Served) -> None:
@@ -80,10 +86,86 @@ async def test_tail(served: Served) -> None:
     assert events(answer) == ["lease.bound"] and answer.json["cursor"] == "2"
 
 
+async def test_tail_of_a_topic_goes_on_after_everything(served: Served) -> None:
+    await served.wan.say("renew.sent")
+    answer = await fetch(served.daemon, EVENTS + "?tail=true&topic=routerd.**.bound")
+    assert events(answer) == ["lease.bound"] and answer.json["cursor"] == answer.json["newest"] == "3"
+
+
+async def test_severity(served: Served) -> None:
+    await served.bench.log.append(Event("routerd.dhcpv4.client.lease.nak", "warning", source=served.wan.source))
+    assert events(await fetch(served.daemon, EVENTS + "?severity=warning")) == ["lease.nak"]
+    answer = await fetch(served.daemon, EVENTS + "?severity=dire")
+    assert answer.status == 400 and answer.error["field"] == "severity"
+
+
+# Streams
+
+
+async def test_a_stream_by_the_daemon_s_own_cursor(served: Served) -> None:
+    session = await dial(served.daemon)
+    async with session.stream:
+        stream = Stream(session)
+        answer = await stream.begin(EVENTS)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
+        rows = (await fetch(served.daemon, EVENTS)).json["events"]
+        assert [await stream.next(), await stream.next()] == rows and stream.last_id == "2"
+        await served.bench.log.append(Event("routerd.other.sent"))
+        await served.wan.say("renew.sent")
+        with trio.fail_after(5):
+            assert (await stream.next())["cursor"] == "3"
+        assert stream.last_id == "3"
+
+
+async def test_a_stream_resumes_after_the_last_event_id(served: Served) -> None:
+    for missed in ("renew.sent", "lease.renewed"):
+        await served.wan.say(missed)
+    session = await dial(served.daemon)
+    async with session.stream:
+        stream = Stream(session)
+        await stream.begin(EVENTS + "?tail=true", Last_Event_ID="2")
+        assert [(await stream.next())["cursor"] for _ in range(2)] == ["3", "4"]
+
+
+async def test_a_stream_of_a_topic_counts_what_it_leaves_out(served: Served) -> None:
+    session = await dial(served.daemon)
+    async with session.stream:
+        stream = Stream(session)
+        await stream.begin(EVENTS + "?tail=true&topic=routerd.**.renewed")
+        await served.wan.say("renew.sent")
+        await served.wan.say("lease.renewed")
+        with trio.fail_after(5):
+            assert (await stream.next())["cursor"] == "4"
+
+
+@pytest.mark.parametrize(("last", "status"), [("99", 410), ("x", 400), ("-1", 400), ("9" * 30, 400)])
+async def test_a_stream_that_cannot_resume_is_refused_before_it_begins(served: Served, last: str, status: int) -> None:
+    answer = await fetch(served.daemon, EVENTS, Accept="text/event-stream", Last_Event_ID=last)
+    assert answer.status == status
+
+
+async def test_a_stream_tells_what_was_lost(served: Served) -> None:
+    """Of this daemon's events, not of others'."""
+    log = served.bench.log
+    for _ in range(5):
+        await served.wan.say("renew.sent")
+        await log.append(Event("routerd.other.sent"))
+    kept = (await log.read(0, where=Filter(source=served.wan.source.name))).events[-2]
+    await log.prune(2**62, kept.id - 1, 1 << 40)
+    refused = await fetch(served.daemon, EVENTS + "?since=1", Accept="text/event-stream")
+    assert refused.status == 410 and refused.error["oldest"] == str((kept.source_cursor or 0) - 1)
+    session = await dial(served.daemon)
+    async with session.stream:
+        stream = Stream(session)
+        await stream.begin(EVENTS, Last_Event_ID=refused.error["oldest"])
+        assert (await stream.next())["cursor"] == str(kept.source_cursor)
+    assert (await fetch(served.daemon, EVENTS)).json["oldest"] == str(kept.source_cursor)
+
+
 async def test_a_daemon_that_has_said_nothing(served: Served) -> None:
     served.wan.source = Event("x").source or type(served.wan.source)("silent", "routerd-dhcpv4-client", "wan")
     for query in ("", "?tail=true", "?since=0"):
-        assert (await fetch(served.daemon, EVENTS + query)).json == {"cursor": "0", "events": [], "lost": 0}
+        assert (await fetch(served.daemon, EVENTS + query)).json == page("0", oldest="1", newest="0")
 
 
 @pytest.mark.parametrize("since", [0, 2])

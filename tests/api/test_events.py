@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from routerd.api import events as api_events
+from routerd.api import stream as api_stream
 from routerd.events.types import Event
 from tests.api.client import Answer, Session, control, dial, fetch
 from tests.api.conftest import Served, serving
 from tests.api.router import WAN, open_bench
-
-STREAM = {"Accept": "text/event-stream"}
+from tests.api.streams import STREAM, Stream
 
 
 def ids(answer: Answer) -> list[int]:
@@ -179,40 +178,6 @@ async def test_a_long_poll_tells_of_a_loss_at_once(gapped: Served) -> None:
 # Streams
 
 
-class Stream:
-    """The events of one SSE answer, as a browser would have them."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.last_id = ""
-        self._text = ""
-
-    async def begin(self, target: str, **headers: str) -> Answer:
-        await self.session.begin(
-            target, headers=STREAM | {key.replace("_", "-"): value for key, value in headers.items()}
-        )
-        return await self.session.head()
-
-    async def block(self) -> dict[str, str]:
-        """The next block of lines as fields; a comment is under "". Empty at the end of the stream."""
-        while "\n\n" not in self._text:
-            piece = await self.session.piece()
-            if not piece:
-                return {}
-            self._text += piece.decode()
-        block, self._text = self._text.split("\n\n", 1)
-        fields = dict(line.split(": ", 1) if not line.startswith(":") else ("", line[2:]) for line in block.split("\n"))
-        self.last_id = fields.get("id", self.last_id)
-        return fields
-
-    async def next(self) -> dict[str, object]:
-        """The data of the next event."""
-        while "data" not in (fields := await self.block()):
-            assert fields, "the stream ended"
-        found: dict[str, object] = json.loads(fields["data"])
-        return found
-
-
 async def test_a_stream_has_the_same_rows_and_goes_on(served: Served) -> None:
     session = await dial(served.status)
     async with session.stream:
@@ -248,7 +213,7 @@ async def test_a_stream_of_another_log_is_410_before_it_begins(served: Served) -
 
 
 async def test_a_silent_stream_says_so_and_moves_its_cursor(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_events, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(api_stream, "HEARTBEAT", 0.1)
     session = await dial(served.status)
     async with session.stream:
         stream = Stream(session)

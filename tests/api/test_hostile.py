@@ -16,7 +16,7 @@ from typing import Literal
 import pytest
 import trio
 
-from routerd.api import events
+from routerd.api import stream
 from routerd.api.runtime import open_files
 from tests.api.client import control, fetch
 from tests.api.conftest import Served
@@ -157,7 +157,7 @@ class Watch:
 
 @pytest.fixture
 async def watch(served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Watch:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.5)  # by which a stream notices that a half-closed client has left
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.5)  # by which a stream notices that a half-closed client has left
     await trio.to_thread.run_sync(attack, served.status, get(), "whole")  # whatever is made at first use is made
     await trio.sleep(0.05)
     return Watch(served, caplog)

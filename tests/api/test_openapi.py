@@ -39,7 +39,7 @@ def test_every_error_is_the_same_shape() -> None:
 
 def test_parameters_carry_their_names_and_bounds() -> None:
     params = {one["name"]: one for one in document()["paths"][control("/events")]["get"]["parameters"]}
-    assert set(params) == {"since", "tail", "wait", "topic", "resource", "severity", "limit"}
+    assert set(params) == {"since", "tail", "wait", "topic", "resource", "severity", "limit", "consumer"}
     assert params["limit"]["schema"] == {"type": "integer", "minimum": 1, "default": 100}
     assert params["topic"]["schema"]["type"] == "array" and not params["topic"]["required"]
     assert params["wait"]["schema"]["default"] == "0s"

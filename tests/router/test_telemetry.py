@@ -1,4 +1,4 @@
-"""A Telemetry in a real routerd process: every event reaches the collector, whatever is killed, and holds up nothing."""
+"""A Telemetry in a real routerd process: every event reaches the collector, whatever is killed; nothing is held up."""
 
 from __future__ import annotations
 
