@@ -8,7 +8,7 @@ EHOSTUNREACH, … raises OSError: the daemon tells its machine, and that is all.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, Protocol
 
 import attrs
@@ -47,6 +47,28 @@ class Datagram:
     destination: IPv4Address
 
 
+@attrs.frozen
+class Datagram6:
+    """One UDP datagram over IPv6 as received on a bound socket. `destination` is told because a server's answer must
+    have come to us alone (V6-4)."""
+
+    payload: bytes
+    source: IPv6Address
+    source_port: int
+    destination: IPv6Address
+
+
+@attrs.frozen
+class Icmpv6:
+    """One ICMPv6 message from its type on, its checksum checked by the kernel. `hop_limit` 255: it comes from this link
+    and no further (RFC 4861 §6.1)."""
+
+    payload: bytes
+    source: IPv6Address
+    target: IPv6Address
+    hop_limit: int
+
+
 class PacketEndpoint(Protocol):
     """Raw Ethernet on one link."""
 
@@ -69,6 +91,27 @@ class DatagramEndpoint(Protocol):
         """The next datagram."""
 
 
+class Datagram6Endpoint(Protocol):
+    """UDP port 546 on one link (RFC 9915 §7.2)."""
+
+    async def send(self, payload: bytes, source: IPv6Address, destination: IPv6Address, port: int) -> None:
+        """Send from `source`, which is an address of this link, by this link. Raises OSError."""
+
+    async def receive(self) -> Datagram6:
+        """The next datagram, from whatever port and address."""
+
+
+class NdpEndpoint(Protocol):
+    """Neighbor Discovery on one link: solicitations and advertisements of routers and neighbours. The kernel goes on to
+    speak for itself beside us."""
+
+    async def send(self, payload: bytes, source: IPv6Address, target: IPv6Address) -> None:
+        """Send one message with hop limit 255; its checksum is filled in. Raises OSError."""
+
+    async def receive(self) -> Icmpv6:
+        """The next message that another station sent."""
+
+
 class Endpoints(Protocol):
     """Opens endpoints on links; `index` and `name` as in `routerd.host.Link`."""
 
@@ -79,3 +122,9 @@ class Endpoints(Protocol):
 
     def open_dhcpv4(self, index: int, name: str, marking: Marking) -> AbstractAsyncContextManager[DatagramEndpoint]:
         """The UDP socket of a DHCPv4 client. Raises OSError (port in use, not permitted)."""
+
+    def open_dhcpv6(self, index: int, name: str, marking: Marking) -> AbstractAsyncContextManager[Datagram6Endpoint]:
+        """The UDP socket of a DHCPv6 client. Raises OSError (port in use, not permitted)."""
+
+    def open_ndp(self, index: int, name: str, marking: Marking) -> AbstractAsyncContextManager[NdpEndpoint]:
+        """Neighbor Discovery. Raises OSError (no such device, not permitted)."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 import attrs
 import trio
@@ -23,6 +23,7 @@ from routerd.host import (
     Change,
     Clock,
     HostRefused,
+    Link,
     LinkChanged,
     Notice,
     PutAddress,
@@ -50,7 +51,8 @@ class SimulatedHost:
 
     name = "simulated"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, ipv6: bool = False) -> None:
+        self._ipv6 = ipv6
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
         self.world = world
@@ -63,7 +65,7 @@ class SimulatedHost:
         """All of it now."""
         return Snapshot(self.world.links, tuple(self._addresses.values()), tuple(self._routes))
 
-    def owns(self, index: int, address: IPv4Address) -> bool:
+    def owns(self, index: int, address: IPv4Address | IPv6Address) -> bool:
         """Whether the link of this index has this address."""
         return any(own.link == index and own.address.ip == address for own in self._addresses.values())
 
@@ -124,12 +126,19 @@ class SimulatedHost:
         elif after is not None and after.admin_up:
             for address in self._of(index):
                 self._connect(address)
+            self._speak_ipv6(after)
 
     def _clear(self, index: int, addresses: list[Address]) -> None:
         """The link is down or gone: with its routes go these addresses."""
         for address in addresses:
             self._forget(address)
         self._drop(route for route in self._routes if route.link == index)
+
+    def _speak_ipv6(self, link: Link) -> None:
+        """A link that can carry frames has a link-local address (RFC 4291 §2.5.6); here nobody waits for duplicates."""
+        address = Address(link.index, link_local(link.mac), ours=False)
+        if self._ipv6 and link.carrier and (link.index, address.address) not in self._addresses:
+            self.put_address(address)
 
     # Addresses
 
@@ -243,12 +252,21 @@ class SimulatedHost:
 
 
 @asynccontextmanager
-async def open_host(world: World) -> AsyncIterator[SimulatedHost]:
-    """The host whose links are the world's. `world.run` must run for lifetimes to end."""
-    host = SimulatedHost(world)
+async def open_host(world: World, *, ipv6: bool = False) -> AsyncIterator[SimulatedHost]:
+    """The host whose links are the world's; without `ipv6` its kernel has that switched off. `world.run` must run for
+    lifetimes to end."""
+    host = SimulatedHost(world, ipv6=ipv6)
     world.owns = host.owns
     with world.on_change(host.hear_link):
+        for link in world.links:
+            host.hear_link(LinkChanged(link, link))
         yield host
+
+
+def link_local(mac: bytes) -> IPv6Interface:
+    """The link-local address that a station makes of its Ethernet address (RFC 4291, appendix A)."""
+    identifier = bytes([mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]])
+    return IPv6Interface((b"\xfe\x80".ljust(8, b"\0") + identifier, 64))
 
 
 def _connected(address: Address) -> Route:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from routerd.protocols.arp import wire
 from routerd.protocols.arp.packet import ZERO_MAC, ArpOp, ArpPacket
@@ -22,7 +22,7 @@ class Neighbour:
         self.port = segment.attach(mac, self._receive, addresses=addresses)
 
     @property
-    def addresses(self) -> set[IPv4Address]:
+    def addresses(self) -> set[IPv4Address | IPv6Address]:
         """The addresses that it answers for; change them at will."""
         return self.port.addresses
 

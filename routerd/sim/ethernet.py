@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import attrs
 
@@ -48,7 +48,7 @@ class Port:
     """Where one station is plugged in.
 
     `up`: there is carrier. `mtu` in octets without the Ethernet header: what is longer neither leaves nor enters.
-    `addresses` are IPv4 addresses for which the station answers (see `Segment.resolve`). An `isolated` port hears
+    `addresses` are IP addresses for which the station answers (see `Segment.resolve`). An `isolated` port hears
     only ports that are not, and is heard only by them: how access networks keep their customers apart.
     """
 
@@ -59,7 +59,7 @@ class Port:
         self.isolated = isolated
         self.up = True
         self.mtu = 1500
-        self.addresses: set[IPv4Address] = set()
+        self.addresses: set[IPv4Address | IPv6Address] = set()
 
     def send(self, frame: bytes, now: float) -> None:
         """Put a frame on the wire. Nothing tells whether it arrives."""
@@ -85,7 +85,12 @@ class Segment:
         self._witnesses: list[Receive] = []
 
     def attach(
-        self, mac: bytes, receive: Receive, *, addresses: Iterable[IPv4Address] = (), isolated: bool = False
+        self,
+        mac: bytes,
+        receive: Receive,
+        *,
+        addresses: Iterable[IPv4Address | IPv6Address] = (),
+        isolated: bool = False,
     ) -> Port:
         """Plug a station in."""
         port = Port(self, mac, receive, isolated=isolated)
@@ -102,8 +107,9 @@ class Segment:
         """Call `see` with every frame as it is sent, before the wire does anything to it."""
         self._witnesses.append(see)
 
-    def resolve(self, address: IPv4Address) -> bytes | None:
-        """The Ethernet address of the station that answers for `address`: what ARP would find, known to the wire."""
+    def resolve(self, address: IPv4Address | IPv6Address) -> bytes | None:
+        """The Ethernet address of the station that answers for `address`: what ARP or Neighbor Discovery would
+        find, known to the wire."""
         return next(
             (port.mac for port in (*self._open, *self._isolated) if port.up and address in port.addresses), None
         )

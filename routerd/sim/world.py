@@ -12,7 +12,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import attrs
 import trio
@@ -50,7 +50,7 @@ class World:
         self._listeners: list[Listener] = []
         self._last_index = 0
         self._slept = 0.0
-        self.owns: Callable[[int, IPv4Address], bool] = lambda index, address: True
+        self.owns: Callable[[int, IPv4Address | IPv6Address], bool] = lambda index, address: True
         """Whether the router has this address on the link of this index. The simulated host sets it; until then
         the router takes every address that a frame to its Ethernet address names."""
 
@@ -222,8 +222,9 @@ class World:
             raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE), socket.link.name)
         socket.port.send(frame, self.now())
 
-    def resolve(self, which: int | str, address: IPv4Address) -> bytes | None:
-        """The Ethernet address behind `address` on this link's segment: what ARP would find; None: nobody answers."""
+    def resolve(self, which: int | str, address: IPv4Address | IPv6Address) -> bytes | None:
+        """The Ethernet address behind `address` on this link's segment: what ARP or Neighbor Discovery would
+        find; None: nobody answers."""
         return self._find(which).port.segment.resolve(address)
 
     def _receive(self, index: int, frame: bytes, now: float) -> None:

@@ -99,8 +99,13 @@ async def hear(notices: Notices, kind: type[N], which: Callable[[N], bool] = lam
     with trio.fail_after(5):
         while True:
             notice = await notices.receive()
-            if isinstance(notice, kind) and which(notice):
+            if isinstance(notice, kind) and which(notice) and not of_the_kernel(notice):
                 return notice
+
+
+def of_the_kernel(notice: object) -> bool:
+    """The link-local address that a kernel makes by itself, when it likes."""
+    return isinstance(notice, AddressChanged) and notice.address.address.is_link_local
 
 
 async def ready(stage: Stage, host: Host, name: str = "wan0", mac: bytes = MAC) -> Link:
