@@ -80,7 +80,13 @@ _KINDS = (
         (),
         phases=("Installed", "Pending", "Error"),
     ),
-    Kind(ManagementAccess, ("mgmtaccess",), ("phase", "interfaces"), ()),
+    Kind(
+        ManagementAccess,
+        ("mgmtaccess",),
+        ("phase", "interfaces"),
+        (),
+        phases=("Up", "Degraded", "Down"),
+    ),
     Kind(
         LogRetention,
         (),

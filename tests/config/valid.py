@@ -68,6 +68,40 @@ PATTERNS = st.one_of(
 EMISSIONS = _some({"topic": st.just("home.x")}, {"attributes": st.just({"k": "${event.type} ${attributes.k}"})})
 
 
+MATCHES = _some(
+    {"in": st.lists(st.sampled_from(["Up", "Down"]), min_size=1, max_size=2)},
+    {
+        "exists": st.booleans(),
+        "equals": st.just("Up"),
+        "contains": TEXT,
+        "status": st.sampled_from(["set", "unset", "unknown"]),
+        "for": DURATIONS,
+        "maxAge": DURATIONS,
+    },
+)
+
+
+def _conditions(interface: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A `when`, or none, that looks at an interface."""
+    keys = st.sampled_from([f"Interface/{interface}.phase", f"${{Interface/{interface}.status.phase}}"])
+    state = st.dictionaries(keys, MATCHES, min_size=1).map(lambda state: {"state": state})
+    nested = st.recursive(
+        state,
+        lambda inner: st.tuples(st.sampled_from(["all", "any"]), st.lists(inner, min_size=1, max_size=2)).map(
+            lambda pair: {pair[0]: pair[1]}
+        ),
+        max_leaves=4,
+    )
+    return st.one_of(st.just({}), nested.map(lambda when: {"when": when}))
+
+
+def _dependencies(client: str) -> st.SearchStrategy[dict[str, Any]]:
+    resource = {"resource": f"DHCPv4Client/{client}"}
+    asked: list[dict[str, Any]] = [{"phase": "Bound"}, {"field": "gateway", "notEmpty": True}, {"equals": "Idle"}]
+    each = st.sampled_from([{**resource, **one, **more} for one in asked for more in ({}, {"optional": True})])
+    return st.lists(each, max_size=3).map(lambda needed: {"dependsOn": needed} if needed else {})
+
+
 def _derived(name: str) -> st.SearchStrategy[dict[str, Any]]:
     field = {"field": f"${{Interface/{name}.status.phase}}"}
     tests = st.sampled_from([{**field, "equals": "Up"}, {**field, "not_empty": True}])
@@ -92,14 +126,16 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         link = draw(
             _some({"ifname": st.just(f"eth{number}")}, {"mtu": st.integers(576, 9216), "adminUp": st.booleans()})
         )
-        resources.append(_resource("Interface", name, link))
+        elsewhere = draw(_conditions(names[0])) if number else {}
+        resources.append(_resource("Interface", name, {**link, **elsewhere}))
         if draw(st.booleans()):
-            client = {**draw(CLIENTS), "interface": name, "routeMetric": 100 + number}
+            client = {**draw(CLIENTS), "interface": name, "routeMetric": 100 + number, **draw(_conditions(name))}
             resources.append(_resource("DHCPv4Client", name, client))
             gateway = {"gatewayFrom": {"resource": f"DHCPv4Client/{name}", "field": "gateway"}}
-            resources.append(_resource("IPv4Route", name, {"destination": f"172.16.{number}.0/24", **gateway}))
+            route = {"destination": f"172.16.{number}.0/24", **gateway, **draw(_dependencies(name))}
+            resources.append(_resource("IPv4Route", name, route))
         address = {"interface": name, "address": f"192.168.{number}.1/24", "exclusive": draw(st.booleans())}
-        resources.append(_resource("IPv4StaticAddress", name, address))
+        resources.append(_resource("IPv4StaticAddress", name, {**address, **draw(_conditions(name))}))
         if draw(st.booleans()):
             resources.append(_resource("EventRule", name, {"pattern": draw(PATTERNS), "emit": draw(EMISSIONS)}))
             resources.append(_resource("DerivedEvent", name, draw(_derived(name))))
