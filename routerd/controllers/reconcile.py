@@ -20,7 +20,7 @@ from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture, thing_of
 from routerd.events.incidents import Incidents, addresses
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import Change, Host, HostRefused, PutAddress, RemoveAddress
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
@@ -93,7 +93,6 @@ class Blocked:
     resource: Ref
     message: str
     attributes: Mapping[str, str] = attrs.field(factory=dict, eq=False)
-    because: tuple[Input, ...] = attrs.field(default=(), eq=False)
 
 
 @attrs.frozen
@@ -225,8 +224,10 @@ class HostReconciler:
         gone = [ref for ref in judgement.gone if ref in view.objects]
         if not (events or changed or gone):
             return
-        told = {event.resource for event in events}
-        because = {ref: view.newest(judgement.because.get(ref, ())) for ref in changed.keys() - told}
+        because = {
+            ref: _acts(events, ref, status) or view.newest(judgement.because.get(ref, ()))
+            for ref, status in changed.items()
+        }
         ids, on_disk = self._log.post(*events, status=changed, gone=gone, because=because)
         for step in now.done:
             if isinstance(step.change, PutAddress | RemoveAddress) and ids:
@@ -263,12 +264,15 @@ class HostReconciler:
             self._contest.done(step.change, view.now)
 
     def _refuse(self, now: _Round, what: Change | Blocked, step: Step | Blocked, reason: str, message: str) -> None:
-        """A refusal is told once, not at each retry: the status keeps it in sight."""
+        """A refusal is told once, not at each retry: the status keeps it in sight. It comes from outside, whatever we
+        wanted to do and why; unless it was to put back what somebody keeps taking away."""
         now.refused[what] = reason
         now.by_resource[step.resource] = reason
         if self._told.get(what) != reason:
-            topic = f"routerd.controller.{self._planner.name}.refused"
-            now.warnings.append(self._event(now, step, topic, "HostRefused", message, step.attributes, "warning"))
+            topic, source = f"routerd.controller.{self._planner.name}.refused", self._source
+            taken = now.view.incidents.open(thing_of(step.change)) if isinstance(step, Step) else 0
+            causes, facts = now.view.newest((taken,)), step.attributes
+            now.warnings.append(Event(topic, "warning", "HostRefused", message, step.resource, source, facts, causes))
 
     def _events(self, now: _Round) -> list[Event]:
         """What was done, in order; then what was refused."""
@@ -283,21 +287,25 @@ class HostReconciler:
         first = steps[0]
         if len(steps) > TOLD_SINGLY:
             words = f"{first.message}, and {len(steps) - 1} more like it"
-            return [self._event(now, first, first.topic, first.reason, words, {"count": str(len(steps))})]
-        return [self._event(now, s, s.topic, s.reason, s.message, s.attributes) for s in steps]
+            return [self._event(now, attrs.evolve(first, message=words, attributes={"count": str(len(steps))}))]
+        return [self._event(now, step) for step in steps]
 
-    def _event(
-        self,
-        now: _Round,
-        step: Step | Blocked,
-        topic: str,
-        reason: str,
-        message: str,
-        attributes: Mapping[str, str],
-        severity: Severity = "info",
-    ) -> Event:
+    def _event(self, now: _Round, step: Step) -> Event:
         causes = now.view.newest(step.because)
-        return Event(topic, severity, reason, message, step.resource, self._source, attributes, causes)
+        return Event(
+            step.topic, "info", step.reason, step.message, step.resource, self._source, step.attributes, causes
+        )
+
+
+def _acts(events: Sequence[Event], ref: Ref, status: Status) -> tuple[int, ...]:
+    """Which of the events of a round decided a status, counted from the last, -1. A refusal did if it is what the
+    status says; there may be a better reason."""
+    refused = status.get("reason") == "HostRefused"
+    return tuple(
+        place - len(events)
+        for place, event in enumerate(events)
+        if event.resource == ref and (refused or event.severity != "warning")
+    )
 
 
 def differs(stored: Status | None, status: Status) -> bool:

@@ -105,7 +105,7 @@ def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Bl
         facts = {"destination": str(want.route.destination), "gateway": str(want.route.gateway or "")}
         if stranger is not None:
             words = f"somebody else has the route to {_words(view, stranger)} with metric {stranger.metric}"
-            yield Blocked(want.resource, words, facts, _inputs(view, want.resource, want.route))
+            yield Blocked(want.resource, words, facts)
             continue
         inputs, taken = _inputs(view, want.resource, want.route), view.incidents.open(thing_of(want.route))
         back = taken > 0 and view.newest((taken, *inputs)) == (taken,)

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from routerd.config import load
 from routerd.controllers.meter import Meter
-from routerd.controllers.picture import Picture
+from routerd.controllers.picture import Picture, thing_of
 from routerd.controllers.reconcile import (
     TOLD_SINGLY,
     Bell,
@@ -26,6 +26,7 @@ from routerd.controllers.reconcile import (
     differs,
     run_controller,
 )
+from routerd.events.incidents import Incidents
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Ref
 from routerd.host import Address, Change, PutAddress, PutRoute, RemoveAddress, Resynced, SetLink
@@ -75,11 +76,15 @@ class Rig:
     host: SimulatedHost
     log: Log
     picture: Picture
+    incidents: Incidents = attrs.field(factory=Incidents)
 
     def look(self) -> View:
         self.picture.note(Resynced(self.host.snapshot()))
         objects = {stored.ref: stored.status for stored in self.log.objects.all()}
-        return View(load(document(LAN), "test"), 1, objects, self.picture, self.host.clock.now())
+        versions = {stored.ref: stored.version for stored in self.log.objects.all()}
+        return View(
+            load(document(LAN), "test"), 1, objects, self.picture, self.host.clock.now(), versions, self.incidents
+        )
 
     def reconciler(self, *steps: Step | Blocked) -> HostReconciler:
         return self.planning(Script(lambda view: steps))
@@ -258,6 +263,65 @@ async def test_the_end_of_routerd_half_way_does_not_hide_what_was_done(rig: Rig,
     with trio.move_on_after(1):
         await HostReconciler(script, rig.look, host, rig.log)("start")
     assert await rig.told() == ["put 10.0.0.1/24"]
+
+
+# What decided
+
+
+async def causes_of(rig: Rig, ref: Ref = ONE) -> tuple[int, ...]:
+    """Of the last event that tells of another status."""
+    page = await rig.log.read(0, limit=10_000)
+    changes = [s.event for s in page.events if s.event.topic == "routerd.resource.status.changed"]
+    return [event for event in changes if event.resource == ref][-1].causes
+
+
+async def test_the_newest_of_the_inputs_decides(rig: Rig) -> None:
+    await rig.log.append(status={OTHER: {"phase": "Applied"}})  # 1
+    await rig.log.append(Event("routerd.interface.link.down"))  # 2
+    inputs = (OTHER, 2, 0, Ref("Interface", "gone"))
+    judgement = Judgement({ONE: {"phase": "Pending"}}, because={ONE: inputs})
+    taken = attrs.evolve(put("10.0.0.1/24", OTHER), because=inputs)
+    reconcile = rig.planning(Script(lambda view: [taken], judgement=judgement))
+    await reconcile("objects")
+    assert await causes_of(rig) == (2,)
+    assert (await rig.events())[-1].causes == (2,)
+    await rig.log.append(status={OTHER: {"phase": "Pending"}})
+    version = rig.log.newest
+    script = Script(lambda view: [], judgement=attrs.evolve(judgement, statuses={ONE: {"phase": "Applied"}}))
+    await rig.planning(script)("objects")
+    assert await causes_of(rig) == (version,)
+
+
+async def test_what_was_done_for_a_resource_decided_its_status(rig: Rig) -> None:
+    judgement = Judgement({ONE: {"phase": "Applied"}}, because={ONE: (1,)})
+    await rig.log.append(Event("routerd.test"))
+    script = Script(lambda view: [put("10.0.0.1/24"), put("10.0.0.2/24", OTHER)], judgement=judgement)
+    await rig.planning(script)("start")
+    assert await causes_of(rig) == (2,)
+
+
+@pytest.mark.parametrize(("reason", "causes"), [("HostRefused", (2,)), ("LinkAbsent", (1,))])
+async def test_a_refusal_decided_if_that_is_what_the_status_says(
+    rig: Rig, reason: str, causes: tuple[int, ...]
+) -> None:
+    await rig.log.append(Event("routerd.interface.link.gone"))
+    judgement = Judgement({OTHER: {"phase": "Error", "reason": reason}}, because={OTHER: (1,)})
+    steps = [attrs.evolve(IMPOSSIBLE, because=(1,))]
+    await rig.planning(Script(lambda view: steps, judgement=judgement))("host")
+    assert await causes_of(rig, OTHER) == causes
+    assert (await rig.events())[-1].causes == (), "why we wanted it is not why it was refused"
+
+
+async def test_what_somebody_keeps_taking_away_is_why_it_rests(rig: Rig) -> None:
+    reconcile = rig.reconciler(put("10.0.0.1/24"))
+    for _ in range(6):
+        await reconcile("host")
+        [taken] = await rig.log.append(Event("routerd.interface.address.taken"))
+        rig.incidents.happened(thing_of(put("10.0.0.1/24").change), taken)
+        for own in rig.own():
+            rig.host.remove_address(own)
+    [refusal] = [event for event in await rig.events() if event.reason == "HostRefused"]
+    assert refusal.causes == (taken - 2,), "what was known when it was refused"
 
 
 # Somebody else's hands
