@@ -40,6 +40,9 @@ def candidate(path: str) -> str:
 
 
 def placed(excerpts: Sequence[str], path: str | None) -> list[str]:
-    """Errors with the name of the file that was sent, where routerd knows it as the candidate only."""
-    name = "stdin" if path == "-" else path or "candidate"
-    return [excerpt.replace("--> candidate:", f"--> {name}:", 1) for excerpt in excerpts]
+    """Errors with the name of the file that was sent, which routerd knows by the name of its field only."""
+    name = f"--> {'stdin' if path == '-' else path}:"
+    return [
+        excerpt if path is None else excerpt.replace("--> candidate:", name, 1).replace("--> ruleYaml:", name, 1)
+        for excerpt in excerpts
+    ]

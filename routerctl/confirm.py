@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from routerctl.client import part
+from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
+from routerctl.feed import stored
 from routerctl.output import cell
 from routerctl.times import ahead, clock, go_duration
 
@@ -24,6 +25,11 @@ EXAMPLES = {
 """
 }
 
+REVERTED = "routerd.configuration.reverted"
+ENDS = (REVERTED, "routerd.configuration.confirmed")
+RECENTLY = 3600.0
+"""Seconds for which one may mean a change that is undone already."""
+
 
 def arguments(verb: str, parser: ArgumentParser) -> None:
     """Its options."""
@@ -35,7 +41,10 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Confirm, or extend."""
     extend = {"extend": go_duration(args.extend)} if args.extend is not None else {}
     client.warn = None
-    answer = client.post("/confirm", {"token": args.token or _token(client), **extend})
+    try:
+        answer = client.post("/confirm", {"token": args.token or _token(client), **extend})
+    except Failure as failure:
+        raise _too_late(client, failure) from None
     generation = cell(answer.get("generation"))
     if out.form != "table":
         out.one(answer, f"Generation/{generation}")
@@ -46,6 +55,17 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
         now = time.time()
         out.line(f"generation {generation} is not confirmed yet: until {clock(until, now)} ({ahead(until, now)})")
     return Exit.OK
+
+
+def _too_late(client: Client, failure: Failure) -> Failure:
+    """The failure, or that there is nothing to confirm because the change has been undone just now."""
+    if failure.code is not Exit.CONFLICT:
+        return failure
+    ends = entries(client.get("/events", [("tail", "1"), *(("topic", topic) for topic in ENDS)]), "events")
+    last = ends[0] if ends else {}
+    if last.get("topic") != REVERTED or stored(last) < time.time() - RECENTLY:
+        return failure
+    return Failure(Exit.ROLLED_BACK, str(last.get("message")), f"routerctl events --since {number(last, 'id') - 1}")
 
 
 def _token(client: Client) -> str:

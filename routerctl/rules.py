@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from routerctl.candidate import candidate, file_option
+from routerctl.candidate import candidate, file_option, placed
 from routerctl.changes import show_warnings
 from routerctl.client import entries, part
-from routerctl.errors import Exit
+from routerctl.errors import Exit, Failure
 from routerctl.output import Table, cell
 from routerctl.times import clock, go_duration, parse_count
 
@@ -31,7 +31,7 @@ SINCE = "24h"
 def arguments(verb: str, parser: ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("action", choices=("test",), help="test: through stored events, nothing is sent")
-    file_option(parser, what="the EventRule or DerivedEvent")
+    file_option(parser, what="a configuration or list with the EventRule")
     parser.add_argument("--since", metavar="DURATION", default=SINCE, help=f"how far back ({SINCE})")
     parser.add_argument("--limit", metavar="N", type=parse_count, help="show at most N")
 
@@ -39,7 +39,12 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Ask and show."""
     body: Object = {"ruleYaml": candidate(args.file), "since": go_duration(args.since)}
-    answer = client.post("/rules/test", body | ({"limit": args.limit} if args.limit is not None else {}))
+    body |= {"limit": args.limit} if args.limit is not None else {}
+    try:
+        answer = client.post("/rules/test", body)
+    except Failure as failure:
+        failure.excerpts = placed(failure.excerpts, args.file)
+        raise
     fired = entries(answer, "fired")
     if out.whole:
         out.value(answer)

@@ -50,6 +50,8 @@ def _show(out: Out, status: Object, resources: list[Object], health: Health, now
         + f"   generation {cell(status.get('generation'))}, {cell(status.get('resourceCount'))} resources"
         + (f", applied {applied} ago" if applied != "-" else "")
     )
+    if waiting := status.get("waitingGeneration"):
+        out.line(f"generation {cell(waiting)} is written, and taken up at the next change or start")
     _wans(out, _of_kind(resources, "DHCPv4Client"), now)
     _interfaces(out, _of_kind(resources, "Interface"))
     _daemons(out, health)

@@ -285,6 +285,11 @@ def test_written_and_not_taken_up(routerd: Routerd, ctl: Inside) -> None:
     assert (done.code, done.out) == (0, "generation 5 is written, and taken up at the next change or start\n")
 
 
+def test_status_tells_what_waits(routerd: Routerd, ctl: Inside) -> None:
+    routerd.status["waitingGeneration"] = 5
+    assert ctl("status").out.splitlines()[1] == "generation 5 is written, and taken up at the next change or start"
+
+
 def test_added_and_removed(routerd: Routerd, ctl: Inside) -> None:
     fields = [{"path": "spec.ifname", "after": "eth2"}, {"path": "spec.mtu", "after": 1500}]
     changes = [
@@ -414,6 +419,19 @@ def test_the_token_is_asked_for(routerd: Routerd, ctl: Inside) -> None:
     assert (done.code, done.out) == (0, "generation 4 is confirmed\n")
     assert posted(routerd) == [("/confirm", {"token": TOKEN})]
     assert [request[0] for request in routerd.requests] == ["routerd.sock"] * 2, "where admins are told more"
+
+
+@pytest.mark.parametrize("words", ["confirm", "confirm TOKEN"])
+def test_9_too_late(words: str, routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/confirm"] = lambda _: error(409, "nothing is on trial")
+    routerd.event("routerd.configuration.confirmed", "generation 2 is confirmed", age=900)
+    assert ctl(*words.split()).code == 4
+    number = routerd.event("routerd.configuration.reverted", "generation 4 was taken back: nobody confirmed it", age=60)
+    done = ctl(*words.split())
+    assert (done.code, done.out) == (9, "")
+    assert done.err == (
+        f"error: generation 4 was taken back: nobody confirmed it\nhelp: routerctl events --since {number - 1}\n"
+    )
 
 
 def test_who_is_not_told_the_token_is_not_an_admin(routerd: Routerd, ctl: Inside) -> None:

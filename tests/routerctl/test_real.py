@@ -1,0 +1,112 @@
+"""The verbs that change and explain, against a real routerd on a simulated host."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.router.process import WAN, Process, process
+
+CHANGED = WAN.replace("spec: {interface: wan", "spec: {routeMetric: 50, interface: wan")
+FAULTY = WAN.replace("spec: {interface: wan", "spec: {offerWindow: 30x, interface: wam")
+STEP = "~ DHCPv4Client/wan   routeMetric - -> 50"
+
+
+@pytest.fixture
+def routerd() -> Iterator[Process]:
+    """Up, with a lease."""
+    with process() as routerd:
+        for name, text in (("changed", CHANGED), ("faulty", FAULTY), ("same", WAN)):
+            (routerd.directory / f"{name}.yaml").write_text(text)
+        routerd.start()
+        routerd.until(routerd.bound)
+        yield routerd
+
+
+def on(routerd: Process, verb: str, *words: str) -> CompletedProcess[str]:
+    """Run a verb; `FILE.yaml` is one of the fixture's."""
+    return routerd.ctl(verb, *(str(routerd.directory / one) if one.endswith(".yaml") else one for one in words))
+
+
+def test_a_change_and_back(routerd: Process) -> None:
+    planned = on(routerd, "plan", "-f", "changed.yaml", "--exit-code")
+    assert planned.returncode == 20
+    assert planned.stdout.startswith(f"{STEP}   restart dhcpv4-client/wan\n")
+    assert planned.stdout.endswith("restarts dhcpv4-client/wan\n")
+    assert on(routerd, "diff", "-f", "changed.yaml").stdout == f"{STEP}\n"
+    assert on(routerd, "generations", "-o", "name").stdout == "Generation/1\n", "so far nothing has changed"
+
+    applied = on(routerd, "apply", "-f", "changed.yaml")
+    assert applied.returncode == 0
+    assert applied.stdout.startswith(f"{STEP}\nRESOURCE ")
+    assert re.search(r"^DHCPv4Client/wan +changed +Healthy +-$", applied.stdout, re.MULTILINE)
+    assert applied.stdout.endswith("restarts dhcpv4-client/wan\ngeneration 2: Healthy\n")
+    assert on(routerd, "apply", "-f", "changed.yaml").stdout == "no changes: generation 2 stays\n"
+    assert on(routerd, "plan", "-f", "changed.yaml", "--exit-code").stdout == "no changes\n"
+
+    assert "routeMetric: 50" in on(routerd, "generations", "2").stdout
+    stale = on(routerd, "apply", "-f", "same.yaml", "--if-match", "1")
+    assert (stale.returncode, stale.stderr.splitlines()[0]) == (4, "error[stale]: the latest generation is 2, not 1")
+
+    back = on(routerd, "rollback")
+    assert (back.returncode, back.stdout.splitlines()[0]) == (0, "~ DHCPv4Client/wan   routeMetric 50 -> -")
+    assert routerd.config.read_text() == WAN
+    assert on(routerd, "rollback", "--list", "-o", "name").stdout.split() == [f"Generation/{n}" for n in (3, 2, 1)]
+    why = on(routerd, "why", "DHCPv4Client/wan").stdout
+    assert re.search(r"root: CommandRequested .* rollback$", why, re.MULTILINE), "it is an operator's doing"
+
+
+def test_every_mistake_with_its_line_and_nothing_changed(routerd: Process) -> None:
+    for verb in ("apply", "plan", "validate"):
+        done = on(routerd, verb, "-f", "faulty.yaml")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"--> {routerd.directory}/faulty.yaml:14:" in done.stderr
+        assert "error[schema.duration]: DHCPv4Client/wan spec.offerWindow: " in done.stderr
+        assert "error[reference.dangling]: DHCPv4Client/wan spec.interface: " in done.stderr
+        assert done.stderr.endswith("2 errors, nothing changed\n")
+    assert on(routerd, "validate").stdout == "valid\n"
+    assert on(routerd, "generations", "-o", "name").stdout == "Generation/1\n"
+
+
+def test_a_change_on_trial(routerd: Process) -> None:
+    applied = on(routerd, "apply", "-f", "changed.yaml", "--confirm-within", "1m")
+    assert applied.returncode == 0
+    [token] = re.findall(r"^  routerctl confirm (\S+)$", applied.stdout, re.MULTILINE)
+    other = on(routerd, "apply", "-f", "same.yaml")
+    assert other.returncode == 4
+    banner = r"^pending: generation 2 is rolled back in \d+s unless confirmed: routerctl confirm$"
+    assert re.search(banner, on(routerd, "get").stderr, re.MULTILINE)
+    assert on(routerd, "confirm", "wrong").returncode == 4
+    longer = on(routerd, "confirm", token, "--extend", "30m")
+    assert re.fullmatch(r"generation 2 is not confirmed yet: until \S+ \(in \d+m\)\n", longer.stdout)
+    confirmed = on(routerd, "confirm")
+    assert (confirmed.stdout, confirmed.stderr) == ("generation 2 is confirmed\n", "")
+    assert on(routerd, "get").stderr == ""
+    assert on(routerd, "confirm").returncode == 4
+
+
+def test_a_resource_is_taken_out(routerd: Process) -> None:
+    dry = on(routerd, "delete", "dhcp4/wan", "--dry-run")
+    assert dry.stdout.startswith("would delete net.routerd.net/v1alpha1/DHCPv4Client/wan\n- DHCPv4Client/wan   ")
+    assert on(routerd, "delete", "dhcp4/wam").returncode == 3
+    assert on(routerd, "delete", "dhcp4/wan").returncode == 0
+    assert on(routerd, "get", "-o", "name").stdout == "Interface/wan\n"
+
+
+def test_what_it_tells_of_itself(routerd: Process) -> None:
+    doctor = on(routerd, "doctor")
+    assert (doctor.returncode, doctor.stdout.split()[:2]) == (0, ["DOCTOR", "pass"])
+    why = on(routerd, "why", "DHCPv4Client/wan").stdout.splitlines()
+    assert why[0].startswith("DHCPv4Client/wan  Bound since ")
+    assert " root: " in why[-1]
+    assert "StatusChanged" not in why[1]
+    assert on(routerd, "explain", "dhcp4.offerWindow").stdout.splitlines()[0].endswith("offerWindow  duration")
+    assert "DHCPv4Client/wan  Bound" in on(routerd, "top").stdout
+    frame = json.loads(on(routerd, "top", "-o", "json").stdout)
+    assert frame["status"]["phase"] == "Healthy"
+    assert re.match(r"log level debug until \S+ \(in ", on(routerd, "log-level", "debug").stdout)
+    assert on(routerd, "log-level", "default").stdout == "log level default\n"
