@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -20,9 +21,14 @@ from routerd.rules import engine
 from routerd.rules.clock import STEP
 from routerd.rules.engine import consumer_of, run_derived, run_rule
 from routerd.rules.history import played
+from tests.events.conftest import small_disk
+from tests.events.disks import SmallDisk
 from tests.events.saying import everything
+from tests.events.test_degraded import fill, recovered
 from tests.rules.saying import TOPIC, derived, event, rule
 from tests.rules.test_machine import OPERATORS
+
+__all__ = ["small_disk"]
 
 NS = 10**9
 BEGAN = 1_700_000_000
@@ -167,6 +173,30 @@ async def test_a_timer_waits_for_what_was_said_before_and_is_not_on_disk_yet(
             await trio.sleep(10)
             slow = False
         assert await said(log) == []
+
+
+async def test_no_wait_ends_while_the_disk_is_full(
+    small_disk: SmallDisk, mock_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was expected may be among what waits to be written."""
+    silent = rule("absence", trigger="a", expected="b", duration="10s")
+    async with open_log(small_disk.place / "routerd.db", clock_ns=wall) as log, trio.open_nursery() as nursery:
+        nursery.start_soon(run_rule, log, "silent", silent, trio.sleep)
+        await log.wait(0)
+        await log.append(event("a"))
+        await fill(log)
+        mock_clock.jump(5)
+        await log.append(event("b"))
+        mock_clock.jump(20)
+        await trio.testing.wait_all_tasks_blocked()
+        assert log.degraded is not None
+        small_disk.room()
+        mock_clock.rate = 20.0
+        await recovered(log)
+        await trio.sleep(20)
+        assert await said(log) == []
+        assert [stored.event.topic for stored in await said(log, "b")] == ["b"]
+        nursery.cancel_scope.cancel()
 
 
 async def test_constant_traffic_does_not_hold_up_a_timer(tmp_path: Path, autojump_clock: MockClock) -> None:
