@@ -25,6 +25,7 @@ from routerd.api.operation import Call, Doorway, Operation, answer
 from routerd.api.refusal import Refusal, encode_error, new_request_id
 from routerd.api.traffic import UNKNOWN
 from routerd.events.types import Ref
+from routerd.shapes.instant import format_instant
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Exchange(TrioASGIHTTPConnection):
         return size <= MAX_BODY
 
     async def _send_response(self, send: Callable[[Any], Awaitable[None]], response: Any) -> None:
+        if (pending := self.scope["state"]["doorway"].plane.commits.pending) is not None:
+            response.headers["x-routerd-pending"] = f"{pending.generation} {format_instant(pending.confirm_by)}"
         if isinstance(response.response, DataBody):
             headers = encode_headers(response.headers)
             headers.append((b"x-request-id", self.scope["state"]["request_id"].encode("ascii")))

@@ -98,3 +98,11 @@ async def test_the_status_shows_what_waits_and_never_its_token(served: Served) -
     assert status["pendingCommit"]["confirmBy"] == "2027-01-15T08:00:01Z"
     served.bench.commits.pending = None
     assert "pendingCommit" not in (await fetch(served.status, control("/status"))).json["status"]
+
+
+@pytest.mark.parametrize("path", [control("/status"), control("/events"), control("/nowhere"), "/livez"])
+async def test_every_answer_says_that_something_is_on_trial(path: str, served: Served) -> None:
+    assert "x-routerd-pending" not in (await fetch(served.status, path)).headers
+    served.bench.commits.pending = PENDING
+    for socket in (served.status, served.main):
+        assert (await fetch(socket, path)).headers["x-routerd-pending"] == "5 2027-01-15T08:00:00Z"
