@@ -74,6 +74,6 @@ def _token(client: Client) -> str:
     if not pending:
         raise Failure(Exit.CONFLICT, "nothing waits to be confirmed", "routerctl generations")
     if not pending.get("token"):
-        what = f"generation {cell(pending.get('generation'))} waits to be confirmed, by an admin"
+        what = f"generation {cell(pending.get('generation'))} waits to be confirmed, and its token is not told to you"
         raise Failure(Exit.DENIED, what, "as root, or with the token that apply gave: routerctl confirm TOKEN")
     return str(pending["token"])

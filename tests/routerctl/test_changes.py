@@ -437,7 +437,8 @@ def test_9_too_late(words: str, routerd: Routerd, ctl: Inside) -> None:
 def test_who_is_not_told_the_token_is_not_an_admin(routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/generations"] = (200, generations(pending=pending()))
     done = ctl("confirm")
-    assert (done.code, done.err.splitlines()[0]) == (5, "error: generation 4 waits to be confirmed, by an admin")
+    told = "error: generation 4 waits to be confirmed, and its token is not told to you"
+    assert (done.code, done.err.splitlines()[0]) == (5, told)
     assert not posted(routerd)
 
 
