@@ -8,7 +8,7 @@ from typing import Literal
 import trio
 from quart.wrappers import Response
 
-from routerd.api import changes, consumers, events
+from routerd.api import changes, consumers, events, rules
 from routerd.api.access import Role
 from routerd.api.confirm import post_confirm
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
@@ -166,6 +166,7 @@ OPERATIONS = (
         errors=(503,),
     ),
     *changes.OPERATIONS,
+    *rules.OPERATIONS,
     _absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/dns-queries", "the log of DNS queries", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/dns-queries/aggregate", "the log of DNS queries", Role.OPERATOR),

@@ -30,7 +30,7 @@ SOURCE = "ruleYaml"
 async def post_rules_test(call: Call) -> Response:
     """`POST /rules/test`."""
     body = await body_of(call, RuleTestRequest)
-    rule = _rule(body.rule_yaml or "")
+    rule = _rule(body.rule_yaml)
     log = call.plane.log
     since = max(0, log.now() - round(body.since * 10**9))
     found: list[History] = []
@@ -42,8 +42,10 @@ async def post_rules_test(call: Call) -> Response:
     return answer(encode(_told(rule, found[0])))
 
 
-def _rule(text: str) -> Resource[EventRule]:
+def _rule(text: str | None) -> Resource[EventRule]:
     """The one rule. Raises Refusal (400)."""
+    if text is None:
+        raise Refusal(400, "body.missing", f"bad request: a test requires {SOURCE}", field=SOURCE, hint="a rule's YAML")
     try:
         rules = resources_of_kind(text, EventRule.__name__, SOURCE)
     except ConfigErrors as errors:

@@ -31,7 +31,7 @@ class RuleTestRequest:
 class RuleFiring:
     """Once that the rule would have fired: after which event (its cursor id), when, and what it would have said."""
 
-    event_id: int
+    event_id: int = attrs.field(metadata={"name": "eventId"})
     time: Instant
     topic: str
     correlation: str
