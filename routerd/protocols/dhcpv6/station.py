@@ -139,11 +139,6 @@ class Station:
         """What is held, of one server or of all."""
         return (held(b) for b in self.bindings.values() if server_id in (None, b.server_id))
 
-    @property
-    def t2(self) -> float | None:
-        """The first T2 of all: one message then asks for everything (V6-14)."""
-        return earliest(*(binding.t2 for binding in self.bindings.values()))
-
     def rest(self) -> None:
         """Silence until what is held wants something."""
         self.enter(Bound(self.wake_at()))
@@ -153,17 +148,27 @@ class Station:
         begin = max(now + self.rng.uniform(0, SOLICIT.delay), self.not_before)
         self.enter(Soliciting(self.exchange(SOLICIT, now, send_at=begin)))
 
-    def wake_at(self) -> float | None:
-        """When what is held wants to be renewed or rebound; None: never."""
-        t1 = earliest(*(binding.t1 for binding in self.bindings.values()))
-        renew_at = None if t1 is None else max(t1, self.renewed_at + MIN_RENEWAL_GAP)
-        return earliest(renew_at, self.t2, self._ask_again_at(renew_at) if self.missing else None)
+    @property
+    def t1(self) -> float | None:
+        """When to renew: the first T1 of all, as one message then asks for everything (V6-14)."""
+        return self._not_too_often(earliest(*(binding.t1 for binding in self.bindings.values())))
 
-    def _ask_again_at(self, renew_at: float | None) -> float | None:
-        if renew_at is None and self.t2 is None:
-            asked = max(self.renewed_at, self.bound_at or self.renewed_at)
-            return earliest(self.ask_at, asked + MISSING_RETRY)
-        return self.ask_at
+    @property
+    def t2(self) -> float | None:
+        """When to rebind: the first T2 of all."""
+        return self._not_too_often(earliest(*(binding.t2 for binding in self.bindings.values())))
+
+    def _not_too_often(self, due: float | None) -> float | None:
+        """V6-16, whatever the server says."""
+        return None if due is None else max(due, self.renewed_at + MIN_RENEWAL_GAP)
+
+    def wake_at(self) -> float | None:
+        """When what is held wants to be renewed or rebound, or what is missing asked for; None: never."""
+        due = earliest(self.t1, self.t2)
+        if not self.missing:
+            return due
+        asked = max(self.renewed_at, self.bound_at or self.renewed_at)
+        return earliest(due, self.ask_at, asked + MISSING_RETRY if due is None else None)
 
     def part_with(self, former: Former) -> None:
         """Keep in mind what was held. Of more than anybody needs the oldest are let go (C17)."""
