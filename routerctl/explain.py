@@ -98,7 +98,7 @@ def type_of(schema: Object, field: Object) -> str:
     """`text`, `list of number`, `one of a, b`."""
     field = _resolved(schema, field)
     if choices := field.get("enum"):
-        return "one of " + ", ".join(str(choice) for choice in choices) if isinstance(choices, list) else "text"
+        return "one of " + ", ".join(str(choice) or '""' for choice in choices) if isinstance(choices, list) else "text"
     kind = field.get("type")
     if kind == "array":
         return f"list of {type_of(schema, part(field, 'items'))}"
@@ -151,7 +151,7 @@ def _rows(schema: Object, shape: Object, fields: dict[str, Object]) -> Iterator[
 
 def _default(field: Object) -> str:
     found = field.get("default")
-    return "-" if found is None else found if isinstance(found, str) else json.dumps(found)
+    return "-" if found is None else found if isinstance(found, str) and found else json.dumps(found)
 
 
 def _sentence(shape: Object) -> str:

@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from routerctl.client import Client
 from tests.router.process import WAN, Process, process
 
 CHANGED = WAN.replace("spec: {interface: wan", "spec: {routeMetric: 50, interface: wan")
@@ -110,3 +111,32 @@ def test_what_it_tells_of_itself(routerd: Process) -> None:
     assert frame["status"]["phase"] == "Healthy"
     assert re.match(r"log level debug until \S+ \(in ", on(routerd, "log-level", "debug").stdout)
     assert on(routerd, "log-level", "default").stdout == "log level default\n"
+
+
+RULE = """
+apiVersion: net.routerd.net/v1alpha1
+kind: EventRule
+metadata: {name: leases}
+spec:
+  pattern: {operator: any_of, topics: [routerd.dhcpv4.client.lease.bound]}
+  emit: {topic: site.lease}
+"""
+
+
+def test_a_rule_is_tried_on_what_was(routerd: Process) -> None:
+    (routerd.directory / "rule.yaml").write_text(RULE)
+    tried = on(routerd, "rules", "test", "-f", "rule.yaml", "--since", "1h")
+    assert tried.returncode == 0
+    assert tried.stdout.startswith("EventRule/leases would have fired 1 time in ")
+    assert tried.stdout.splitlines()[-1].split()[2] == "site.lease"
+    (routerd.directory / "rule.yaml").write_text(RULE.replace("any_of", "anyof"))
+    wrong = on(routerd, "rules", "test", "-f", "rule.yaml")
+    assert wrong.returncode == 1
+    assert f"--> {routerd.directory}/rule.yaml:6:" in wrong.stderr
+
+
+def test_consumers_are_listed(routerd: Process) -> None:
+    cursor = routerd.get("/events?tail=1")["cursor"]
+    assert on(routerd, "get", "consumers").stderr == "there are none\n"
+    Client(str(routerd.run_dir)).post("/events/ack", {"consumer": "alarm", "cursor": cursor})
+    assert on(routerd, "get", "consumers", "-o", "jsonpath=.items[*].name").stdout == "alarm\n"
