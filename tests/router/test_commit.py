@@ -364,11 +364,11 @@ async def test_a_host_that_slept_too_long_goes_back_when_it_wakes(rig: Rig, auto
 async def test_going_back_is_tried_until_the_disk_takes_it(
     rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = True
+    mended = trio.Event()
     honest = Canonical.replace
 
     def replace(self: Canonical, octets: bytes, expected: bytes | None) -> None:
-        if broken and b"10.0.0.0" not in octets:
+        if not mended.is_set() and b"10.0.0.0" not in octets:
             raise OSError(28, "No space left on device")
         honest(self, octets, expected)
 
@@ -381,10 +381,9 @@ async def test_going_back_is_tried_until_the_disk_takes_it(
             assert trial.kept and "10.0.0.0/8" in trial.file
             issues = (await trial.status())["resourcePhaseIssues"]
             assert [(issue["kind"], issue["reason"]) for issue in issues] == [("Router", "RevertFailed")]
-            broken = False
+            mended.set()
             await until(lambda: trial.file == CONFIG, within=100)
-            await trio.sleep(5)
-            assert not trial.kept
+            await over(trial)
         events = ours(await rig.events())
     assert events == ["pending Pending", "pending ConfirmSoon", "revert_failed RevertFailed", "reverted NotConfirmed"]
 
@@ -520,7 +519,7 @@ async def test_a_torn_file_is_told_and_set_aside(portable: Portable, autojump_cl
     assert ours(events)[1:] == ["revert_failed FileUnusable"]
 
 
-STEPS = 30
+STEPS = 50
 """More outputs than a change on trial, and going back from it, has."""
 
 
@@ -536,6 +535,13 @@ async def killed(rig: Portable, act: Callable[[Trial], Any], step: int) -> bool:
             await mortal.dead.wait()
         nursery.cancel_scope.cancel()
     return not mortal.alive
+
+
+async def test_the_steps_are_all_there_are(portable: Portable, autojump_clock: MockClock) -> None:
+    async with portable.surroundings(links=LINKS):
+        assert await killed(portable, forget, STEPS - 12), "as many as this there are"
+        portable.take_up()
+        assert not await killed(portable, forget, STEPS), "and not so many"
 
 
 async def forget(trial: Trial) -> None:
