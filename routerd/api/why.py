@@ -57,7 +57,7 @@ async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
     changes = (await log.tail(LOOKED_AT, Filter(topics=(CHANGED,), resource=ref))).events
     reader = _Reader(log)
     if pending_error is not None:
-        changes = (await log.tail(1, Filter(topics=(REJECTED,)))).events
+        changes = (await log.tail(1, Filter(topics=(REJECTED,), severity="error"))).events
     start = await _start(log, ref, changes)
     chain = await reader.chain(start) if start is not None else None
     since = _since(changes)

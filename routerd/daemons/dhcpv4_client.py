@@ -69,7 +69,7 @@ class DHCPv4Daemon:
         began: Callable[[], int],
         state_dir: Path,
         generation: Callable[[], int],
-        reload: Callable[[], Awaitable[str | None]],
+        reload: Callable[[str, int], Awaitable[str | None]],
         run_sync: Runner = trio.to_thread.run_sync,
         rng: random.Random,
     ) -> None:
@@ -364,7 +364,7 @@ class DHCPv4Daemon:
             self._put(Stop(release=self._spec.resource.release_on_stop))
         else:
             assert self._working is not None  # it runs
-            self._working.start_soon(self._read_configuration)
+            self._working.start_soon(self._read_configuration, actor, asked.began)
         return await self._commands.outcome(asked, wait)
 
     def _objection(self, name: str) -> str:
@@ -378,8 +378,8 @@ class DHCPv4Daemon:
             return f"the client is {'stopped' if stopped else 'running'} already"
         return ""
 
-    async def _read_configuration(self) -> None:
-        error = await self._reload()
+    async def _read_configuration(self, actor: str, cause: int) -> None:
+        error = await self._reload(actor, cause)
         self._commands.end("reload", error is None, error or "the configuration was read again", self._scribe.say)
 
     def _end_commands(self, client: Client, said: Sequence[outputs.Output]) -> None:

@@ -31,6 +31,7 @@ class Complaint:
 
 @attrs.define(eq=False)
 class _Asked:
+    terms: Terms
     ended: trio.Event = attrs.field(factory=trio.Event)
     error: str | None = None
 
@@ -58,19 +59,19 @@ class Configuration:
         self._up = True
         self._notify("READY=1")
 
-    async def reload(self) -> str | None:
-        """Have the file read once more, and return when it is; what is wrong with it, or None. Who asks and goes away
-        does not stop it."""
-        asked = self._ask()
+    async def reload(self, actor: str, cause: int) -> str | None:
+        """Have the file read once more, and return when it is; what is wrong with it, or None. `cause` is the event of
+        the request. Who asks and goes away does not stop it."""
+        asked = self._ask(Terms(actor, (cause,)))
         await asked.ended.wait()
         return asked.error
 
     def reload_soon(self) -> None:
         """Have it read once more, without waiting for that."""
-        self._ask()
+        self._ask(Terms())
 
-    def _ask(self) -> _Asked:
-        asked = _Asked()
+    def _ask(self, terms: Terms) -> _Asked:
+        asked = _Asked(terms)
         self._asked.append(asked)
         self._wanted.set()
         return asked
@@ -81,24 +82,25 @@ class Configuration:
             await self._wanted.wait()
             self._wanted = trio.Event()
             asked, self._asked = self._asked, []
-            error = await self._reload()
+            causes = {cause: None for one in asked for cause in one.terms.causes}
+            error = await self._reload(attrs.evolve(asked[-1].terms, causes=tuple(causes)))
             for one in asked:
                 one.error = error
                 one.ended.set()
 
-    async def _reload(self) -> str | None:
+    async def _reload(self, terms: Terms) -> str | None:
         self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            complaint = await self._load()
-            return None if complaint is None else await self._reject(complaint)
+            complaint = await self._load(terms)
+            return None if complaint is None else await self._reject(complaint, terms)
         finally:
             self._notify("READY=1")
 
-    async def _load(self) -> Complaint | None:
+    async def _load(self, terms: Terms) -> Complaint | None:
         """A fault of ours in judging a file is no reason to end the router that runs: it is told with its traceback,
         and counts against the file."""
         try:
-            passed = await self._gate.load(Terms())
+            passed = await self._gate.load(terms)
         except Exception as fault:
             logger.exception("a fault of routerd in reading %s", self._path)
             text = f"routerd itself is at fault, its log has more: {type(fault).__name__}"
@@ -114,7 +116,7 @@ class Configuration:
             self._loaded()
         return None
 
-    async def _reject(self, complaint: Complaint) -> str:
+    async def _reject(self, complaint: Complaint, terms: Terms) -> str:
         logger.error("the configuration is not in force, the old one stays:\n%s", complaint.told)
         first, _, others = complaint.text.partition("\n")
         brief = f"{first} (there are more)" if others else first
@@ -127,6 +129,8 @@ class Configuration:
                 f"generation {self.running.generation} stays in force: {brief}",
                 source=self._source,
                 attributes={"path": self._path, "errors": complaint.text},
+                causes=terms.causes,
+                actor=terms.actor,
             )
         )
         return brief

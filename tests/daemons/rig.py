@@ -118,7 +118,7 @@ class Rig:
         )
         return self.daemon
 
-    async def _reload(self) -> str | None:
+    async def _reload(self, actor: str, cause: int) -> str | None:
         await trio.sleep(1)
         return self.reloads.pop(0) if self.reloads else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from typing import Any
@@ -13,7 +14,7 @@ from trio.testing import MockClock
 
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.sim.dhcpv4_hostile import MODES
-from tests.api.client import fetch
+from tests.api.client import control, fetch
 from tests.router.rig import DEFAULT, LEASED, WAN, Rig, document, until
 
 CLIENT, ROUTE, ADDRESS, INTERFACE = "DHCPv4Client/wan", "IPv4Route/office", "IPv4StaticAddress/own", "Interface/wan"
@@ -271,6 +272,34 @@ async def test_another_configuration(rig: Rig, autojump_clock: MockClock) -> Non
         assert await roots(rig, CLIENT, ROUTE, ADDRESS, "Router/test") == ["configuration.applied"] * 4
         told = [c["event"].get("generation") for c in causes((await why(rig, ADDRESS))["chain"]) if c["root"]]
         assert told == [2]
+
+
+async def test_a_configuration_that_somebody_had_read_again(rig: Rig, autojump_clock: MockClock) -> None:
+    async with rig.surroundings(lease_time=600), rig.live():
+        await up(rig)
+        rig.config_path.write_text(rig.config.replace(OWN, "192.0.2.2/24"))
+        await fetch(str(rig.run_dir / "dhcpv4-client" / "wan.sock"), "/v1/commands/reload", "POST")
+        await trio.sleep(5)
+        assert "192.0.2.2/24" in rig.addresses()
+        way = await topics_below(rig, ADDRESS)
+        assert way[-3:] == ["configuration.applied", "daemon.command.received", "api.command.requested"]
+
+
+async def test_a_configuration_that_is_applied_by_the_api(rig: Rig, autojump_clock: MockClock) -> None:
+    async with rig.surroundings(lease_time=600), rig.live():
+        await up(rig)
+        body = json.dumps({"candidateYaml": rig.config.replace(OWN, "192.0.2.2/24")}).encode()
+        answer = await fetch(str(rig.run_dir / "routerd.sock"), control("/apply"), "POST", body)
+        assert answer.status == 200
+        await trio.sleep(5)
+        assert await roots(rig, ADDRESS, "Router/test") == ["api.command.requested"] * 2
+        told = await why(rig, ADDRESS)
+        [asked] = [cause["event"] for cause in causes(told["chain"]) if cause["root"]]
+        assert (asked["attributes"]["act"], asked["actor"].startswith("uid=")) == ("apply", True)
+        refused = await fetch(str(rig.run_dir / "routerd.sock"), control("/apply"), "POST", b'{"candidateYaml": "oh"}')
+        assert refused.status == 400
+        assert await roots(rig, "Router/test") == ["api.command.requested"], "what was refused has changed nothing"
+        assert (await why(rig, "Router/test"))["phase"] == "Applied"
 
 
 async def test_a_configuration_that_is_faulty(rig: Rig, autojump_clock: MockClock) -> None:
