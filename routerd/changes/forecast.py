@@ -17,7 +17,7 @@ from routerd.controllers.gate import Admission
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Blocked, Planner, Step, View
 from routerd.events.types import Ref, Status
-from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetLink
+from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetHostSide6, SetLink
 
 MOST_ROUNDS = 10
 """Controllers wait for each other: for a route to be gone, for a link to be up. Nobody waits through more than that."""
@@ -181,6 +181,11 @@ def told(change: Change, picture: Picture) -> tuple[str, Artifact, str]:
             wishes = [] if admin_up is None else [f"administratively {'up' if admin_up else 'down'}"]
             wishes += [] if mtu is None else [f"mtu {mtu}"]
             return f"set {link} {', '.join(wishes)}", Artifact("Link", link, "ensure"), link
+        case SetHostSide6(index, accept_ra, autoconf):
+            link = _name(picture, index)
+            sides = {"obey routers": accept_ra, "make addresses of their prefixes": autoconf}
+            wishes = [f"{'' if wish else 'not '}{what}" for what, wish in sides.items() if wish is not None]
+            return f"let the kernel {' and '.join(wishes)} on {link}", Artifact("Link", link, "ensure"), link
 
 
 def _name(picture: Picture, index: int | None) -> str:

@@ -7,7 +7,7 @@ from collections import deque
 
 import attrs
 
-from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, SetLink
+from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, SetHostSide6, SetLink
 
 TIMES, WITHIN = 5, 60.0
 
@@ -51,3 +51,5 @@ def _thing(change: Change) -> object:
             return route.destination, route.metric
         case SetLink():
             return change.index, change.mtu is None
+        case SetHostSide6():
+            return change.index, "ipv6"

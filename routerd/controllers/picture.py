@@ -16,6 +16,7 @@ from routerd.host import (
     Address,
     AddressChanged,
     Change,
+    HostSide6,
     Link,
     LinkChanged,
     Notice,
@@ -26,6 +27,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetHostSide6,
     SetLink,
     Snapshot,
 )
@@ -121,6 +123,14 @@ class Picture:
                     mtu=link.mtu if mtu is None else mtu,
                 )
                 self._forget_routes(self._by_link(index) if admin_up is False else ())
+            case SetHostSide6(index, accept_ra, autoconf) if index in self.links:
+                link = self.links[index]
+                before = link.ipv6 or HostSide6(accept_ra=False, autoconf=False)
+                side = HostSide6(
+                    before.accept_ra if accept_ra is None else accept_ra,
+                    before.autoconf if autoconf is None else autoconf,
+                )
+                self.links[index] = attrs.evolve(link, ipv6=side)
             case PutAddress(address):
                 self.addresses[address_key(address)] = address
             case RemoveAddress(address):
@@ -164,5 +174,5 @@ def thing_of(change: Change | Address | Route) -> Thing:
             return incidents.address(address.link, str(address.address.ip))
         case PutRoute(route) | RemoveRoute(route) | (Route() as route):
             return incidents.route(*route_key(route)[:2])
-        case SetLink(index):
+        case SetLink(index) | SetHostSide6(index):
             return "link", index

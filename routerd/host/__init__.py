@@ -20,9 +20,19 @@ orderly removal comes first, and yet no address outlives its lease by more than 
 
 
 @attrs.frozen
+class HostSide6:
+    """What the kernel itself does of IPv6 on a link: whether it obeys advertisements of routers (`accept_ra`), and
+    makes addresses of their prefixes (`autoconf`)."""
+
+    accept_ra: bool
+    autoconf: bool
+
+
+@attrs.frozen
 class Link:
     """A network interface. `mtu`, `max_mtu` in octets; `carrier`: it can carry frames now (lower layer up);
-    `arp` False for point-to-point and NOARP links; `max_mtu` 0: unknown."""
+    `arp` False for point-to-point and NOARP links; `max_mtu` 0: unknown. `ipv6` None: the kernel does no IPv6 there;
+    what others change of it is told with the next change of the link."""
 
     index: int
     name: str
@@ -32,17 +42,22 @@ class Link:
     admin_up: bool = False
     carrier: bool = False
     arp: bool = True
+    ipv6: HostSide6 | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen
 class Address:
     """An address on a link. `ours`: routerd put it there (written on the address itself where the kernel can:
-    IFA_PROTO on Linux), so it is known over a crash. `valid_until` is on `Clock.now`; None: for ever."""
+    IFA_PROTO on Linux), so it is known over a crash. `valid_until` and `preferred_until` are on `Clock.now`; None: for
+    ever. `standing` is what duplicate address detection has found of an IPv6 address so far (RFC 4862 §5.4): only a
+    `ready` one can be sent from."""
 
     link: int
     address: IPv4Interface | IPv6Interface
     ours: bool = True
     valid_until: float | None = attrs.field(default=None, eq=False)
+    preferred_until: float | None = attrs.field(default=None, eq=False)
+    standing: Literal["ready", "tentative", "duplicate"] = attrs.field(default="ready", eq=False)
 
 
 @attrs.frozen
@@ -87,6 +102,15 @@ class SetLink:
 
 
 @attrs.frozen
+class SetHostSide6:
+    """Change what is not None of `Link.ipv6`."""
+
+    index: int
+    accept_ra: bool | None = None
+    autoconf: bool | None = None
+
+
+@attrs.frozen
 class PutAddress:
     """Add the address, or renew its lifetime when it is there; never takes it away in between."""
 
@@ -114,7 +138,7 @@ class RemoveRoute:
     route: Route
 
 
-Change = SetLink | PutAddress | RemoveAddress | PutRoute | RemoveRoute
+Change = SetLink | SetHostSide6 | PutAddress | RemoveAddress | PutRoute | RemoveRoute
 
 
 class HostRefused(Exception):

@@ -23,6 +23,7 @@ from routerd.host import (
     Change,
     Clock,
     HostRefused,
+    HostSide6,
     Link,
     LinkChanged,
     Notice,
@@ -33,6 +34,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetHostSide6,
     SetLink,
     Snapshot,
 )
@@ -44,6 +46,8 @@ from routerd.sim.world import World
 _KERNEL_METRIC = {4: 0, 6: 256}
 """Of connected routes, by IP version."""
 _MIN_MTU = 68
+DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
+"""What a kernel begins with."""
 
 
 class SimulatedHost:
@@ -53,6 +57,7 @@ class SimulatedHost:
 
     def __init__(self, world: World, *, ipv6: bool = False) -> None:
         self._ipv6 = ipv6
+        self._sides: dict[int, HostSide6] = {}
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
         self.world = world
@@ -63,7 +68,9 @@ class SimulatedHost:
 
     def snapshot(self) -> Snapshot:
         """All of it now."""
-        return Snapshot(self.world.links, tuple(self._addresses.values()), tuple(self._routes))
+        return Snapshot(
+            tuple(map(self._with_side, self.world.links)), tuple(self._addresses.values()), tuple(self._routes)
+        )
 
     def owns(self, index: int, address: IPv4Address | IPv6Address) -> bool:
         """Whether the link of this index has this address."""
@@ -94,6 +101,8 @@ class SimulatedHost:
         match change:
             case SetLink():
                 self.set_link(change.index, change.admin_up, change.mtu)
+            case SetHostSide6():
+                self.set_host_side(change)
             case PutAddress(address):
                 self.put_address(attrs.evolve(address, ours=True))
             case RemoveAddress(address):
@@ -114,13 +123,25 @@ class SimulatedHost:
             raise OSError(errno.EINVAL, "mtu greater than device maximum")
         self.world.set_link(index, admin_up=admin_up, mtu=mtu)
 
+    def set_host_side(self, change: SetHostSide6) -> None:
+        """Change what is not None. Nobody is told, as of a sysctl."""
+        self.world.link(change.index)
+        if not self._ipv6:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        wanted = {name: value for name, value in attrs.asdict(change).items() if name != "index" and value is not None}
+        self._sides[change.index] = attrs.evolve(self._sides.get(change.index, DEFAULT_SIDE), **wanted)
+
+    def _with_side(self, link: Link) -> Link:
+        return attrs.evolve(link, ipv6=self._sides.get(link.index, DEFAULT_SIDE)) if self._ipv6 else link
+
     def hear_link(self, change: LinkChanged) -> None:
         """The world says that a link has changed: addresses and routes follow."""
         before, after = change.before, change.after
         index = (before or after).index  # type: ignore[union-attr]  # never both None
         if after is None:
             self._clear(index, self._of(index))
-        self._tell(change)
+        told = LinkChanged(before and self._with_side(before), after and self._with_side(after))
+        self._tell(told)
         if before is not None and before.admin_up and after is not None and not after.admin_up:
             self._clear(index, [address for address in self._of(index) if address.address.version == 6])
         elif after is not None and after.admin_up:

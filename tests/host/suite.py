@@ -20,6 +20,7 @@ from routerd.host import (
     AddressChanged,
     Host,
     HostRefused,
+    HostSide6,
     Link,
     LinkChanged,
     Notice,
@@ -30,6 +31,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetHostSide6,
     SetLink,
     Snapshot,
 )
@@ -485,6 +487,33 @@ async def test_an_ipv6_address_and_a_route_by_a_link_local_gateway(stage: Stage)
             await host.apply(removal)
         snapshot = await host.observe()
         assert (addresses_of(snapshot, link), routes_of(snapshot, link, 6)) == ([], [])
+
+
+async def test_an_ipv6_address_with_lifetimes_and_past_duplicate_detection(stage: Stage) -> None:
+    async with stage.open_host() as host:
+        link = await ready(stage, host)
+        now = host.clock.now()
+        own = Address(link.index, ip_interface("2001:db8::10/64"), valid_until=now + 600, preferred_until=now + 300)
+        async with host.watch() as notices:
+            await host.apply(PutAddress(own))
+            await hear(notices, AddressChanged, lambda notice: notice.address.standing == "ready")
+            (seen,) = addresses_of(await host.observe(), link)
+            assert (seen.valid_until, seen.preferred_until) == pytest.approx((now + 600, now + 300), abs=2)
+            deprecated = attrs.evolve(own, preferred_until=now)
+            await host.apply(PutAddress(deprecated))
+            (seen,) = addresses_of(await host.observe(), link)
+            assert (seen.valid_until, seen.preferred_until) == pytest.approx((now + 600, now), abs=3)
+
+
+async def test_whether_the_kernel_obeys_routers(stage: Stage) -> None:
+    async with stage.open_host() as host:
+        link = await ready(stage, host)
+        await host.apply(SetHostSide6(link.index, accept_ra=False, autoconf=False))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=False, autoconf=False)
+        await host.apply(SetHostSide6(link.index, accept_ra=True))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=False)
+        with pytest.raises(HostRefused):
+            await host.apply(SetHostSide6(99_999, accept_ra=True))
 
 
 # Watching

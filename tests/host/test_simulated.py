@@ -65,7 +65,7 @@ class SimulatedStage:
 async def host(nursery: trio.Nursery) -> AsyncIterator[SimulatedHost]:
     world = World()
     nursery.start_soon(world.run)
-    async with open_host(world) as host:
+    async with open_host(world, ipv6=True) as host:
         yield host
 
 

@@ -19,6 +19,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import trio
@@ -34,6 +35,7 @@ from routerd.host import (
     RemoveRoute,
     Resynced,
     Route,
+    SetHostSide6,
     SetLink,
     Snapshot,
 )
@@ -43,6 +45,8 @@ from routerd.host.linux.mirror import Mirror
 from routerd.host.subscribers import Subscribers
 
 T = TypeVar("T")
+_Said = SetLink | PutAddress | RemoveAddress | PutRoute | RemoveRoute
+"""Changes that rtnetlink has words for."""
 
 _GONE_ALREADY = frozenset((errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV))
 """What the kernel says when what shall be removed is not there."""
@@ -66,6 +70,10 @@ class LinuxHost:
 
     async def apply(self, change: Change) -> None:
         """See `Host`."""
+        if isinstance(change, SetHostSide6):
+            await trio.lowlevel.checkpoint()
+            _set_host_side(change)  # not in a thread: /proc shows a thread its own network namespace
+            return
         with netlink.open_request() as channel:
             await trio.to_thread.run_sync(_make, channel, change, self.clock.now())
 
@@ -115,7 +123,7 @@ async def open_host(receive_buffer: int = 4 << 20) -> AsyncIterator[LinuxHost]:
             nursery.cancel_scope.cancel()
 
 
-def _make(channel: socket.socket, change: Change, now: float) -> None:
+def _make(channel: socket.socket, change: _Said, now: float) -> None:
     try:
         netlink.change(channel, *_request(change, now))
     except netlink.KernelRefused as error:
@@ -124,7 +132,19 @@ def _make(channel: socket.socket, change: Change, now: float) -> None:
             raise HostRefused(change, error.errno, error.strerror or "") from None
 
 
-def _request(change: Change, now: float) -> tuple[int, int, bytes]:
+def _set_host_side(change: SetHostSide6) -> None:
+    """By /proc: rtnetlink shows these settings, and has no word to change them. A router is obeyed also while this host
+    forwards (2, ip-sysctl)."""
+    try:
+        settings = Path("/proc/sys/net/ipv6/conf") / socket.if_indextoname(change.index)
+        for name, wanted, on in (("accept_ra", change.accept_ra, "2"), ("autoconf", change.autoconf, "1")):
+            if wanted is not None:
+                (settings / name).write_text(on if wanted else "0")
+    except OSError as error:
+        raise HostRefused(change, error.errno or 0, error.strerror or str(error)) from None
+
+
+def _request(change: _Said, now: float) -> tuple[int, int, bytes]:
     """Type, flags and body of the request that makes a change."""
     put = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
     match change:

@@ -20,7 +20,7 @@ from ipaddress import (
 from socket import AF_INET, AF_INET6
 from typing import Final, Literal
 
-from routerd.host import LIFETIME_GRACE, Address, Link, Route, SetLink
+from routerd.host import LIFETIME_GRACE, Address, HostSide6, Link, Route, SetLink
 from routerd.host.linux.netlink import attribute, attributes
 
 OURS: Final = 114
@@ -34,18 +34,15 @@ GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x8, 0x10, 0x80, 0x10000
 IF_OPER_UNKNOWN, IF_OPER_UP = 0, 6
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_WIRELESS, IFLA_OPERSTATE, IFLA_EXT_MASK, IFLA_MAX_MTU = (
-    1,
-    3,
-    4,
-    11,
-    16,
-    29,
-    51,
-)
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_WIRELESS, IFLA_OPERSTATE = 1, 3, 4, 11, 16
+IFLA_AF_SPEC, IFLA_EXT_MASK, IFLA_MAX_MTU = 26, 29, 51
+IFLA_INET6_CONF = 2
+DEVCONF_ACCEPT_RA, DEVCONF_AUTOCONF, DEVCONF_DISABLE_IPV6 = 3, 5, 26
+"""Places in IFLA_INET6_CONF (linux/ipv6.h)."""
 RTEXT_FILTER_SKIP_STATS = 8
 
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_PROTO = 1, 2, 4, 6, 11
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 4, 6, 8, 11
+IFA_F_OPTIMISTIC, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x4, 0x8, 0x40
 FOREVER: Final = 0xFFFFFFFF
 """Of an address's lifetime in seconds."""
 
@@ -100,7 +97,16 @@ def link(body: bytes) -> Link | None:
         admin_up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP) and operational in (IF_OPER_UNKNOWN, IF_OPER_UP),
         arp=not flags & (IFF_NOARP | IFF_POINTOPOINT | IFF_LOOPBACK),
+        ipv6=_host_side(found.get(IFLA_AF_SPEC, b"")),
     )
+
+
+def _host_side(families: bytes) -> HostSide6 | None:
+    conf = attributes(attributes(families).get(AF_INET6, b"")).get(IFLA_INET6_CONF, b"")
+    values = struct.unpack(f"={len(conf) // 4}i", conf[: len(conf) & ~3])
+    if len(values) <= DEVCONF_DISABLE_IPV6 or values[DEVCONF_DISABLE_IPV6]:
+        return None
+    return HostSide6(bool(values[DEVCONF_ACCEPT_RA]), bool(values[DEVCONF_AUTOCONF]))
 
 
 def set_link(wanted: SetLink) -> bytes:
@@ -120,15 +126,25 @@ def addresses_wanted(family: int) -> bytes:
 
 def address(body: bytes, now: float) -> Address | None:
     """RTM_NEWADDR, RTM_DELADDR. `now` on the clock of `valid_until`."""
-    family, prefix, _, _, index = _ADDRESS.unpack_from(body)
+    family, prefix, flags, _, index = _ADDRESS.unpack_from(body)
     found = attributes(body, _ADDRESS.size)
     local = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS)  # on point-to-point links IFA_ADDRESS is the peer
     if family not in FAMILIES or local is None:
         return None
     ours = found.get(IFA_PROTO) == bytes((OURS,))
-    valid = _CACHEINFO.unpack_from(found[IFA_CACHEINFO])[1] if IFA_CACHEINFO in found else FOREVER
+    preferred, valid = (
+        _CACHEINFO.unpack_from(found[IFA_CACHEINFO])[:2] if IFA_CACHEINFO in found else (FOREVER, FOREVER)
+    )
     until = None if valid == FOREVER else now + valid - (LIFETIME_GRACE if ours else 0)
-    return Address(index, ip_interface((local, prefix)), ours, until)
+    preferred_until = None if preferred == FOREVER else now + preferred
+    standing = _standing(_u32(found[IFA_FLAGS]) if IFA_FLAGS in found else flags)
+    return Address(index, ip_interface((local, prefix)), ours, until, preferred_until, standing)
+
+
+def _standing(flags: int) -> Literal["ready", "tentative", "duplicate"]:
+    if flags & IFA_F_DADFAILED:
+        return "duplicate"
+    return "tentative" if flags & IFA_F_TENTATIVE and not flags & IFA_F_OPTIMISTIC else "ready"
 
 
 def put_address(wanted: Address, now: float) -> bytes:
@@ -137,10 +153,12 @@ def put_address(wanted: Address, now: float) -> bytes:
     body = _address(wanted) + attribute(IFA_ADDRESS, own) + attribute(IFA_PROTO, bytes((OURS,)))
     if isinstance(wanted.address, IPv4Interface) and wanted.address.network.prefixlen < 31:
         body += attribute(IFA_BROADCAST, wanted.address.network.broadcast_address.packed)
-    valid = FOREVER
-    if wanted.valid_until is not None:
-        valid = min(max(math.ceil(wanted.valid_until + LIFETIME_GRACE - now), 1), FOREVER)
-    return body + attribute(IFA_CACHEINFO, _CACHEINFO.pack(valid, valid, 0, 0))
+    valid, preferred = _seconds(wanted.valid_until, now, LIFETIME_GRACE, 1), _seconds(wanted.preferred_until, now, 0, 0)
+    return body + attribute(IFA_CACHEINFO, _CACHEINFO.pack(min(preferred, valid), valid, 0, 0))
+
+
+def _seconds(until: float | None, now: float, grace: float, least: int) -> int:
+    return FOREVER if until is None else min(max(math.ceil(until + grace - now), least), FOREVER)
 
 
 def remove_address(unwanted: Address) -> bytes:

@@ -76,7 +76,8 @@ class Mirror:
         before = self._addresses.get(_key(address))
         if present:
             self._addresses[_key(address)] = address
-            return [AddressChanged(address, present=True)] if before != address else []
+            news = before is None or (before, before.standing) != (address, address.standing)
+            return [AddressChanged(address, present=True)] if news else []
         if before is None:
             return []
         del self._addresses[_key(address)]
