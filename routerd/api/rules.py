@@ -80,15 +80,19 @@ def _told(rule: Resource[EventRule], history: History) -> RuleTest:
 
 def _warnings(history: History) -> Iterator[str]:
     if history.lost:
-        yield f"{history.lost} events are gone from the log: it might have fired on them, too"
+        yield f"{_events(history.lost)} gone from the log: it might have fired on them, too"
     if not history.complete:
         yield f"it would have fired more than {len(history.hits)} times: what came later was not looked at"
     if history.uncorrelated:
-        yield f"{history.uncorrelated} events were passed over: they do not have what it correlates by"
+        yield f"{_events(history.uncorrelated)} passed over, without what it correlates by"
     if history.suppressed:
-        yield f"{history.suppressed} more times it would have fired, but for its rate"
+        yield f"it would have fired {history.suppressed} times more, but for its rate"
     if history.forgotten:
-        yield f"{history.forgotten} half-seen patterns were given up: there were too many correlation keys"
+        yield f"{history.forgotten} times what was half seen was given up: there were too many correlation keys"
+
+
+def _events(number: int) -> str:
+    return "1 event was" if number == 1 else f"{number} events were"
 
 
 OPERATIONS = (

@@ -48,12 +48,13 @@ from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.retention import RetentionController
-from routerd.nurseries.rules import RuleFleet, Run, rule_run
+from routerd.nurseries.rules import RuleFleet, Run, alarm_by, rule_run
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
 from routerd.nurseries.system import System
 from routerd.nurseries.telemetry import TelemetryFleet, opener
 from routerd.resources.observability import Telemetry
+from routerd.rules.engine import Around
 from routerd.telemetry.exporter import Exporter
 
 logger = logging.getLogger("routerd")
@@ -251,7 +252,8 @@ class Root:
             label, work = rule
             await supervise(label, work, partial(self._tell_crash, label))
 
-        fleet = Fleet(nursery, partial(rule_run, self._log, self._host.clock), run)
+        around = Around(alarm_by(self._host.clock), lambda: self.plane.running.generation, self._configured)
+        fleet = Fleet(nursery, partial(rule_run, self._log, around), run)
         rules = RuleFleet(fleet, self._look, self._log)
         self._start_controller(nursery, rules.name, rules.kinds, rules)
 

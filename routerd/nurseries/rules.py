@@ -14,7 +14,7 @@ from routerd.events.types import Ref
 from routerd.host import Clock
 from routerd.nurseries.fleet import Fleet
 from routerd.resources.rules import DerivedEvent, EventRule
-from routerd.rules.engine import Alarm, consumer_of, run_derived, run_rule
+from routerd.rules.engine import Alarm, Around, consumer_of, run_derived, run_rule
 
 Spec = EventRule | DerivedEvent
 Run = tuple[str, Callable[[], Awaitable[None]]]
@@ -53,16 +53,17 @@ def desired_rules(router: Router) -> dict[str, Spec]:
     return rules | {str(resource): resource.spec for resource in router.of(DerivedEvent)}
 
 
-def rule_run(log: Log, clock: Clock, label: str, spec: Spec) -> Run:
+def rule_run(log: Log, around: Around, label: str, spec: Spec) -> Run:
     """One member of the fleet."""
     name = label.partition("/")[2]
-    alarm = _alarm(clock)
     if isinstance(spec, EventRule):
-        return label, partial(run_rule, log, name, spec, alarm)
-    return label, partial(run_derived, log, name, spec, alarm)
+        return label, partial(run_rule, log, name, spec, around)
+    return label, partial(run_derived, log, name, spec, around)
 
 
-def _alarm(clock: Clock) -> Alarm:
+def alarm_by(clock: Clock) -> Alarm:
+    """An alarm that also rings in time when the host slept."""
+
     async def alarm(seconds: float) -> None:
         await clock.sleep_until(clock.now() + seconds)
 

@@ -42,6 +42,16 @@ logger = logging.getLogger(__name__)
 
 
 @attrs.frozen
+class Around:
+    """What a rule must know of its router: the number of the configuration in force, and the event with which that
+    began (0: none is known)."""
+
+    alarm: Alarm
+    generation: Callable[[], int] = lambda: 0
+    configured: Callable[[], int] = lambda: 0
+
+
+@attrs.frozen
 class Place:
     """What an EventRule keeps as a durable consumer. `rule` stands for what the rule said when it was made."""
 
@@ -59,30 +69,30 @@ def consumer_of(name: str) -> str:
     return f"eventrule/{name}"
 
 
-async def run_rule(log: Log, name: str, rule: EventRule, alarm: Alarm) -> None:
+async def run_rule(log: Log, name: str, rule: EventRule, around: Around) -> None:
     """Run an EventRule from now on, or from where it was, until cancelled."""
-    await RuleRun(log, name, rule).run(alarm)
+    await RuleRun(log, name, rule, around).run()
 
 
-async def run_derived(log: Log, name: str, spec: DerivedEvent, alarm: Alarm) -> None:
+async def run_derived(log: Log, name: str, spec: DerivedEvent, around: Around) -> None:
     """Run a DerivedEvent until cancelled."""
-    await DerivedRun(log, name, spec).run(alarm)
+    await DerivedRun(log, name, spec, around).run()
 
 
 class RuleRun:
     """One EventRule, until it is cancelled or crashes: then the next begins with what this one has written."""
 
-    def __init__(self, log: Log, name: str, rule: EventRule) -> None:
-        self._log, self._rule = log, rule
+    def __init__(self, log: Log, name: str, rule: EventRule, around: Around) -> None:
+        self._log, self._rule, self._around = log, rule, around
         self._ref, self._consumer = Ref("EventRule", name), consumer_of(name)
         self._source = Source(f"routerd-eventrule-{name}", "routerd-eventrule", name)
         self._where = wanted(rule)
         self._cursor, self._place, self._player = self._taken_up(name)
-        self._saved, self._saved_at = -1, trio.current_time()
+        self._saved, self._saved_at, self._generation = -1, trio.current_time(), -1
         self._barrier: tuple[int, int] | None = None
         self._whole = True
 
-    async def run(self, alarm: Alarm) -> None:
+    async def run(self) -> None:
         """Follow the log."""
         try:
             await self._save([])
@@ -91,13 +101,13 @@ class RuleRun:
                     page = await self._log.read(self._cursor, limit=PAGE, where=self._where)
                 except OSError as error:
                     logger.warning("%s cannot read on: %s; trying again", self._ref, error.strerror or error)
-                    await alarm(PAUSE)
+                    await self._around.alarm(PAUSE)
                     continue
                 self._whole = False
                 await self._save(self._played(page))
                 self._whole = True
                 if self._cursor >= self._log.newest:
-                    await self._wait(alarm)
+                    await self._wait()
         finally:
             if self._whole:  # Not after a crash in the middle of a page.
                 with trio.move_on_after(GOODBYE, shield=True):
@@ -138,7 +148,7 @@ class RuleRun:
         wall, self._barrier = self._barrier[0], None
         return self._player.tick(wall)
 
-    async def _wait(self, alarm: Alarm) -> None:
+    async def _wait(self) -> None:
         """Until there is something to read, or something is due."""
         due = self._player.due
         if self._barrier is not None or due is None:
@@ -147,7 +157,7 @@ class RuleRun:
         async with trio.open_nursery() as nursery:
 
             async def ring() -> None:
-                await alarm(max(0.0, (due - self._log.now()) / _NS))
+                await self._around.alarm(max(0.0, (due - self._log.now()) / _NS))
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(ring)
@@ -167,17 +177,20 @@ class RuleRun:
                 warnings=self._place.warnings + warnings,
                 fired_at=self._log.now() if fired else self._place.fired_at,
             )
-        if not (fired or self._saved < 0 or self._stale(last)):
+        generation = self._around.generation()
+        if not (fired or self._generation != generation or self._stale(last)):
             return
+        because = {self._ref: _known(self._around.configured())} if self._generation != generation else None
         place = attrs.evolve(self._place, memory=self._player.memory, clock=self._player.clock)
         # A cancellation must not come between what is written and what the next run of this rule finds.
         with trio.CancelScope(shield=True):
             await self._log.append(
                 *map(self._event, fired),
-                status={self._ref: self._status()},
+                status={self._ref: self._status(generation)},
                 consumed={self._consumer: Consumed(self._cursor, to_wire(place))},
+                because=because,
             )
-        self._saved, self._saved_at = self._cursor, trio.current_time()
+        self._saved, self._saved_at, self._generation = self._cursor, trio.current_time(), generation
 
     def _stale(self, last: bool) -> bool:
         behind = self._cursor - self._saved
@@ -195,13 +208,14 @@ class RuleRun:
             causes=fired.inputs,
         )
 
-    def _status(self) -> Status:
+    def _status(self, generation: int) -> Status:
         place = self._place
         status: dict[str, Any] = {
             "phase": "Active",
             "topic": self._rule.emit.topic,
             "fireCount": place.fired,
             "warningCount": place.warnings,
+            **_observed("Active", True, "Active", generation),
         }
         if place.fired_at is not None:
             status["lastFiredAt"] = format_instant(place.fired_at)
@@ -217,8 +231,8 @@ def _is_warning(output: Output) -> bool:
 class DerivedRun:
     """One DerivedEvent, until it is cancelled or crashes. What it remembers is its status."""
 
-    def __init__(self, log: Log, name: str, spec: DerivedEvent) -> None:
-        self._log, self._spec = log, spec
+    def __init__(self, log: Log, name: str, spec: DerivedEvent, around: Around) -> None:
+        self._log, self._spec, self._around = log, spec, around
         self._ref = Ref("DerivedEvent", name)
         self._source = Source(f"routerd-derived-{name}", "routerd-derived", name)
         stored = log.objects.get(self._ref)
@@ -227,21 +241,24 @@ class DerivedRun:
             self._status = {}
         self._machine = DerivedMachine(spec, self._remembered())
 
-    async def run(self, alarm: Alarm) -> None:
+    async def run(self) -> None:
         """Look whenever a status has changed."""
         while True:
             seen = self._log.objects.version
             await self._look()
-            await self._wait(seen, alarm)
+            await self._wait(seen)
 
     async def _look(self) -> None:
         now = self._log.now()
-        outputs = self._machine.handle(observed(self._spec, self._object), now / _NS)
+        seen = observed(self._spec, self._object)
+        outputs = self._machine.handle(seen, now / _NS)
         for turned in outputs:
             self._status["lastAssertedAt" if turned.asserted else "lastRetractedAt"] = format_instant(now)
         self._tell(now)
+        # What is said decides; as long as nothing is, what was looked at last.
+        because = None if outputs else {self._ref: _known(max((*seen.causes, self._around.configured())))}
         with trio.CancelScope(shield=True):  # As above: the next run shall find it.
-            await self._log.append(*map(self._event, outputs), status={self._ref: dict(self._status)})
+            await self._log.append(*map(self._event, outputs), status={self._ref: dict(self._status)}, because=because)
 
     def _object(self, kind: str, name: str) -> StoredObject | None:
         known = KINDS.get(kind)
@@ -264,12 +281,13 @@ class DerivedRun:
             "topic": self._spec.topic,
             "asserted": bool(state.asserted),
             "pendingTransition": pending,
+            **_observed("Asserted", bool(state.asserted), self._machine.phase, self._around.generation()),
         }
         self._status.pop("pendingSince", None)
         if state.turning is not None:
             self._status["pendingSince"] = format_instant(round(state.turning.since * _NS))
 
-    async def _wait(self, seen: int, alarm: Alarm) -> None:
+    async def _wait(self, seen: int) -> None:
         deadline = self._machine.deadline
         if deadline is None:
             await self._log.objects.changed(seen)
@@ -277,7 +295,7 @@ class DerivedRun:
         async with trio.open_nursery() as nursery:
 
             async def ring() -> None:
-                await alarm(max(0.0, deadline + FINE / _NS - self._log.now() / _NS))
+                await self._around.alarm(max(0.0, deadline + FINE / _NS - self._log.now() / _NS))
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(ring)
@@ -295,6 +313,16 @@ class DerivedRun:
             attributes={"asserted": "true" if turned.asserted else "false"},
             causes=turned.causes,
         )
+
+
+def _observed(kind: str, holds: bool, reason: str, generation: int) -> dict[str, Any]:
+    """What a status says of the configuration that it is of (contract §2.1)."""
+    condition = {"type": kind, "status": str(holds), "reason": reason, "observedGeneration": generation}
+    return {"observedGeneration": generation, "conditions": [condition]}
+
+
+def _known(event: int) -> tuple[int, ...]:
+    return (event,) if event else ()
 
 
 def _seconds(instant: str) -> float:

@@ -63,7 +63,7 @@ async def test_when_it_would_have_fired(served: Served, text: str) -> None:
         "inputs": [ids[0], ids[3]],
         "attributes": {"n": "2 at night", "correlation": "front"},
     }
-    assert told["warnings"] == ["1 events were passed over: they do not have what it correlates by"]
+    assert told["warnings"] == ["1 event was passed over, without what it correlates by"]
     assert log.newest == ids[3], "nothing is changed"
 
 

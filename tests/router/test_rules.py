@@ -53,7 +53,7 @@ def told(events: list[StoredEvent], topic: str) -> list[tuple[int, ...]]:
 async def test_rules_come_and_go_with_the_configuration(
     tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig = Rig(tmp_path, config=document(WAN % "", EACH, ONLINE))
+    rig = Rig(tmp_path, config=document(WAN % "", EACH, PAIRS, ONLINE))
     async with rig.surroundings(lease_time=60):
         async with rig.live() as reload:
             await until(lambda: bound(rig))
@@ -64,10 +64,14 @@ async def test_rules_come_and_go_with_the_configuration(
             online = await rig.status_of("DerivedEvent/online")
             assert (online["phase"], online["asserted"]) == ("Asserted", True)
             assert await rig.unready() == []
-            rig.config_path.write_text(document(WAN % "", EACH.replace("any_of", "throttle")))
+            before = await rig.status_of("EventRule/pairs")
+            assert (before["observedGeneration"], before["conditions"][0]["status"]) == (1, "True")
+            rig.config_path.write_text(document(WAN % "", EACH.replace("any_of", "throttle"), PAIRS))
             await reload()
             await trio.sleep(1)
             assert (await rig.status_of("EventRule/each"))["fireCount"] == 0
+            after = await rig.status_of("EventRule/pairs")
+            assert (after["observedGeneration"], after["fireCount"]) == (2, before["fireCount"])
             assert (await rig.ask("/describe", target="DerivedEvent/online")).status == 404
             await trio.sleep(40)
             assert (await rig.status_of("EventRule/each"))["fireCount"] == 1
