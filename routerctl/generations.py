@@ -8,12 +8,12 @@ from routerctl.changes import show_changes, show_pending
 from routerctl.client import entries, part
 from routerctl.errors import Exit
 from routerctl.output import Table, cell, clean
+from routerctl.subjects import HEADERS, generation_row
 from routerctl.times import ago, parse_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping
 
     from routerctl.client import Client, Object
     from routerctl.output import Out
@@ -25,7 +25,6 @@ EXAMPLES = {
   routerctl rollback --to 41         back to it
 """
 }
-HEADER = ("GENERATION", "PHASE", "STARTED", "ACTOR", "RESOURCES", "CHANGES", "YAML")
 USUAL = 20
 """How many are shown unless said otherwise."""
 
@@ -58,39 +57,13 @@ def show_history(client: Client, out: Out, limit: int = USUAL) -> Exit:
         out.items(items, lambda item: f"Generation/{item.get('generation')}")
     else:
         marks = {cell(answer.get("current")): " *", cell(answer.get("waiting")): " waiting"}
-        Table(out, *HEADER, painted="PHASE").rows(row(item, time.time(), marks) for item in items)
+        table = Table(out, *HEADERS["generations"], painted="PHASE")
+        table.rows(generation_row(item, time.time(), marks) for item in items)
         if not items:
             out.note("there are none")
         if pending := part(answer, "pending"):
             show_pending(out, pending)
     return Exit.OK
-
-
-def row(item: Object, now: float, marks: Mapping[str, str]) -> tuple[object, ...]:
-    """Under HEADER. `marks`: what to say behind some of the numbers."""
-    number = cell(item.get("generation"))
-    return (
-        number + marks.get(number, ""),
-        item.get("phase"),
-        ago(item.get("startedAt"), now),
-        _brief(str(item.get("actor") or "")),
-        item.get("resourceCount"),
-        _counts(item),
-        item.get("hasYaml") is True,
-    )
-
-
-def _brief(actor: str) -> str:
-    """`uid=0 pid=812 /usr/bin/routerctl request=01J8…` -> `uid=0 routerctl`; all of it stands with the one."""
-    words = actor.split()
-    programs = [word.rpartition("/")[2] for word in words if word.startswith("/")]
-    return " ".join([words[0], *programs]) if words and words[0].startswith("uid=") else actor
-
-
-def _counts(item: Object) -> str:
-    """`+1 -2 ~3`: resources added, removed, changed."""
-    signs = (("+", "added"), ("-", "removed"), ("~", "changed"))
-    return " ".join(f"{sign}{cell(item[key])}" for sign, key in signs if item.get(key))
 
 
 def _show_one(out: Out, answer: Object) -> None:

@@ -6,15 +6,13 @@ import time
 
 from routerctl.client import entries, number, part
 from routerctl.feed import EVENT_HEADER, event_row, happened
-from routerctl.generations import HEADER as HISTORY_HEADER
-from routerctl.generations import row
 from routerctl.output import Table, cell, role
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
 from routerctl.times import ago
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from routerctl.client import Object
     from routerctl.output import Out
@@ -38,7 +36,7 @@ HEADERS = {
     "controllers": ("NAME", "MODE", "KINDS", "RUNS", "LAST", "TOOK", "ERRORS", "ERROR"),
     "runtime": ("FIGURE", "VALUE"),
     "events": EVENT_HEADER,
-    "generations": HISTORY_HEADER,
+    "generations": ("GENERATION", "PHASE", "STARTED", "ACTOR", "RESOURCES", "CHANGES", "YAML"),
     "consumers": ("CONSUMER", "CURSOR", "LAG", "UPDATED"),
     "ledger": ("GENERATION", "PHASE", "STARTED", "HAS_YAML"),
 }
@@ -130,7 +128,7 @@ class View:
                 case "runtime":
                     yield from ((key, value) for key, value in item.items() if key not in ENVELOPE)
                 case "generations":
-                    yield row(item, now, {})
+                    yield generation_row(item, now, {})
                 case "consumers":
                     updated = ago(item.get("updatedAt"), now)
                     yield item.get("name"), item.get("cursor"), item.get("lag"), updated
@@ -159,3 +157,30 @@ def controller_row(one: Object, now: float) -> tuple[object, ...]:
         one.get("reconcileErrorCount") or 0,
         one.get("lastError") if one.get("currentError") else None,
     )
+
+
+def generation_row(item: Object, now: float, marks: Mapping[str, str]) -> tuple[object, ...]:
+    """A generation under its header. `marks`: what to say behind some of the numbers."""
+    number = cell(item.get("generation"))
+    return (
+        number + marks.get(number, ""),
+        item.get("phase"),
+        ago(item.get("startedAt"), now),
+        _brief(str(item.get("actor") or "")),
+        item.get("resourceCount"),
+        _counts(item),
+        item.get("hasYaml") is True,
+    )
+
+
+def _brief(actor: str) -> str:
+    """`uid=0 pid=812 /usr/bin/routerctl request=01J8…` -> `uid=0 routerctl`; all of it stands with the one."""
+    words = actor.split()
+    programs = [word.rpartition("/")[2] for word in words if word.startswith("/")]
+    return " ".join([words[0], *programs]) if words and words[0].startswith("uid=") else actor
+
+
+def _counts(item: Object) -> str:
+    """`+1 -2 ~3`: resources added, removed, changed."""
+    signs = (("+", "added"), ("-", "removed"), ("~", "changed"))
+    return " ".join(f"{sign}{cell(item[key])}" for sign, key in signs if item.get(key))

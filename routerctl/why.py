@@ -119,7 +119,7 @@ def _line(out: Out, cause: Object, branch: str, now: float) -> Line:
     head = f"{cell(kind)}/{cell(name)}  {reason}" if kind else reason
     when, ids = clock(event.get("time") or event.get("createdAt"), now), f"ev {cell(event.get('id'))}"
     if times > 1:
-        head, text = f"{text or reason}" + (f" ({times} times)" if str(times) not in text else ""), ""
+        head, text = f"{text or reason}" + (f" ({times} times)" if f"{times} times" not in text else ""), ""
         when = f"{_minute(cause.get('from'), now)}{out.glyph('–', '-')}{_minute(cause.get('to'), now)}"
         ids = f"ev {cell(cause.get('firstId'))}{out.glyph('…', '..')}{cell(cause.get('lastId'))}"
     root = cause.get("root") is True
