@@ -336,3 +336,22 @@ def test_a_restart_keeps_the_information_and_the_hints() -> None:
     assert scene.all(outputs.Informed) == [outputs.Informed(Information((DNS,)), None, ())]
     scene.until_sent(M.SOLICIT)
     assert scene.asked.associations == (ia(NA, Grant(OTHER_ADDRESS)),)
+
+
+@pytest.mark.req("V6-3", "breaks")
+def test_a_link_local_address_that_changes_is_the_new_source_and_nothing_else() -> None:
+    scene = Scene(PD).bound()
+    moved = attrs.evolve(LINK, link_local=IPv6Address("fe80::99"))
+    assert scene.feed(moved) == []
+    scene.until_sent(M.RENEW)
+    assert scene.all(outputs.Send)[-1].source == moved.link_local
+
+
+@pytest.mark.req("V6-32", "breaks")
+def test_nothing_about_routers_keeps_a_client_from_asking() -> None:
+    scene = Scene(PD).started()
+    for _ in range(3):
+        scene.feed(NetworkChanged())
+    scene.until_sent(M.SOLICIT, 1)
+    scene.feed(NetworkChanged())
+    assert isinstance(scene.state, states.Soliciting)
