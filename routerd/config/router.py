@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeVar, overload
 
 import attrs
@@ -28,7 +30,7 @@ class Router:
     def of(self, kind: type[Any] | str) -> tuple[Resource[Any], ...]:
         """The resources of a kind, in the order of the file. The kind by name, or by the class of its spec."""
         name = kind if isinstance(kind, str) else kind.__name__
-        return tuple(resource for resource in self.resources if resource.kind == name)
+        return self._by_kind.get(name, ())
 
     @overload
     def get(self, kind: type[S], name: str) -> Resource[S] | None: ...
@@ -36,4 +38,15 @@ class Router:
     def get(self, kind: str, name: str) -> Resource[Any] | None: ...
     def get(self, kind: type[Any] | str, name: str) -> Resource[Any] | None:
         """The resource of a kind and name, if it is declared."""
-        return next((resource for resource in self.of(kind) if resource.name == name), None)
+        return self._by_name.get((kind if isinstance(kind, str) else kind.__name__, name))
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, tuple[Resource[Any], ...]]:
+        found: dict[str, list[Resource[Any]]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.kind, []).append(resource)
+        return {kind: tuple(resources) for kind, resources in found.items()}
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Resource[Any]]:
+        return {(resource.kind, resource.name): resource for resource in reversed(self.resources)}
