@@ -81,7 +81,7 @@ def event_of(output: outputs.Output, tell: Teller) -> Event | None:
             return tell("lease.changed", "LeaseChanged", words, by=by, fields=",".join(fields), **_facts(lease))
         case outputs.Lost(lease, reason):
             topic, word, severity = LOST.get(reason, ("lease.lost", "LeaseLost", "warning"))
-            return tell(topic, word, f"{lease.address} must not be used any more: {reason}", severity, cause=reason)
+            return tell(topic, word, _ending(lease, reason), severity, cause=reason)
         case outputs.Failed(during, reason, detail, retry_in):
             renewing = during in ("Renewing", "Rebinding")
             topic, word = ("renew.failed", "RenewFailed") if renewing else ("acquire.failed", "AcquireFailed")
@@ -110,6 +110,13 @@ def _facts(lease: Lease) -> dict[str, Any]:
 
 def _term(lease: Lease) -> str:
     return "for ever" if lease.duration is None else f"for {format_duration(round(lease.duration))}"
+
+
+def _ending(lease: Lease, reason: outputs.LossReason) -> str:
+    if reason == "expired" and lease.duration is not None:
+        ran_out = f"nobody has extended it for {format_duration(round(lease.duration))}"
+        return f"{lease.address} must not be used any more: {ran_out}"
+    return f"{lease.address} must not be used any more: {reason}"
 
 
 def _plain(value: object) -> str:
