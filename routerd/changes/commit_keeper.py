@@ -183,6 +183,11 @@ class CommitKeeper:
         self._feed(Start())
         await self._voice.pending(self._trial.kept, commit.terms)
 
+    async def unchanged(self) -> None:
+        """Somebody has asked for what is in force already: they know that something went back, if it did."""
+        if self._trial is None:
+            await self._voice.calm()
+
     async def abandon(self, commit: Commit) -> None:
         """It could not be written: nothing has changed, and nothing is pending any more."""
         self._trial = None

@@ -62,12 +62,19 @@ class Voice:
         await self._tell(REVERTED, "warning", "NeverWritten", words, kept, Terms())
 
     async def reverted(self, kept: Kept, revert: Revert, causes: tuple[int, ...]) -> None:
-        """It has gone back. The configuration's own status says so until it is changed again."""
+        """It has gone back. The configuration's own status says so until it is changed or loaded again."""
         self._complained = ""
         message = f"generation {kept.generation} was taken back: {revert.message}"
         told = Terms(causes=causes)
         status = self._status("Degraded", "Reverted", message)
         await self._tell(REVERTED, "error", revert.reason, f"{message}; {_stays(kept)}", kept, told, {}, status)
+
+    async def calm(self) -> None:
+        """Somebody has seen that it has gone back: the configuration's status says no more than that it is in force."""
+        loud = [one for one in self._log.objects.of_kind("Router") if one.status.get("reason") == "Reverted"]
+        for stored in loud:
+            quiet = {name: value for name, value in stored.status.items() if name not in ("reason", "message")}
+            await self._log.append(status={stored.ref: {**quiet, "phase": "Applied"}})
 
     async def rolled_back(self, kept: Kept, terms: Terms) -> None:
         """Somebody went back by hand."""

@@ -205,6 +205,8 @@ class Gate:
         passed = Passed(number, draft.router, before.router, before.generation, new, False)
         if number == before.generation:
             self.running = attrs.evolve(before, pending_error=None, waiting=None)
+            if self.commitments is not None:
+                await self.commitments.unchanged()
             return passed
         event, status, gone = applied(self.generations, self._log, draft.router, number, path, self._source, terms)
         record = self._record(draft.router, number, terms) if new else None

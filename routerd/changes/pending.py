@@ -45,5 +45,8 @@ class Commitments(Protocol):
     async def overruled(self, terms: Terms) -> None:
         """Another configuration is in force, on terms that overrule."""
 
+    async def unchanged(self) -> None:
+        """Somebody has asked for what is in force already: they know of it."""
+
     async def abandon(self, commit: Commit) -> None:
         """It could not be written: nothing has changed, and nothing is pending any more."""

@@ -142,6 +142,22 @@ async def test_nobody_confirms(rig: Rig, autojump_clock: MockClock) -> None:
     assert {by_id[cause].topic for cause in reverted.causes} >= {"routerd.configuration.pending"}
 
 
+@pytest.mark.parametrize("how", ["reload", "apply"])
+async def test_it_is_loud_until_somebody_has_seen_it(rig: Rig, autojump_clock: MockClock, how: str) -> None:
+    async with rig.surroundings(links=LINKS), rig.live() as reload:
+        trial = await up(rig)
+        await trial.apply(within="5s")
+        await until(lambda: trial.file == CONFIG, within=10)
+        await over(trial)
+        assert (await trial.status())["phase"] == "Degraded"
+        if how == "reload":
+            await reload()
+        else:
+            assert (await trial.post("/apply", candidateYaml=CONFIG, replace=True)).status == 200
+        await trio.sleep(1)
+        assert (await trial.status())["phase"] == "Healthy"
+
+
 async def test_it_is_confirmed(rig: Rig, autojump_clock: MockClock) -> None:
     async with rig.surroundings(links=LINKS):
         async with rig.live():
@@ -574,3 +590,31 @@ async def test_killed_at_any_step_it_goes_back(
     assert events.count("pending Pending") <= 1
     assert sum(one.startswith("reverted") for one in events) == (1 if "pending Pending" in events else len(events))
     assert phase in ("Healthy", "Degraded")
+
+
+async def confirm(trial: Trial) -> None:
+    """Apply, and confirm at once."""
+    token = (await trial.apply())["pending"]["token"]
+    await trial.post("/confirm", token=token)
+    await trio.sleep_forever()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", range(1, STEPS // 2))
+async def test_killed_at_any_step_it_is_confirmed_or_goes_back(
+    portable: Portable, autojump_clock: MockClock, step: int
+) -> None:
+    """And whatever it comes to, the next life says the same as the disk."""
+    rig = portable
+    async with rig.surroundings(links=LINKS):
+        await killed(rig, confirm, step)
+        rig.take_up()
+        trial = Trial(rig)
+        confirmed = not trial.kept and rig.config != CONFIG
+        async with rig.live():
+            await trio.sleep(400)
+            assert (trial.file != CONFIG) is confirmed and not trial.kept
+            assert ("10.0.0.0/8 via 192.168.1.254" in rig.routes()) is confirmed
+        events = ours(await rig.events())
+    assert ("confirmed Confirmed" in events) <= confirmed
+    assert not (confirmed and any(one.startswith("reverted") for one in events))
