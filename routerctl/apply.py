@@ -20,7 +20,7 @@ from routerctl.changes import (
     show_restarts,
     show_warnings,
 )
-from routerctl.client import PREFIX, entries, part
+from routerctl.client import PREFIX, entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import reference
 from routerctl.output import cell
@@ -77,7 +77,7 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
         "--no-reconcile", action="store_true", help="write it, do not take it up before the next change"
     )
     parser.add_argument("--confirm-within", metavar="DURATION", help="undo it after that, unless `confirm` comes")
-    parser.add_argument("--if-match", metavar="GENERATION", type=parse_count, help="only if this one is in force")
+    parser.add_argument("--if-match", metavar="GENERATION", type=parse_count, help="only if this is the latest one")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
@@ -98,6 +98,7 @@ def _run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     body = _body(verb, args)
     fields = [("If-Match", f'"{args.if_match}"')] if args.if_match is not None else []
     if not args.dry_run and (question := _question(verb, args)):
+        fields = fields or _as_seen(client)
         body = _agreed(out, client, verb, body, question)
     client.timeout = parse_duration(args.timeout or TIMEOUT)
     answer = _ended(client, out, verb, {**body, "dryRun": True} if args.dry_run else body, fields)
@@ -127,6 +128,17 @@ def _question(verb: str, args: Namespace) -> str:
     if os.environ.get("SSH_CONNECTION") and args.confirm_within is None:
         return f"You are connected over SSH, perhaps through what this changes: {_THREE_WAYS}"
     return "Go on? [y/N]" if verb != "apply" or args.replace else ""
+
+
+def _as_seen(client: Client) -> list[tuple[str, str]]:
+    """What is agreed to is what was shown: it holds for the latest generation of this moment alone."""
+    try:
+        latest = entries(client.get("/generations", [("limit", "1")]), "items")
+    except Failure as failure:
+        if failure.status not in (404, 501):
+            raise
+        return []  # One that numbers nothing is asked all the same.
+    return [("If-Match", f'"{number(latest[0], "generation")}"')] if latest else []
 
 
 def _agreed(out: Out, client: Client, verb: str, body: Object, question: str) -> Object:

@@ -1,0 +1,87 @@
+"""What explains: why, explain, doctor, top."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.routerctl.answers import pending
+from tests.routerctl.run import Inside, on_terminal, running
+from tests.routerctl.server import PREFIX, Routerd, error
+
+# Why
+
+
+def test_why_without_a_cause_in_the_log(routerd: Routerd, ctl: Inside) -> None:
+    told = {"target": "Interface/wan", "phase": "Down", "message": "no carrier", "suppressed": []}
+    routerd.overrides[f"{PREFIX}/why"] = (200, told)
+    assert ctl("why", "if/wan").out == "Interface/wan  Down\nno carrier; no cause of it is in the event log\n"
+
+
+def test_why_tells_what_it_cannot_draw(routerd: Routerd, ctl: Inside) -> None:
+    twice = {"event": {"id": 3, "reason": "Twice"}, "again": True, "causes": []}
+    old = {"event": {"id": 4, "reason": "Old"}, "missing": 2, "causes": [twice]}
+    routerd.overrides[f"{PREFIX}/why"] = (200, {"target": "Interface/wan", "phase": "Down", "chain": old})
+    assert [line.split("  -")[0].rstrip() for line in ctl("why", "if/wan").out.splitlines()[1:]] == [
+        "`- Old",
+        "   2 of its causes are not in the log any more",
+        "   `- Twice",
+        "      what led to it stands above",
+    ]
+
+
+def test_why_of_what_is_not_there(routerd: Routerd, ctl: Inside) -> None:
+    routerd.overrides[f"{PREFIX}/why"] = error(404, "there is no Interface/wam")
+    done = ctl("why", "if/wam")
+    assert (done.code, done.err.splitlines()[1]) == (3, "help: did you mean Interface/wan?")
+
+
+def test_explain_says_where_else_to_look(routerd: Routerd, ctl: Inside) -> None:
+    routerd.stop()
+    assert "docs/configuration.md has every kind and field" in ctl("explain", "Interface").err
+
+
+# Doctor, top
+
+
+def test_doctor_fails_with_8(routerd: Routerd, ctl: Inside) -> None:
+    routerd.controllers[0] |= {"currentError": True, "lastError": "it is broken"}
+    routerd.checks[1] = {"name": "event-log", "status": "fail", "detail": "disk full"}
+    routerd.status |= {"pendingError": "no such file", "waitingGeneration": 4, "pendingCommit": pending()}
+    routerd.change("DHCPv4Client/wan", "routerd.test", phase="Acquiring", message="no offer")
+    routerd.event("routerd.test", "boom", severity="error")
+    done = ctl("doctor")
+    assert done.code == 8
+    assert done.out.startswith("DOCTOR fail pass=")
+    lines = {tuple(line.split()[:3]) for line in done.out.splitlines()}
+    assert {
+        ("wan", "fail", "DHCPv4Client/wan"),
+        ("config", "fail", "file"),
+        ("config", "warn", "loaded"),
+        ("reconcile", "fail", "controller"),
+        ("mgmt", "warn", "pending"),
+        ("disk", "fail", "event-log"),
+        ("events", "warn", "errors"),
+    } <= lines
+    assert ctl("doctor", "runtime").code == 0
+    assert ctl("doctor", "disk", "-o", "jsonpath=.summary.overall").out == "fail\n"
+
+
+def test_top_draws_until_it_is_interrupted(routerd: Routerd) -> None:
+    """On the other screen of the terminal, which is left in any case."""
+    shown = on_terminal(routerd.run_dir, "top", "-n", "2", "-d", "100ms", LINES="24")
+    assert shown.code == 0
+    assert shown.out.startswith("\x1b[?1049h\x1b[?25l\x1b[H")
+    assert shown.out.endswith("\x1b[J\x1b[?25h\x1b[?1049l")
+    assert shown.out.count("CONTROLLER") == 2
+    assert "/s" in shown.out.rpartition("\x1b[H")[2], "rates, from the second frame on"
+
+
+def test_top_goes_on_while_routerd_is_away(routerd: Routerd) -> None:
+    with running(routerd.run_dir, "top", "-n", "50", "-d", "100ms", "--color", "never") as program:
+        while not program.line().startswith("RESOURCE"):
+            pass
+        routerd.stop()
+        while not program.line().startswith("routerd is away: "):
+            pass
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(20) == 130
