@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from tests.lab.netns import Namespace
 from tests.lab.netns import wire as lay_cable
-from tests.lab.router import Router, document
+from tests.lab.router import PREFIX, Connection, Router, document
 from tests.lab.servers import GATEWAY, SERVERS, Terms
 
 pytestmark = pytest.mark.lab
@@ -235,6 +236,27 @@ def test_another_configuration(isp: Namespace, router: Router, tmp_path: Path) -
         router.process.send_signal(signal.SIGHUP)
         named(router, "configuration.rejected", "Router/lab")
         assert "router.yaml:" in why(router, "Router/lab")["next"]
+
+
+def test_an_apply(isp: Namespace, router: Router, tmp_path: Path) -> None:
+    with SERVERS["dnsmasq"](isp, "isp0", tmp_path, Terms()):
+        router.start()
+        up(router)
+        changed = CONFIG.replace("conflictDetection: parallel", "conflictDetection: skip")
+        changed = changed.replace(OWN, "192.0.2.2/24").replace("198.51.100.0", "198.51.101.0")
+        apply(router, changed)
+        named(router, "api.command.requested", CLIENT, ROUTE, ADDRESS, "Router/lab")
+        up(router)
+        asked = root(why(router, ADDRESS)["chain"])
+        assert asked is not None and asked["event"]["attributes"]["act"] == "apply"
+
+
+def apply(router: Router, candidate: str) -> None:
+    connection = Connection(router.run_dir / "routerd.sock")
+    connection.request("POST", f"{PREFIX}/apply", json.dumps({"candidateYaml": candidate}))
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    connection.close()
 
 
 def test_a_command(isp: Namespace, router: Router, tmp_path: Path) -> None:
