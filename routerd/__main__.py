@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("linux", "freebsd", "simulated")
 FAILED, USAGE = 1, 2
+DESCRIPTORS = 8192
 DEMO = Path("demo")
 
 
@@ -145,6 +147,7 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
 
     os.umask(0o022)  # whoever started us: a folder that others may write is a way to have us write elsewhere
     open_logbook(arguments.log_level, arguments.log_format)
+    _raise_descriptors()
     options = Options(arguments.config.absolute(), arguments.run_dir.absolute(), arguments.state_dir.absolute())
     try:
         for directory in (options.run_dir, options.state_dir):
@@ -160,6 +163,14 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
     except BaseExceptionGroup as group:
         return _judge(group)
     return 0
+
+
+def _raise_descriptors() -> None:
+    """As many as the system lets us have, within reason: clients that watch must not take those of the protocols."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _make_directory(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from routerd.api.app import make_app
 from routerd.api.operation import Doorway, Membership
 from routerd.api.plane import Daemon, Plane
 from routerd.api.runtime import collections_timed
-from routerd.api.server import serve_unix
+from routerd.api.server import capacity_for, serve_unix
 from routerd.api.sockets import Listener, bind_unix
 
 PRIVATE = 0o660
@@ -63,7 +64,9 @@ async def _serve(
     doorway: Doorway, listener: Listener, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
 ) -> None:
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(serve_unix, listener, make_app(), {"doorway": doorway})
+        capacity = capacity_for(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        serve = partial(serve_unix, listener, make_app(), {"doorway": doorway}, capacity=capacity)
+        server = await nursery.start(serve)
         with doorway.plane.traffic.serving(doorway.kind, server):
             task_status.started()
             await trio.sleep_forever()

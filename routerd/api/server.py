@@ -40,6 +40,16 @@ class Capacity:
     for_root: int = 16
 
 
+WATCHERS = 1280
+"""Connections that a socket takes where there are descriptors in plenty: a thousand watchers, and room beside them."""
+
+
+def capacity_for(descriptors: int) -> Capacity:
+    """What fits a process that may have so many descriptors: a quarter of them for one socket, so that clients cannot
+    take those that the router itself needs."""
+    return Capacity(whole=min(max(descriptors // 4, Capacity().whole), WATCHERS))
+
+
 LIMITS = Limits()
 CAPACITY = Capacity()
 

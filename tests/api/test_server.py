@@ -15,7 +15,7 @@ import trio
 
 from routerd.api import server as api_server
 from routerd.api.connection import Limits
-from routerd.api.server import GRACE, Capacity, Server
+from routerd.api.server import GRACE, Capacity, Server, capacity_for
 from routerd.api.sockets import Peer
 from tests.api.client import dial as dial_api
 from tests.api.client import drain, talk
@@ -274,6 +274,10 @@ async def test_when_all_are_busy_the_next_is_told_so(tmp_path: Path) -> None:
         await close(streams)
         await settle(plain)
         assert (await talk(plain.path, HELLO, end=True)).endswith(b"0")
+
+
+def test_a_process_with_few_descriptors_takes_fewer_connections() -> None:
+    assert [capacity_for(n).whole for n in (64, 1024, 4096, 8192, 2**63)] == [256, 256, 1024, 1280, 1280]
 
 
 async def test_five_hundred_connections(tmp_path: Path) -> None:
