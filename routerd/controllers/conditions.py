@@ -5,7 +5,7 @@ Nothing is polled: what `for` and `maxAge` will change by time alone has a deadl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -15,7 +15,10 @@ from routerd.resources.conditions import Dependency, StateKey, StateMatch, When,
 from routerd.resources.kinds import KINDS
 from routerd.shapes.duration import format_duration
 
-SILENT = frozenset({"Starting", "CrashLoop"})
+UNDECIDED = "Undecided"
+"""The reason of a status of which the gate does not know yet whether it may let the resource in."""
+
+SILENT = frozenset({"Starting", "CrashLoop", UNDECIDED})
 """Reasons of a status behind which nobody is there to say what is true."""
 
 AS_GOOD = {"Bound": frozenset({"Bound", "Refreshing", "Rebinding"})}
@@ -61,7 +64,7 @@ class Look:
     """One look at the conditions of a router. `memory` is what is to be known at the next."""
 
     objects: Mapping[Ref, Status]
-    unheard: Iterable[Ref]
+    unheard: Collection[Ref]
     now: float
     before: Memory
     _fulfilled: dict[Clause, Since | None] = attrs.field(init=False, factory=dict)
@@ -141,7 +144,7 @@ class Look:
         return Outcome(True if since.seen else None, words, due + A_MOMENT)
 
 
-def values_of(objects: Mapping[Ref, Status], unheard: Iterable[Ref], key: StateKey) -> Values | None:
+def values_of(objects: Mapping[Ref, Status], unheard: Collection[Ref], key: StateKey) -> Values | None:
     """What a field says, as text; None if nobody is there to say it, or it says `unknown` itself."""
     ref = ref_of_key(key)
     status = objects.get(ref)

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from routerd.config import Router
-from routerd.controllers.conditions import Look, Memory, Outcome, both, ref_of_key
+from routerd.controllers.conditions import UNDECIDED, Look, Memory, Outcome, both, ref_of_key
 from routerd.events.types import Ref, Status
 from routerd.resources.conditions import clauses
 from routerd.resources.net import DHCPv4Client, Interface
@@ -21,7 +21,7 @@ from routerd.resources.resource import Resource, ValueFrom
 from routerd.shapes.convert import fields_of
 from routerd.shapes.instant import format_instant
 
-WHEN_FALSE, DEPENDS_ON_FALSE, UNRESOLVED = "WhenFalse", "DependsOnFalse", "Unresolved"
+WHEN_FALSE, DEPENDS_ON_FALSE = "WhenFalse", "DependsOnFalse"
 HELD = frozenset({WHEN_FALSE, DEPENDS_ON_FALSE})
 """Reasons for which a resource is pending because the operator wants it so."""
 
@@ -42,7 +42,7 @@ class Held:
 
     def status(self, generation: int) -> Status:
         """The status of a resource that is held: nothing that its kind provides but the phase."""
-        state = "Unknown" if self.reason == UNRESOLVED else "False"
+        state = "Unknown" if self.reason == UNDECIDED else "False"
         admitted = {"type": "Admitted", "status": state, "reason": self.reason, "message": self.message}
         return {
             "phase": "Pending",
@@ -90,8 +90,7 @@ def admit(
         admission = Admission(router)
         return admission, Past(admission)
     past = past or Past()
-    undecided = past.admission.undecided if past.admission is not None else ()
-    look = Look(objects, {*unheard, *undecided}, now, past.memory)
+    look = Look(objects, unheard, now, past.memory)
     fates: dict[Ref, Held] = {}
     deadlines = []
     grounds = {ref: tuple(_grounds(resource)) for ref, resource in conditional}
@@ -103,8 +102,8 @@ def admit(
     _spread(router, fates, grounds)
     admission = Admission(
         _without(router, fates),
-        {ref: fate for ref, fate in fates.items() if fate.reason != UNRESOLVED},
-        {ref: fate for ref, fate in fates.items() if fate.reason == UNRESOLVED},
+        {ref: fate for ref, fate in fates.items() if fate.reason != UNDECIDED},
+        {ref: fate for ref, fate in fates.items() if fate.reason == UNDECIDED},
         grounds,
         min(deadlines, default=None),
     )
@@ -145,33 +144,33 @@ def _fate(
     next_look = None if outcome.deadline is None else _instant(outcome.deadline, wall_offset)
     if outcome.holds is False:
         return Held(reason, outcome.words, next_look)
-    unresolved = Held(UNRESOLVED, outcome.words, next_look)
+    undecided = Held(UNDECIDED, outcome.words, next_look)
     if before is not None and before.router.get(ref.kind, ref.name) is not None:
         return None
     if before is not None and ref in before.held:
         return attrs.evolve(before.held[ref], next_look=next_look)
-    return _of_earlier_life(ref, stored, unresolved)
+    return _of_earlier_life(ref, stored, undecided)
 
 
-def _of_earlier_life(ref: Ref, stored: Status | None, unresolved: Held) -> Held | None:
+def _of_earlier_life(ref: Ref, stored: Status | None, undecided: Held) -> Held | None:
     """What was decided before this life of routerd stands, as far as it was decided."""
-    if stored is None or stored.get("reason") == UNRESOLVED:
-        return unresolved
+    if stored is None or stored.get("reason") == UNDECIDED:
+        return undecided
     if stored.get("reason") in HELD:
-        return attrs.evolve(unresolved, reason=stored["reason"], message=stored.get("message", ""))
-    return unresolved if ref.kind in STARTED_ON_A_YES else None
+        return attrs.evolve(undecided, reason=stored["reason"], message=stored.get("message", ""))
+    return undecided if ref.kind in STARTED_ON_A_YES else None
 
 
 def _spread(router: Router, fates: dict[Ref, Held], grounds: dict[Ref, tuple[Ref, ...]]) -> None:
     """Who cannot do without somebody who is not let in is not let in either; held comes before undecided."""
     needed_by = _dependents(router) if fates else {}
-    for unresolved in (False, True):
-        reached = [ref for ref, fate in fates.items() if (fate.reason == UNRESOLVED) is unresolved]
+    for undecided in (False, True):
+        reached = [ref for ref, fate in fates.items() if (fate.reason == UNDECIDED) is undecided]
         while reached:
             ref = reached.pop()
             for dependent in needed_by.get((ref.kind, ref.name), ()):
                 known = fates.get(dependent)
-                if known is None or (known.reason == UNRESOLVED and not unresolved):
+                if known is None or (known.reason == UNDECIDED and not undecided):
                     fates[dependent] = attrs.evolve(fates[ref], message=_because(ref, fates[ref]))
                     grounds[dependent] = (*grounds.get(dependent, ()), *grounds.get(ref, ()))
                     reached.append(dependent)

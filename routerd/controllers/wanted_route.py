@@ -99,6 +99,8 @@ def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
     for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
         if reference is not None and not reference.optional and _value(view, reference) is None:
             return Waiting(ref, "Unresolved", f"{wish}From: {reference.resource} has no {reference.field} now")
+    if _hangs_on_undecided(view, spec):
+        return Waiting(ref, "Unresolved", "it is not known yet whether its device or gateway has a value")
     device = spec.device or _value(view, spec.device_from)
     via = spec.gateway or _gateway(view, spec.gateway_from)
     if isinstance(via, str):

@@ -97,7 +97,7 @@ def test_of_a_list_one_item_is_enough() -> None:
         assert asked({"state": {"${Interface/lan.status.addresses}": match}}, {LAN: status}).holds
 
 
-@pytest.mark.parametrize("reason", ["Starting", "CrashLoop"])
+@pytest.mark.parametrize("reason", ["Starting", "CrashLoop", "Undecided"])
 def test_who_is_not_there_to_say_it_says_nothing(reason: str) -> None:
     condition = {"state": {"DHCPv4Client/wan.phase": {"equals": "Bound"}}}
     assert asked(condition, {}).holds is None
