@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import trio
@@ -11,8 +12,8 @@ import trio
 from routerd.api.plane import CommandEnd
 from routerd.events.types import Event, Filter, StoredEvent
 from tests.api.client import control, dial, fetch
-from tests.api.conftest import Served
-from tests.api.router import WAN
+from tests.api.conftest import Served, serving
+from tests.api.router import WAN, open_bench
 from tests.api.streams import Stream
 
 EVENTS = "/v1/events"
@@ -160,6 +161,21 @@ async def test_a_stream_tells_what_was_lost(served: Served) -> None:
         await stream.begin(EVENTS, Last_Event_ID=refused.error["oldest"])
         assert (await stream.next())["cursor"] == str(kept.source_cursor)
     assert (await fetch(served.daemon, EVENTS)).json["oldest"] == str(kept.source_cursor)
+
+
+async def test_the_count_goes_on_when_the_log_was_lost(tmp_path: Path) -> None:
+    """Its journal has it. Who had everything goes on; who had not is told what is gone."""
+    async with open_bench(tmp_path) as bench, serving(bench, tmp_path) as served:
+        await served.wan.say("renew.sent")
+        assert (await fetch(served.daemon, EVENTS)).json["newest"] == "3"
+    for file in tmp_path.glob("routerd.db*"):
+        file.unlink()
+    async with open_bench(tmp_path, cursor_floor=lambda _: 3) as bench, serving(bench, tmp_path) as served:
+        answer = await fetch(served.daemon, EVENTS + "?since=3")
+        assert [one["cursor"] for one in answer.json["events"]] == ["4", "5"] and answer.json["lost"] == 0
+        assert answer.json["oldest"] == "4"
+        answer = await fetch(served.daemon, EVENTS + "?since=1")
+        assert answer.status == 410 and answer.error["oldest"] == "3"
 
 
 async def test_a_daemon_that_has_said_nothing(served: Served) -> None:
