@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -239,7 +240,8 @@ def _as_it_is(system: System) -> System:
 
 def _broken(system: System) -> System:
     """Its client crashes as soon as it opens a socket: a fault of ours."""
-    return attrs.evolve(system, endpoints=None)
+    nothing: Any = None
+    return attrs.evolve(system, endpoints=nothing)
 
 
 async def _contend(rig: Rig) -> None:
