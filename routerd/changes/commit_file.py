@@ -29,11 +29,12 @@ _MOST = 16 << 20
 
 @attrs.frozen
 class Kept:
-    """All that is needed to go back. `until` is on the host's clock in the boot `boot_id`, `confirm_by` the same moment
-    for people. `previous_octets` None: there was no file. `going_back`: that has begun."""
+    """All that is needed to go back: to the file at `path`. `until` is on the host's clock in the boot `boot_id`,
+    `confirm_by` the same moment for people. `previous_octets` None: there was no file. `going_back`: that has begun."""
 
     generation: int
     previous: int
+    path: str
     boot_id: str
     until: float
     confirm_by: Instant

@@ -155,6 +155,7 @@ class CommitKeeper:
         kept = Kept(
             commit.generation,
             commit.previous,
+            str(self._canonical.path),
             self._clock.boot_id,
             now + within,
             Instant(self._clock.wall() + round(within * 1e9)),
@@ -164,7 +165,7 @@ class CommitKeeper:
             commit.octets,
             await self._run_sync(self._before, commit),
         )
-        await self._run_sync(commit_file.save, self._path, kept)
+        await self._on_disk(commit_file.save, self._path, kept)
         self._aftermath = None
         self._trial = _Trial(kept, _machine(kept, now), commit.router, token)
         pending = self.pending
@@ -191,10 +192,7 @@ class CommitKeeper:
     async def abandon(self, commit: Commit) -> None:
         """It could not be written: nothing has changed, and nothing is pending any more."""
         self._trial = None
-        try:
-            await self._run_sync(commit_file.remove, self._path)
-        except OSError as error:  # the next start finds that nothing was written
-            logger.warning("%s stays: %s", self._path, error.strerror)
+        await self._forget()
 
     async def overruled(self, terms: Terms) -> None:
         """Another configuration is in force, on terms that overrule: by our own doing, or somebody has gone back."""
@@ -204,11 +202,20 @@ class CommitKeeper:
         self._feed(Withdrawn())
         self._trial = None
         self._expect_residue(trial)
+        await self._forget()
+        await self._voice.rolled_back(trial.kept, terms)
+
+    async def _forget(self) -> None:
+        """The file is not needed any more. If it stays the next start finds that nothing is to be done."""
         try:
-            await self._run_sync(commit_file.remove, self._path)
+            await self._on_disk(commit_file.remove, self._path)
         except OSError as error:
             logger.warning("%s stays: %s", self._path, error.strerror)
-        await self._voice.rolled_back(trial.kept, terms)
+
+    async def _on_disk(self, function: Callable[..., None], *arguments: object) -> None:
+        """One after the other, in the order of asking. Raises OSError."""
+        async with self._disk:
+            await self._run_sync(function, *arguments)
 
     # For the API
 
@@ -240,8 +247,7 @@ class CommitKeeper:
     async def _answer(self, trial: _Trial, answer: Out, terms: Terms) -> Confirmation:
         match answer:
             case Confirmed():
-                async with self._disk:
-                    await self._run_sync(commit_file.remove, self._path)
+                await self._on_disk(commit_file.remove, self._path)
                 self._trial = None
                 await self._voice.confirmed(trial.kept, terms)
                 return Confirmation(trial.kept.generation, confirmed=True)
@@ -249,8 +255,9 @@ class CommitKeeper:
                 left = until - self._clock.now()
                 by = Instant(self._clock.wall() + round(left * 1e9))
                 kept = attrs.evolve(trial.kept, until=until, confirm_by=by)
-                async with self._disk:
-                    await self._run_sync(commit_file.save, self._path, kept)
+                await self._on_disk(self._extend, trial, kept)
+                if self._trial is not trial:
+                    raise NotChanged("conflict", f"generation {kept.generation} is on trial no more")
                 self._trial = attrs.evolve(trial, kept=kept)
                 await self._voice.extended(kept, terms)
                 return Confirmation(kept.generation, confirmed=False, confirm_by=by)
@@ -258,6 +265,11 @@ class CommitKeeper:
                 message = f"generation {trial.kept.generation} is not confirmed: {reason}"
                 raise NotChanged("conflict", message, field="token" if "token" in reason else None)
         raise AssertionError(f"{answer} is no answer to an operator")
+
+    def _extend(self, trial: _Trial, kept: Kept) -> None:
+        """Blocks. What has ended meanwhile, or is going back, keeps its file as it is."""
+        if self._trial is trial:
+            commit_file.save(self._path, kept)
 
     # At start, before anything runs
 
@@ -276,13 +288,18 @@ class CommitKeeper:
             return None
         if kept is None:
             return None
+        if kept.path != str(self._canonical.path):
+            await self._run_sync(self._set_aside)
+            await self._voice.torn(self._path, f"it is of {kept.path}, and the configuration is another file now")
+            return None
         if octets == kept.previous_octets:
             await self._is_over(kept)
             return None
         now = self._clock.now()
         self._trial = _Trial(kept, _machine(kept, now), _read(kept.octets, self._canonical.path))
         self._due = self._trial.machine.handle(Restarted(self._clock.boot_id), now)
-        return await self._put_back(self._trial, octets) if self._due else None
+        at_once = any(isinstance(output, Revert) for output in self._due)
+        return await self._put_back(self._trial, octets) if at_once else None
 
     def _set_aside(self) -> None:
         try:
@@ -391,11 +408,11 @@ class CommitKeeper:
         terms = Terms(causes=pending, overrules=True)
         try:
             if trial.kept.going_back is None:
-                await self._run_sync(commit_file.save, self._path, kept)
                 trial = self._trial = attrs.evolve(trial, kept=kept)
+                await self._on_disk(commit_file.save, self._path, kept)
             event = () if trial.restored else await self._restore(kept, terms)
             await self._voice.reverted(kept, revert, (*pending, *event))
-            await self._run_sync(commit_file.remove, self._path)
+            await self._on_disk(commit_file.remove, self._path)
         except REFUSED as error:
             words = failure(error)
             self._feed(RevertFailed(words))

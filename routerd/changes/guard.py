@@ -23,7 +23,8 @@ from routerd.resources.net import DHCPv4Client
 PATIENCE: Final = 10.0
 """Seconds that a way in may be shut: addresses move, links come up anew."""
 WAN_PATIENCE: Final = 30.0
-"""Seconds that there may be no WAN: a client that begins anew has to find a server, and to probe its address."""
+"""Seconds that what a lease brings may be missing: a client that begins anew has to find a server, and to probe its
+address."""
 
 Verdict = GuardFailed | GuardHolds
 
@@ -58,16 +59,24 @@ def standing(view: View, routers: Iterable[Router], caller: Caller | None) -> Gu
 def judge(guards: Guards, view: View) -> Iterator[Verdict]:
     """Which of them hold, and which are lost. Of what is not known yet nothing is said."""
     for ifname in guards.interfaces:
-        patience = PATIENCE if view.picture.link_named(ifname) is not None else 0.0
+        there = view.picture.link_named(ifname) is not None
+        patience = _patience(view, ifname) if there else 0.0
         yield _verdict(f"interface {ifname}", shut(view.picture, ifname), patience)
     if guards.clients:
         yield from _wans(guards.clients, view)
     if guards.caller is not None:
-        yield _verdict("caller", _cut(view.picture, guards.caller), PATIENCE)
+        yield _verdict("caller", _cut(view.picture, guards.caller), _patience(view, None))
 
 
 def _verdict(guard: str, why: str | None, patience: float) -> Verdict:
     return GuardHolds(guard) if why is None else GuardFailed(guard, why, patience)
+
+
+def _patience(view: View, ifname: str | None) -> float:
+    """Longer while a client (of this interface) that is to have a lease has none: what is missing may come with it."""
+    held = {lease.client.name for lease in leases(view)}
+    missing = (one.spec.interface for one in view.router.of(DHCPv4Client) if one.name not in held)
+    return WAN_PATIENCE if any(ifname in (None, ifname_of(view.router, name)) for name in missing) else PATIENCE
 
 
 def _management(router: Router) -> Iterator[str]:

@@ -21,6 +21,7 @@ from routerd.shapes.instant import Instant
 KEPT = Kept(
     generation=5,
     previous=4,
+    path="/etc/router.yaml",
     boot_id="this boot",
     until=1234.5678901,
     confirm_by=Instant(1_800_000_000_123_456_789),

@@ -16,7 +16,8 @@ from routerd.api.plane import Running
 from routerd.api.wire_changes import Pending
 from routerd.changes.canonical import Canonical
 from routerd.changes.draft import Draft, Found, Make, drafted
-from routerd.changes.gate import Gate, Passed, first
+from routerd.changes.first import first
+from routerd.changes.gate import Gate, Passed
 from routerd.changes.generations import Generations
 from routerd.changes.pending import Commit
 from routerd.config import ConfigErrors, Router, load
@@ -89,7 +90,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def test_a_change_is_written_told_and_in_force(bench: Bench) -> None:
     passed = await bench.change(LAN % "eth1", Terms(actor="uid=7", causes=(1,)))
-    assert (passed.generation, passed.new, passed.loaded, passed.before_number) == (2, True, True, 1)
+    assert (passed.generation, passed.new, passed.loaded, passed.before.generation) == (2, True, True, 1)
     assert bench.forced == [2]
     assert bench.path.read_text().startswith(OLD)
     [record] = [one for one in bench.gate.generations.all() if one.generation == 2]
@@ -236,6 +237,9 @@ class Keeper:
     async def overruled(self, terms: Terms) -> None:
         self.asked.append("overruled")
 
+    async def unchanged(self) -> None:
+        self.asked.append("unchanged")
+
     async def abandon(self, commit: Commit) -> None:
         self.asked.append("abandon")
         self.pending = None
@@ -247,7 +251,7 @@ async def test_a_commit_is_begun_before_anything_is_written(bench: Bench) -> Non
     assert keeper.asked == ["begin 1→2 300.0", "written"]
     assert passed.pending is keeper.pending
     await bench.change(LAN % "eth1", Terms(confirm_within=300.0))
-    assert len(keeper.asked) == 2, "a no-op needs no confirmation"
+    assert keeper.asked[2:] == ["unchanged"], "a no-op needs no confirmation"
 
 
 async def test_a_commit_that_cannot_be_written_is_abandoned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.changes.gate import first
+from routerd.changes.first import first
 from routerd.changes.generations import KEY_OCTETS, Generations, generation_key
 from routerd.config import Router, load
 from routerd.events.log import Log, inline, open_log

@@ -103,6 +103,21 @@ def test_a_way_in_is_lost(changes: dict[str, Any], why: str, patience: float) ->
     assert failing(ACCESS, **changes) == [GuardFailed("interface eth1", why, patience)]
 
 
+def test_a_way_in_by_a_lease_may_take_longer() -> None:
+    """A client begins anew: its address comes with its lease."""
+    outside = Guards(interfaces=("eth0",))
+    lost = GuardFailed("interface eth0", "eth0 has no address", WAN_PATIENCE)
+    for status in (acquiring(), starting()):
+        assert failing(outside, addresses=(INSIDE,), objects={CLIENT_REF: status}) == [lost]
+    assert failing(outside, addresses=(INSIDE,)) == [attrs.evolve(lost, patience=PATIENCE)], "it has its lease"
+    without = failing(outside, addresses=(INSIDE,), resources=(WAN, LAN, SSH))
+    assert without == [attrs.evolve(lost, patience=PATIENCE)], "nobody asks for one"
+    [inside] = failing(ACCESS, addresses=(OUTSIDE,), objects={CLIENT_REF: acquiring()})
+    assert inside.patience == PATIENCE, "another interface"
+    [caller] = failing(Guards(caller=FAR), routes=(CONNECTED,), objects={CLIENT_REF: acquiring()})
+    assert caller.patience == WAN_PATIENCE
+
+
 def test_a_way_in_holds_although_nobody_declares_it_any_more() -> None:
     assert list(judge(ACCESS, scene(resources=(WAN,)).view())) == [GuardHolds("interface eth1")]
 

@@ -535,6 +535,23 @@ async def test_a_torn_file_is_told_and_set_aside(portable: Portable, autojump_cl
     assert ours(events)[1:] == ["revert_failed FileUnusable"]
 
 
+async def test_another_file_is_not_touched(portable: Portable, autojump_clock: MockClock) -> None:
+    """The state is the same, the configuration is another one: what was on trial is not of it."""
+    rig = portable
+    async with rig.surroundings(links=LINKS):
+        async with rig.live():
+            await (await up(rig)).apply()
+        kept = rig.state_dir / commit_file.NAME
+        kept.write_bytes(kept.read_bytes())
+        elsewhere = Rig(rig.directory, config=CUT)
+        elsewhere.world, elsewhere.host, elsewhere.lives = rig.world, rig.host, rig.lives
+        async with elsewhere.live():
+            await trio.sleep(400)
+            assert elsewhere.config_path.read_text() == CUT and not kept.exists()
+        events = await rig.events()
+    assert ours(events)[-1] == "revert_failed FileUnusable"
+
+
 STEPS = 50
 """More outputs than a change on trial, and going back from it, has."""
 
