@@ -50,31 +50,39 @@ async def get_why(call: Call) -> Response:
 
 async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
     """The answer, on the wire. Raises OSError when the log cannot be read."""
-    log, stored = plane.log, plane.log.objects.get(ref)
-    status: Status = stored.status if stored is not None else {"phase": "Unknown"}
-    pending_error = plane.running.pending_error if ref.kind == DOCUMENT else None
-    status = document_status(plane.running, status) if ref.kind == DOCUMENT else status
-    changes = (await log.tail(LOOKED_AT, Filter(topics=(CHANGED,), resource=ref))).events
-    reader = _Reader(log)
-    if pending_error is not None:
-        changes = (await log.tail(1, Filter(topics=(REJECTED,), severity="error"))).events
+    log, status = plane.log, _status(plane, ref)
+    faulty = plane.running.pending_error if ref.kind == DOCUMENT else None
+    changes = await _changes(log, ref, faulty is not None)
+    reader, since = _Reader(log), _since(changes)
     start = await _start(log, ref, changes)
     chain = await reader.chain(start) if start is not None else None
-    since = _since(changes)
     root = reader.event(min(chain.root)) if chain is not None else None
-    case = Case(ref, status, root, lambda target: _status_of(log, target), pending_error)
+    suppressed = await _suppressed(reader, ref, chain, since) if chain is not None and is_troubled(status) else ()
     why = Why(
         target=str(ref),
-        phase=str(status.get("phase", "Unknown")),
+        phase=str(status["phase"]),
         since=Instant(since.event.time) if since is not None else None,
         reason=_text(status, "reason"),
         message=_text(status, "message"),
-        suppressed=await _suppressed(reader, ref, chain, since) if chain is not None and is_troubled(status) else (),
-        next=advise(case),
+        suppressed=suppressed,
+        next=advise(Case(ref, status, root, lambda target: _status_of(log, target), faulty)),
         oldest=log.oldest,
     )
     wire: dict[str, Any] = to_wire(why)
     return wire | ({} if chain is None else {"chain": _wire(chain.top)})
+
+
+def _status(plane: Plane, ref: Ref) -> Status:
+    stored = plane.log.objects.get(ref)
+    status: Status = {"phase": "Unknown", **(stored.status if stored is not None else {})}
+    return document_status(plane.running, status) if ref.kind == DOCUMENT else status
+
+
+async def _changes(log: Log, ref: Ref, faulty: bool) -> tuple[StoredEvent, ...]:
+    """The last changes of the status; of a configuration that waits because it is faulty, its rejection."""
+    if faulty:
+        return (await log.tail(1, Filter(topics=(REJECTED,), severity="error"))).events
+    return (await log.tail(LOOKED_AT, Filter(topics=(CHANGED,), resource=ref))).events
 
 
 # Where to begin
@@ -82,10 +90,18 @@ async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
 
 async def _start(log: Log, ref: Ref, changes: tuple[StoredEvent, ...]) -> int | None:
     """The event of the present phase: the last that changed it, a condition, or what the resource provides; or later,
-    that what somebody else had undone was put back."""
-    decisive = [one.id for one in changes if _decides(one.event)] or [one.id for one in changes[-1:]]
+    that what somebody else had undone was put back. Of an alarm: what it said last."""
+    if ref.kind in ALARM_KINDS:
+        said = (await log.tail(LOOKED_AT, Filter(resource=ref))).events
+        return max((one.id for one in said if one.event.topic != CHANGED), default=_newest(changes))
+    decisive = max((one.id for one in changes if _decides(one.event)), default=_newest(changes))
     acts = (await log.tail(LOOKED_AT, Filter(topics=ACTS, resource=ref))).events
-    return max((*decisive, *(one.id for one in acts if one.event.reason == "Restored")), default=None)
+    restored = max((one.id for one in acts if one.event.reason == "Restored"), default=0)
+    return max(restored, decisive or 0) or None
+
+
+def _newest(found: tuple[StoredEvent, ...]) -> int | None:
+    return found[-1].id if found else None
 
 
 def _decides(event: Event) -> bool:

@@ -243,6 +243,53 @@ async def test_a_crash_of_the_client(
     assert "a fault of ours" in caplog.text
 
 
+# Alarms
+
+ALARMS = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: EventRule
+      metadata: {name: unplugged}
+      spec:
+        pattern:
+          operator: sequence
+          topics: [routerd.interface.link.down, routerd.dhcpv4.client.lease.expired]
+          window: 20m
+        emit: {topic: home.unplugged}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DerivedEvent
+      metadata: {name: online}
+      spec:
+        topic: home.online
+        inputs: [{field: "${Interface/wan.status.phase}", equals: Up}]
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv4StaticAddress
+      metadata: {name: while-online}
+      spec:
+        interface: wan
+        address: 192.0.2.129/25
+        when:
+          state: {DerivedEvent/online.phase: {equals: Asserted}}
+"""
+
+
+async def test_alarms_follow_from_the_root_and_do_not_lead_to_it(rig: Rig, autojump_clock: MockClock) -> None:
+    rig.config = document(WAN % "", HANGING_ON_IT, ALARMS)
+    async with rig.surroundings(lease_time=600), rig.live():
+        await until(lambda: len(rig.routes()) == 2 and "192.0.2.129/25" in rig.addresses())
+        await trio.sleep(5)
+        rig.world.pull_cable("eth0")
+        await trio.sleep(700)
+        held = "IPv4StaticAddress/while-online"
+        assert await roots(rig, CLIENT, held) == ["interface.link.down"] * 2
+        assert (await why(rig, held))["reason"] == "WhenFalse"
+        kinds = {cause["event"].get("kind") for cause in causes((await why(rig, held))["chain"])}
+        assert "DerivedEvent" not in kinds
+        for target in (CLIENT, held):
+            suppressed = (await why(rig, target))["suppressed"]
+            assert {"DerivedEvent/online", "EventRule/unplugged"} <= set(suppressed)
+        assert await roots(rig, "EventRule/unplugged", "DerivedEvent/online") == ["interface.link.down"] * 2
+
+
 # Operators
 
 
