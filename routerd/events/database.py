@@ -150,7 +150,9 @@ class Database:
         if version < SCHEMA:  # Of a former routerd, and out of reach for writing: it knew of none.
             return ()
         rows = self._connection.execute("select name, cursor, updated_at, state from consumers").fetchall()
-        return tuple(Consumer(name, cursor, at, orjson.loads(state)) for name, cursor, at, state in rows)
+        for *_, state in rows:
+            orjson.loads(state)
+        return tuple(Consumer(*row) for row in rows)
 
     def used(self) -> int:
         """Octets in use. Free pages do not count: they are given back or used again."""
@@ -226,7 +228,7 @@ def put_consumers(connection: sqlite3.Connection, consumers: Mapping[str, Consum
         if consumer is None:
             connection.execute("delete from consumers where name = ?", (name,))
         else:
-            row = (name, consumer.cursor, consumer.updated_at, orjson.dumps(consumer.state).decode())
+            row = (name, consumer.cursor, consumer.updated_at, consumer.json)
             connection.execute("insert or replace into consumers values (?, ?, ?, ?)", row)
 
 

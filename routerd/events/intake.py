@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from operator import attrgetter
 
 import attrs
+import orjson
 
 from routerd.events.database import Contents
-from routerd.events.objects import RECORD, Change, changed_conditions, changed_fields, plain, settled, status_changed
+from routerd.events.objects import RECORD, Change, changed_conditions, changed_fields, settled, status_changed
 from routerd.events.rows import Row, legible, to_row
 from routerd.events.types import Consumed, Consumer, Event, Ref, Status, StoredEvent, StoredObject
 
@@ -134,7 +135,7 @@ def _consumer(name: str, place: Consumed | None, now: int) -> Consumer | None:
         return None
     if place.cursor < 0:
         raise ValueError(f"consumer {name}: there is no event {place.cursor}")
-    return Consumer(name, place.cursor, now, plain(place.state))
+    return Consumer(name, place.cursor, now, orjson.dumps(place.state).decode())
 
 
 def _deciding(ref: Ref, given: list[tuple[int, Event]], because: Because | None) -> list[tuple[int, Event]]:

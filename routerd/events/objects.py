@@ -29,7 +29,6 @@ _VOLATILE_OF_KIND = {
     "LogRetention": frozenset({"lastRunAt", "deleted"}),
     "Telemetry": frozenset({"sentEvents", "rejectedEvents", "droppedEvents", "sentReports", "failedRequests"}),
     "EventRule": frozenset({"fireCount", "lastFiredAt", "lostEvents", "warningCount"}),
-    "Telemetry": frozenset({"sentEvents", "rejectedEvents", "droppedEvents", "sentReports", "failedRequests"}),
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
+import orjson
 
 Severity = Literal["debug", "info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("debug", "info", "warning", "error")
@@ -95,12 +96,18 @@ class Consumed:
 
 @attrs.frozen
 class Consumer:
-    """A durable consumer as it stands. `updated_at` is when it last said so (ns since 1970)."""
+    """A durable consumer as it stands. `updated_at` is when it last said so (ns since 1970); `json` is its state, which
+    may be long and is read once in a life."""
 
     name: str
     cursor: int
     updated_at: int
-    state: Any = None
+    json: str = "null"
+
+    @property
+    def state(self) -> Any:
+        """What it must know to go on."""
+        return orjson.loads(self.json)
 
 
 @attrs.frozen

@@ -120,7 +120,8 @@ class RuleRun:
         try:
             if stored is not None and stored.state["rule"] == digest:
                 place = from_wire(Place, stored.state)
-                return stored.cursor, place, Player(name, self._rule, place.memory, place.clock)
+                player = Player(name, self._rule, place.memory, place.clock)
+                return stored.cursor, attrs.evolve(place, memory=Memory()), player
         except (Problems, KeyError, TypeError) as error:
             logger.warning("%s begins anew: what it remembered is of another version: %s", self._ref, error)
         return self._log.newest, Place(digest), Player(name, self._rule)
@@ -181,13 +182,13 @@ class RuleRun:
         if not (fired or self._generation != generation or self._stale(last)):
             return
         because = {self._ref: _known(self._around.configured())} if self._generation != generation else None
-        place = attrs.evolve(self._place, memory=self._player.memory, clock=self._player.clock)
+        place = to_wire(attrs.evolve(self._place, clock=self._player.clock)) | {"memory": self._player.memory}
         # A cancellation must not come between what is written and what the next run of this rule finds.
         with trio.CancelScope(shield=True):
             await self._log.append(
                 *map(self._event, fired),
                 status={self._ref: self._status(generation)},
-                consumed={self._consumer: Consumed(self._cursor, to_wire(place))},
+                consumed={self._consumer: Consumed(self._cursor, place)},
                 because=because,
             )
         self._saved, self._saved_at, self._generation = self._cursor, trio.current_time(), generation

@@ -115,11 +115,15 @@ class RuleMachine:
         self._variables = wanted(rule.emit.attributes.values())
         self._fired_at = memory.fired_at
         self._states = {held.key: from_wire(self._operator.state, held.state) for held in memory.keys}
+        self._wires = {held.key: held.state for held in memory.keys}
 
     @property
-    def memory(self) -> Memory:
-        """What it remembers, for `to_wire` and `from_wire`."""
-        return Memory(self._fired_at, tuple(Held(key, to_wire(state)) for key, state in self._states.items()))
+    def memory(self) -> dict[str, Any]:
+        """What it remembers, as JSON says a Memory."""
+        # There may be thousands of keys, of which few have changed since this was asked for the last time.
+        self._wires = {key: self._wires.get(key) or to_wire(state) for key, state in self._states.items()}
+        keys = [{"key": key, "state": wire} for key, wire in self._wires.items()]
+        return {"firedAt": list(self._fired_at), "keys": keys}
 
     @property
     def deadline(self) -> float | None:
@@ -136,9 +140,8 @@ class RuleMachine:
 
     def _overdue(self, now: float) -> Iterator[Output]:
         while (due := self.deadline) is not None and due <= now:
-            key, state = next(iter(self._states.items()))
-            del self._states[key]
-            yield self._fire(key, state.firing, due)
+            key = next(iter(self._states))
+            yield self._fire(key, self._taken(key).firing, due)
 
     def _seen(self, stored: StoredEvent, now: float) -> Iterator[Output]:
         if not any(matches(glob, stored.event.topic) for glob in self._globs):
@@ -149,7 +152,7 @@ class RuleMachine:
             yield Dropped("no-correlation", stored)
             return
         values = {name: value_of(stored.event, name) or "" for name in self._variables}
-        step = self._operator.seen(self._states.pop(key, None), Mark(stored.id, stored.event.topic, values), now)
+        step = self._operator.seen(self._taken(key), Mark(stored.id, stored.event.topic, values), now)
         if step.state is not None:
             yield from self._room(now)
             self._states[key] = step.state
@@ -165,8 +168,13 @@ class RuleMachine:
         """Make room for one key more."""
         if len(self._states) >= MOST_KEYS:
             key = next(iter(self._states))
-            if not self._operator.lapsed(self._states.pop(key), now):
+            if not self._operator.lapsed(self._taken(key), now):
                 yield Forgotten(key)
+
+    def _taken(self, key: str) -> Any:
+        """What was seen under a key, which then is nothing any more."""
+        self._wires.pop(key, None)
+        return self._states.pop(key, None)
 
     def _fire(self, key: str, firing: Firing, at: float) -> Output:
         rate = self._pattern.rate

@@ -3,6 +3,8 @@ same one."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from routerd.events.types import Filter, Ref, StoredEvent
 from routerd.protocols.machine import Tick
 from routerd.resources.rules import EventRule
@@ -28,8 +30,8 @@ class Player:
         self.clock = clock or LogClock()
 
     @property
-    def memory(self) -> Memory:
-        """What the machine remembers."""
+    def memory(self) -> dict[str, Any]:
+        """What the machine remembers, as JSON says it."""
         return self._machine.memory
 
     @property

@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 import trio
 
@@ -37,7 +38,7 @@ async def test_a_consumer_is_as_it_was_after_a_restart(tmp_path: Path) -> None:
         assert log.consumers.all() == []
         assert await log.append(consumed={"it": Consumed(0)}) == ()
         assert await log.append(said(), said(), consumed={"it": Consumed(2, state), "b": Consumed(1)}) == (1, 2)
-        expected = [Consumer("b", 1, 77), Consumer("it", 2, 77, state)]
+        expected = [Consumer("b", 1, 77), Consumer("it", 2, 77, orjson.dumps(state).decode())]
         assert log.consumers.all() == expected
     async with open_log(tmp_path / "routerd.db") as log:
         assert log.consumers.all() == expected

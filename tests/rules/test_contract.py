@@ -37,7 +37,7 @@ class RuleContract(Contract):
 
     def rests(self) -> bool:
         """Nothing but absence and debounce waits for time; they do once something has been seen."""
-        return self.pattern["operator"] not in ("absence", "debounce") or self.machine.memory.keys == ()
+        return self.pattern["operator"] not in ("absence", "debounce") or self.machine.memory["keys"] == []
 
     def saw(self, event: object, outputs: list[Any]) -> None:
         for output in outputs:

@@ -11,7 +11,7 @@ from routerd.events.types import Event, StoredEvent
 from routerd.protocols.machine import Dropped, Start, Stop, Tick
 from routerd.rules import machine as machine_module
 from routerd.rules.machine import UNCORRELATED, Fired, Forgotten, Held, Memory, RuleMachine, Seen, Suppressed
-from routerd.shapes.convert import from_wire, to_wire
+from routerd.shapes.convert import from_wire
 from routerd.shapes.invalid import Problems
 from tests.protocols.timeline import Timeline, of, only, snapshot
 from tests.rules.saying import Story, event, inputs, rule
@@ -154,7 +154,7 @@ def test_a_machine_that_is_restarted_at_every_event_says_the_same(pattern: dict[
     for number in range(60):
         at, topic, name = spell(number)
         seen = Seen(StoredEvent(number + 1, 0, event(topic, name, at=str(at))))
-        memory = from_wire(Memory, orjson.loads(orjson.dumps(to_wire(halting.memory))))
+        memory = from_wire(Memory, orjson.loads(orjson.dumps(halting.memory)))
         halting = RuleMachine(spec, memory)
         outputs = whole.handle(seen, at)
         assert halting.handle(seen, at) == outputs
