@@ -116,6 +116,32 @@ async def test_an_address_waits_until_its_condition_has_held_long_enough(rig: Ri
     assert phases(events, "IPv4StaticAddress/home")[-3:] == ["Pending", "Applied", "Pending"]
 
 
+async def root_of(rig: Rig, target: str) -> tuple[str, str]:
+    """Reason and topic of the event at the root of its present phase."""
+    link = (await rig.ask("/why", target=target)).json["chain"]
+    while link["causes"]:
+        [link] = link["causes"]
+    assert link["root"]
+    return link["event"]["reason"], link["event"]["topic"]
+
+
+async def test_why_something_is_held_goes_back_to_the_root(rig: Rig, autojump_clock: MockClock) -> None:
+    rig.config = document(WAN % "", INTERFACE_LAN % "", HOME % (WAN_UP % ""))
+    async with rig.surroundings(links=LINKS), rig.live() as reload:
+        await until(lambda: rig.addresses("eth1") == [AT_HOME])
+        rig.world.pull_cable("eth0")
+        await until(lambda: rig.addresses("eth1") == [])
+        await trio.sleep(1)
+        assert await root_of(rig, "IPv4StaticAddress/home") == ("CarrierLost", "routerd.interface.link.down")
+        rig.world.plug("eth0")
+        await until(lambda: rig.addresses("eth1") == [AT_HOME])
+        rig.config_path.write_text(document(WAN % "", INTERFACE_LAN % "", HOME % WAN_UP.replace("Up%s", "Down")))
+        await reload()
+        await until(lambda: rig.addresses("eth1") == [])
+        await trio.sleep(1)
+        assert (await root_of(rig, "IPv4StaticAddress/home"))[0] == "ConfigurationApplied"
+
+
 async def test_what_is_held_counts_as_healthy(rig: Rig, autojump_clock: MockClock) -> None:
     rig.config = document(WAN % "", INTERFACE_LAN % "", HOME % (WAN_UP.replace("Up%s", "Down")))
     async with rig.surroundings(links=LINKS), rig.live():
