@@ -163,13 +163,17 @@ async def test_a_stream_tells_what_was_lost(served: Served) -> None:
     assert (await fetch(served.daemon, EVENTS)).json["oldest"] == str(kept.source_cursor)
 
 
+def lose_the_log(directory: Path) -> None:
+    for file in directory.glob("routerd.db*"):
+        file.unlink()
+
+
 async def test_the_count_goes_on_when_the_log_was_lost(tmp_path: Path) -> None:
     """Its journal has it. Who had everything goes on; who had not is told what is gone."""
     async with open_bench(tmp_path) as bench, serving(bench, tmp_path) as served:
         await served.wan.say("renew.sent")
         assert (await fetch(served.daemon, EVENTS)).json["newest"] == "3"
-    for file in tmp_path.glob("routerd.db*"):
-        file.unlink()
+    lose_the_log(tmp_path)
     async with open_bench(tmp_path, cursor_floor=lambda _: 3) as bench, serving(bench, tmp_path) as served:
         answer = await fetch(served.daemon, EVENTS + "?since=3")
         assert [one["cursor"] for one in answer.json["events"]] == ["4", "5"] and answer.json["lost"] == 0
