@@ -19,6 +19,17 @@ from routerd.protocols.malformed import Malformed
 
 MAX_SERVERS = 32
 
+UNDERSTOOD = frozenset(
+    (
+        OptionCode.DNS_SERVERS,
+        OptionCode.DOMAIN_SEARCH,
+        OptionCode.SNTP_SERVERS,
+        OptionCode.NTP_SERVER,
+        OptionCode.AFTR_NAME,
+    )
+)
+"""Options that have a field of `Information`."""
+
 _T = TypeVar("_T")
 _NTP_ADDRESS, _NTP_MULTICAST, _NTP_NAME = 1, 2, 3
 
@@ -60,7 +71,7 @@ def read(message: Message, asked: Iterable[int] = ()) -> Information:
             notes.append(f"option {code:d} is cut after {MAX_SERVERS} entries")
         return found[:MAX_SERVERS]
 
-    wanted = frozenset(asked)
+    wanted = frozenset(asked) - UNDERSTOOD
     return Information(
         dns_servers=value(OptionCode.DNS_SERVERS, _servers),
         search=value(OptionCode.DOMAIN_SEARCH, _names),

@@ -94,10 +94,10 @@ def _deprecate(station: Station, binding: Binding, now: float) -> None:
         attrs.evolve(lease, deprecated=lease.deprecated or _is_past(lease.preferred_until, now))
         for lease in binding.leases
     )
-    if leases != binding.leases:
-        station.bindings[binding.association] = attrs.evolve(binding, leases=leases)
-        for lease in set(leases) - set(binding.leases):
-            station.say(outputs.Deprecated(binding.association, lease))
+    station.bindings[binding.association] = attrs.evolve(binding, leases=leases)
+    for before, after in zip(binding.leases, leases, strict=True):
+        if after != before:
+            station.say(outputs.Deprecated(binding.association, after))
 
 
 def _is_past(moment: float | None, now: float) -> bool:
@@ -125,6 +125,7 @@ def lose_all(station: Station, reason: outputs.LossReason, now: float) -> None:
             station.say(outputs.Lost(former.association, former.lease, reason))
     station.former = tuple(attrs.evolve(former, in_use=False) for former in station.former)
     station.finish(False, f"the leases were lost: {reason}")
+    _close_the_account(station, now)
 
 
 def refused(station: Station, answer: Answer, now: float) -> None:
@@ -144,9 +145,7 @@ def fail(station: Station, reason: outputs.FailReason, detail: str, now: float) 
         station.rest()
         station.say(outputs.Failed(during, reason, detail, 0.0))
         return
-    if station.bound_at is not None and now - station.bound_at >= SETTLED:
-        station.setbacks = 0
-    station.bound_at = None
+    _close_the_account(station, now)
     wait = _setback(station)
     station.not_before = max(station.not_before, now + wait)
     if station.carrier:
@@ -154,6 +153,13 @@ def fail(station: Station, reason: outputs.FailReason, detail: str, now: float) 
     else:
         station.enter(NoLink())
     station.say(outputs.Failed(during, reason, detail, station.not_before - now))
+
+
+def _close_the_account(station: Station, now: float) -> None:
+    """What was held long enough makes good for the failures before it."""
+    if station.bound_at is not None and now - station.bound_at >= SETTLED:
+        station.setbacks = 0
+    station.bound_at = None
 
 
 def _setback(station: Station) -> float:
@@ -190,8 +196,6 @@ def declined(station: Station, state: Declining, now: float) -> None:
 def give_back(station: Station, reason: outputs.LossReason, now: float) -> bool:
     """Stop using everything, and then tell the servers (§18.2.7). False: there is nobody to tell; we are stopped."""
     bindings = tuple(station.bindings.values())
-    for binding in bindings:
-        drop_leases(station, binding, binding.leases, reason, now)
     lose_all(station, reason, now)
     station.last.clear()
     station.say(outputs.Forget())

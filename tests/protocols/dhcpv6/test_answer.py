@@ -41,7 +41,8 @@ def test_a_whole_reply() -> None:
 def test_ntp_servers_by_address_group_and_name() -> None:
     value = option(1, DNS.packed) + option(2, IPv6Address("ff05::101").packed) + option(3, NAME) + option(9, b"?")
     assert told(option(56, value)).ntp_servers == (DNS, IPv6Address("ff05::101"), "example.net")
-    assert told(option(31, DNS.packed * 2)).sntp_servers == (DNS,)
+    found = told(option(31, DNS.packed * 2), option(22, b"?"), asked=(31, 22))
+    assert (found.sntp_servers, found.others) == ((DNS,), (Option(22, b"?"),))
 
 
 @pytest.mark.req("C13", "breaks")
