@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of, ref_of
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import Judgement, Step, View, condition
+from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
+from routerd.events import incidents
 from routerd.events.types import Ref, Status
 from routerd.resources.management import ManagementAccess
 
@@ -25,7 +27,18 @@ class ManagementController:
         """The status of each ManagementAccess."""
         kind = self.kinds[0]
         statuses = {ref_of(one): _status(view, one.spec) for one in view.router.of(ManagementAccess)}
-        return Judgement(statuses, [ref for ref in view.objects if ref.kind == kind and ref not in statuses])
+        because = {ref_of(one): tuple(_inputs(view, one.spec)) for one in view.router.of(ManagementAccess)}
+        return Judgement(statuses, [ref for ref in view.objects if ref.kind == kind and ref not in statuses], because)
+
+
+def _inputs(view: View, spec: ManagementAccess) -> Iterator[Input]:
+    """What decides whether operators can come in: what happened to the links and to their addresses."""
+    for name in spec.interfaces:
+        ifname = ifname_of(view.declared, name) or ""
+        link = view.picture.link_named(ifname)
+        yield from link_inputs(view, ifname)
+        if link is not None:
+            yield view.incidents.last(incidents.addresses(link.index))
 
 
 def _status(view: View, spec: ManagementAccess) -> Status:

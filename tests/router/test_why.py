@@ -245,6 +245,12 @@ async def test_a_crash_of_the_client(
 
 # Alarms
 
+WAY_IN = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: ManagementAccess
+      metadata: {name: wan}
+      spec: {interfaces: [wan]}
+"""
 ALARMS = """
     - apiVersion: net.routerd.net/v1alpha1
       kind: EventRule
@@ -288,6 +294,16 @@ async def test_alarms_follow_from_the_root_and_do_not_lead_to_it(rig: Rig, autoj
             suppressed = (await why(rig, target))["suppressed"]
             assert {"DerivedEvent/online", "EventRule/unplugged"} <= set(suppressed)
         assert await roots(rig, "EventRule/unplugged", "DerivedEvent/online") == ["interface.link.down"] * 2
+
+
+async def test_the_way_in_for_operators(rig: Rig, autojump_clock: MockClock) -> None:
+    rig.config = document(WAN % "", HANGING_ON_IT, WAY_IN)
+    async with rig.surroundings(lease_time=600), rig.live():
+        await up(rig)
+        rig.world.pull_cable("eth0")
+        await trio.sleep(5)
+        assert await roots(rig, "ManagementAccess/wan") == ["interface.link.down"]
+        assert "ManagementAccess/wan" in (await why(rig, INTERFACE))["suppressed"]
 
 
 # Operators
