@@ -59,10 +59,12 @@ class NotChanged(Exception):
 
 @attrs.frozen
 class Confirmation:
-    """What became of a commit that somebody confirmed, or (`confirmed` False) extended until `confirm_by`."""
+    """What became of a commit that somebody confirmed, or (`confirmed` False) extended until `confirm_by`; and the event
+    that tells of it."""
 
     generation: int
     confirmed: bool
+    event_id: int
     confirm_by: Instant | None = None
 
 

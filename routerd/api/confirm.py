@@ -27,5 +27,6 @@ async def post_confirm(call: Call) -> Response:
     except OSError as error:
         words = f"it is on trial still: {error.strerror or error}"
         raise Refusal(503, "disk", words, hint="confirm it again once the disk can be written") from None
+    call.act.led_to = (made.event_id,)
     result = ConfirmResult(generation=made.generation, confirmed=made.confirmed, confirm_by=made.confirm_by)
     return answer(encode(result))

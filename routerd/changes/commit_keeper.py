@@ -249,8 +249,8 @@ class CommitKeeper:
             case Confirmed():
                 await self._on_disk(commit_file.remove, self._path)
                 self._trial = None
-                await self._voice.confirmed(trial.kept, terms)
-                return Confirmation(trial.kept.generation, confirmed=True)
+                told = await self._voice.confirmed(trial.kept, terms)
+                return Confirmation(trial.kept.generation, True, told)
             case Extended(until):
                 left = until - self._clock.now()
                 by = Instant(self._clock.wall() + round(left * 1e9))
@@ -259,8 +259,7 @@ class CommitKeeper:
                 if self._trial is not trial:
                     raise NotChanged("conflict", f"generation {kept.generation} is on trial no more")
                 self._trial = attrs.evolve(trial, kept=kept)
-                await self._voice.extended(kept, terms)
-                return Confirmation(kept.generation, confirmed=False, confirm_by=by)
+                return Confirmation(kept.generation, False, await self._voice.extended(kept, terms), by)
             case Refused(_, reason):
                 message = f"generation {trial.kept.generation} is not confirmed: {reason}"
                 raise NotChanged("conflict", message, field="token" if "token" in reason else None)

@@ -41,20 +41,21 @@ class Voice:
         attributes = {"guards": ",".join(guarded), **caller}
         await self._tell(PENDING, "info", "Pending", message, kept, terms, attributes)
 
-    async def extended(self, kept: Kept, terms: Terms) -> None:
-        """There is more time."""
+    async def extended(self, kept: Kept, terms: Terms) -> int:
+        """There is more time. Returns the id of the event."""
         message = f"generation {kept.generation} stays on trial until {_moment(kept)}"
-        await self._tell(PENDING, "info", "Extended", message, kept, terms)
+        return await self._tell(PENDING, "info", "Extended", message, kept, terms)
 
     async def warn(self, kept: Kept, left: float) -> None:
         """There is little time left."""
         message = f"generation {kept.generation} goes back in {format_duration(round(left))} unless it is confirmed"
         await self._tell(PENDING, "warning", "ConfirmSoon", message, kept, Terms(causes=await self.event_of(kept)))
 
-    async def confirmed(self, kept: Kept, terms: Terms) -> None:
-        """It stays."""
+    async def confirmed(self, kept: Kept, terms: Terms) -> int:
+        """It stays. Returns the id of the event."""
         told = attrs.evolve(terms, causes=(*await self.event_of(kept), *terms.causes))
-        await self._tell(CONFIRMED, "info", "Confirmed", f"generation {kept.generation} is confirmed", kept, told)
+        message = f"generation {kept.generation} is confirmed"
+        return await self._tell(CONFIRMED, "info", "Confirmed", message, kept, told)
 
     async def abandoned(self, kept: Kept) -> None:
         """It was never in the file."""
@@ -143,10 +144,10 @@ class Voice:
         terms: Terms,
         attributes: Mapping[str, str] = {},
         status: Mapping[Ref, Status] = {},
-    ) -> None:
+    ) -> int:
         known: dict[str, Any] = {"generation": str(kept.generation), "previous": str(kept.previous)}
         ref = next((stored.ref for stored in self._log.objects.of_kind("Router")), None)
-        await self._log.append(
+        ids = await self._log.append(
             Event(
                 topic,
                 severity,
@@ -161,6 +162,7 @@ class Voice:
             ),
             status=status,
         )
+        return ids[0]
 
 
 def failure(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -24,13 +25,14 @@ async def confirm(served: Served, **body: Any) -> Answer:
     return await fetch(served.main, control("/confirm"), "POST", json.dumps(body).encode())
 
 
-async def outcome(served: Served) -> str:
-    [ended] = (await served.bench.log.tail(1, Filter(topics=(ENDED,)))).events
-    return ended.event.attributes["outcome"]
+async def ended(served: Served) -> Mapping[str, str]:
+    """What the audit tells of the end."""
+    [told] = (await served.bench.log.tail(1, Filter(topics=(ENDED,)))).events
+    return told.event.attributes
 
 
 async def test_it_is_confirmed(served: Served) -> None:
-    served.bench.commits.answer = Confirmation(5, confirmed=True)
+    served.bench.commits.answer = Confirmation(5, True, 77)
     answer = await confirm(served, token="t", kind="ConfirmRequest", apiVersion="control.routerd.net/v1alpha1")
     assert answer.status == 200 and answer.json == {
         "apiVersion": "control.routerd.net/v1alpha1",
@@ -40,11 +42,12 @@ async def test_it_is_confirmed(served: Served) -> None:
     }
     [(token, seconds, terms)] = served.bench.commits.asked
     assert (token, seconds) == ("t", None) and terms.actor.startswith("uid=") and terms.peer["socket"] == served.main
-    assert len(terms.causes) == 1 and await outcome(served) == "succeeded"
+    audit = await ended(served)
+    assert len(terms.causes) == 1 and (audit["outcome"], audit["events"]) == ("succeeded", "77")
 
 
 async def test_it_is_extended(served: Served) -> None:
-    served.bench.commits.answer = Confirmation(5, confirmed=False, confirm_by=BY)
+    served.bench.commits.answer = Confirmation(5, False, 77, BY)
     answer = await confirm(served, token="t", extend="10m")
     assert (answer.json["confirmed"], answer.json["confirmBy"]) == (False, "2027-01-15T08:00:00Z")
     assert served.bench.commits.asked[0][1] == 600
@@ -70,7 +73,8 @@ async def test_bodies_that_are_wrong(served: Served, body: dict[str, Any], field
 async def test_a_conflict_and_a_disk_that_is_full(served: Served) -> None:
     served.bench.commits.answer = NotChanged("conflict", "this is not its token", field="token")
     answer = await confirm(served, token="t")
-    assert (answer.status, answer.error["field"]) == (409, "token") and await outcome(served) == "conflict"
+    assert (answer.status, answer.error["field"]) == (409, "token")
+    assert (await ended(served))["outcome"] == "conflict"
     served.bench.commits.answer = OSError(28, "No space left on device")
     answer = await confirm(served, token="t")
     assert answer.status == 503 and answer.error["message"] == "it is on trial still: No space left on device"

@@ -253,6 +253,27 @@ async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_c
 # Guards
 
 
+async def test_who_would_lock_themselves_out_is_told_so_before(rig: Rig, autojump_clock: MockClock) -> None:
+    """By apply, delete and reload, on trial or not; and nothing is changed."""
+    without = document(WAN % "", ACCESS)
+    shut = CONFIG.replace("{ifname: eth1}", "{ifname: eth1, adminUp: false}")
+    async with rig.surroundings(links=LINKS), rig.live() as reload:
+        trial = await up(rig)
+        for path, body in (
+            ("/apply", {"candidateYaml": without, "replace": True}),
+            ("/apply", {"candidateYaml": shut, "replace": True, "confirmWithin": "1m"}),
+            ("/delete", {"target": "Interface/lan"}),
+        ):
+            answer = await trial.post(path, **body)
+            assert answer.status == 400 and "management plane lockout risk: " in answer.body.decode()
+            assert trial.file == CONFIG and not trial.kept
+        rig.config_path.write_text(without)
+        await reload()
+        await trio.sleep(1)
+        assert "management plane lockout risk: there is no Interface" in (await trial.status())["pendingError"]
+        assert rig.addresses("eth1") == [LAN]
+
+
 async def test_the_way_in_is_lost(rig: Rig, autojump_clock: MockClock) -> None:
     async with rig.surroundings(links=LINKS):
         async with rig.live():
