@@ -37,7 +37,7 @@ def test_every_example_loads(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["home", "standby", "static", "two-wans"]
+    assert [path.stem for path in EXAMPLES] == ["home", "observed", "standby", "static", "two-wans"]
 
 
 def test_a_resource_has_all_that_was_written() -> None:
