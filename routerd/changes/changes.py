@@ -26,10 +26,11 @@ from routerd.api.wire_changes import (
 from routerd.changes import outcome
 from routerd.changes.draft import Make, as_it_was, drafted, find, without
 from routerd.changes.forecast import Foreseen
-from routerd.changes.gate import Gate, Passed, Telling
+from routerd.changes.gate import Gate, Passed
 from routerd.changes.generations import Record
 from routerd.changes.outcome import Compared
 from routerd.changes.stage import Stage
+from routerd.changes.told import Telling
 from routerd.config import ConfigErrors, Router, summary
 from routerd.config.diff import diff
 from routerd.events.log import Log
@@ -223,7 +224,8 @@ class RouterChanges:
     def _unloaded(self, passed: Passed) -> Result:
         """Nothing to reconcile: it was so already, or it waits to be loaded."""
         waits = passed.generation != self.gate.running.generation
-        changes = Compared(passed.before, passed.router, diff(passed.before, passed.router), Foreseen()).changes
+        before, after = passed.before.router, passed.router
+        changes = Compared(before, after, diff(before, after), Foreseen()).changes
         return Result(
             generation=passed.generation,
             timestamp=Instant(self._log.now()),

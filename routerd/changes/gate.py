@@ -7,11 +7,8 @@ The order: the text of the new generation, the file itself, then the record with
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
 
 import attrs
 import trio
@@ -23,41 +20,43 @@ from routerd.changes.canonical import Busy, Canonical
 from routerd.changes.draft import Draft, Found, Judge, Make, find
 from routerd.changes.generations import Generations, Record
 from routerd.changes.pending import Commit, Commitments
+from routerd.changes.told import Teller, Telling
 from routerd.config import Router
-from routerd.config.diff import diff
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.events.writer import Runner
-
-logger = logging.getLogger("routerd")
 
 Phase = Callable[[Router], str]
 """How a configuration in force has come out until now."""
 
 
 @attrs.frozen
-class Telling:
-    """An event beside those that every change has: what kind of change it was."""
-
-    topic: str
-    reason: str
-    message: str
-    attributes: dict[str, str] = attrs.field(factory=dict)
-
-
-@attrs.frozen
 class Passed:
-    """A change that went through. `loaded`: another configuration is in force than before (`before`, `before_number`);
-    `new`: it is a new generation."""
+    """A change that went through. `new`: it is a new generation; `loaded`: it is in force, and `before` was."""
 
     generation: int
     router: Router
-    before: Router
-    before_number: int
+    before: Running
     new: bool
     loaded: bool
     pending: Pending | None = None
     event_id: int | None = None
+
+
+@attrs.frozen(eq=False)
+class _Change:
+    """A change on its way through the gate. `record`: of its generation, if that is a new one."""
+
+    draft: Draft
+    found: Found
+    terms: Terms
+    telling: Telling | None
+    number: int
+    record: Record | None
+
+    @property
+    def new(self) -> bool:
+        return self.record is not None
 
 
 class Gate:
@@ -82,7 +81,7 @@ class Gate:
         self.judge = judge
         self._canonical = canonical
         self._log = log
-        self._source = source
+        self._teller = Teller(log, generations, source, str(canonical.path))
         self._run = run_sync
         self._phase = phase
         self._changed = changed
@@ -125,54 +124,50 @@ class Gate:
             found = await self.look()
             if found.router is None or found.octets is None or found.document is None:
                 return found
-            draft = Draft(found.octets, found.router, found.document)
-            number, new = await self._number(draft)
-            if new:
-                await self._keep(number, draft.octets, terms)
-            return await self._enter(draft, number, new, terms, None, None)
+            change = await self._numbered(Draft(found.octets, found.router, found.document), found, terms)
+            if change.new:
+                await self._run(self.generations.keep_if_possible, change.number, found.octets)
+            return await self._enter(change, None)
 
     # One step after the other
 
     async def _commit(self, found: Found, draft: Draft, terms: Terms, telling: Telling | None) -> Passed:
-        number, new = await self._number(draft)
-        loads = not terms.no_reconcile and (new or number != self.running.generation)
-        commit = Commit(
-            self.running.generation, found.octets, self.running.router, number, draft.octets, draft.router, terms
-        )
-        if new:
-            await self._run(self.generations.keep, number, draft.octets)
-        pending = await self._begin(commit) if loads and terms.confirm_within is not None else None
+        change = await self._numbered(draft, found, terms, telling)
+        if change.new:
+            await self._run(self.generations.keep, change.number, draft.octets)
+        commit = await self._begin(change) if terms.confirm_within is not None and self._loads(change) else None
         try:
             if draft.octets != found.octets:
                 await self._run(self._replace, draft, found)
         except BaseException:
-            if pending is not None and self.commitments is not None:
+            if commit is not None and self.commitments is not None:
                 with trio.CancelScope(shield=True):
                     await self.commitments.abandon(commit)
             raise
-        if terms.no_reconcile:
-            return await self._write_down(draft, number, new, terms, telling)
-        return await self._enter(draft, number, new, terms, telling, commit if pending is not None else None)
+        return await (self._write_down(change) if terms.no_reconcile else self._enter(change, commit))
 
-    async def _number(self, draft: Draft) -> tuple[int, bool]:
-        """The number of a configuration, and whether it is a new one."""
+    async def _numbered(self, draft: Draft, found: Found, terms: Terms, telling: Telling | None = None) -> _Change:
+        """The same configuration as the latest has its number; another one a new number, and a record."""
         latest = self.generations.latest
         if latest is not None and latest.config_hash == self.generations.hash_of(draft.router):
-            return latest.generation, False
-        return await self._run(self.generations.next_number, draft.octets), True
+            return _Change(draft, found, terms, telling, latest.generation, None)
+        number = await self._run(self.generations.next_number, draft.octets)
+        record = self._teller.record(draft.router, number, self._predecessor(found), terms)
+        return _Change(draft, found, terms, telling, number, record)
 
-    async def _keep(self, number: int, octets: bytes, terms: Terms) -> None:
-        """The text of what is in the file already. It is in force whether there is room for a copy or not."""
-        try:
-            await self._run(self.generations.keep, number, octets)
-        except OSError as error:
-            logger.warning("the text of generation %d is not kept: %s", number, error.strerror)
+    def _loads(self, change: _Change) -> bool:
+        """Whether another configuration will be in force than now."""
+        return not change.terms.no_reconcile and change.number != self.running.generation
 
-    async def _begin(self, commit: Commit) -> Pending:
-        within = commit.terms.confirm_within
+    async def _begin(self, change: _Change) -> Commit:
+        """Have ready what is needed to go back."""
+        within, running, draft = change.terms.confirm_within, self.running, change.draft
         if self.commitments is None or within is None:
             raise NotChanged("beyond", "this version of routerd does not have changes that go back by themselves")
-        return await self.commitments.begin(commit, within)
+        before = running.generation, change.found.octets, running.router
+        commit = Commit(*before, change.number, draft.octets, draft.router, change.terms)
+        await self.commitments.begin(commit, within)
+        return commit
 
     def _replace(self, draft: Draft, found: Found) -> None:
         """Blocks. Raises NotChanged when an editor was faster."""
@@ -182,50 +177,47 @@ class Gate:
             raise NotChanged("conflict", str(busy), "look at the file, and try again") from None
         self._known = Found(draft.octets, draft.router, draft.document)
 
-    async def _write_down(self, draft: Draft, number: int, new: bool, terms: Terms, telling: Telling | None) -> Passed:
+    async def _write_down(self, change: _Change) -> Passed:
         """It is written and waits to be loaded."""
-        before, event_id = self.running, None
-        if new:
-            words = f"configuration generation {number} is written; it waits to be loaded"
-            event = self._event("committed", "ConfigurationCommitted", words, number, terms, draft.router)
-            record = self._record(draft.router, number, terms)
-            events = [event, *self._told(telling, number, terms)]
-            ids = await self._log.append(*events, status={record.ref: record.status}, gone=self._surplus(number))
-            event_id = ids[0]
+        before, number = self.running, change.number
+        event_id = None
+        if change.new:
+            event = self._teller.committed(change.draft.router, number, change.terms)
+            event_id = await self._append(event, change, {}, [])
             await self._run(self.generations.forget_texts, (number, before.generation))
         waiting = number if number != before.generation else None
-        self.running = attrs.evolve(self.running, waiting=waiting, pending_error=None)
-        return Passed(number, draft.router, before.router, before.generation, new, False, None, event_id)
+        self.running = attrs.evolve(before, waiting=waiting, pending_error=None)
+        return Passed(number, change.draft.router, before, change.new, False, event_id=event_id)
 
-    async def _enter(
-        self, draft: Draft, number: int, new: bool, terms: Terms, telling: Telling | None, commit: Commit | None
-    ) -> Passed:
+    async def _enter(self, change: _Change, commit: Commit | None) -> Passed:
         """Put it in force."""
-        before, path = self.running, str(self._canonical.path)
-        passed = Passed(number, draft.router, before.router, before.generation, new, False)
+        before, number, router = self.running, change.number, change.draft.router
+        passed = Passed(number, router, before, change.new, False)
         if number == before.generation:
             self.running = attrs.evolve(before, pending_error=None, waiting=None)
             if self.commitments is not None:
                 await self.commitments.unchanged()
             return passed
-        event, status, gone = applied(self.generations, self._log, draft.router, number, path, self._source, terms)
-        record = self._record(draft.router, number, terms) if new else None
-        records = [one for one in (record, self._superseded()) if one is not None]
-        events = [event, *self._told(telling, number, terms)]
-        ids = await self._log.append(
-            *events,
-            status={**status, **{one.ref: one.status for one in records}},
-            gone=[*gone, *self._surplus(number)],
-        )
+        status = self._teller.status(router, number) | self._superseded()
+        event = self._teller.applied(router, number, change.terms)
+        event_id = await self._append(event, change, status, self._teller.namesakes(router))
         if commit is not None and self.commitments is not None:
             await self.commitments.written(commit)
-        self.running = Running(draft.router, number, self._log.now(), path)
+        self.running = Running(router, number, self._log.now(), before.config_path)
         self._changed()
-        if terms.overrules and self.commitments is not None:
-            await self.commitments.overruled(terms)
+        if change.terms.overrules and self.commitments is not None:
+            await self.commitments.overruled(change.terms)
         await self._run(self.generations.forget_texts, (number,))
         pending = self.commitments.pending if commit is not None and self.commitments is not None else None
-        return attrs.evolve(passed, loaded=True, event_id=ids[0], pending=pending)
+        return attrs.evolve(passed, loaded=True, event_id=event_id, pending=pending)
+
+    async def _append(self, event: Event, change: _Change, status: Mapping[Ref, Status], gone: Sequence[Ref]) -> int:
+        """The event of a change with all that is written down with it; returns its id."""
+        record = {} if change.record is None else {change.record.ref: change.record.status}
+        surplus = [one.ref for one in self.generations.surplus((change.number, self.running.generation))]
+        events = [event, *self._teller.beside(change.telling, change.number, change.terms)]
+        ids = await self._log.append(*events, status={**status, **record}, gone=[*gone, *surplus])
+        return ids[0]
 
     def object_to(self, trouble: str) -> None:
         """What the file holds is not in force, for this reason."""
@@ -240,62 +232,22 @@ class Gate:
 
     # What is written down
 
-    def _record(self, router: Router, number: int, terms: Terms) -> Record:
-        return recorded(self.generations, router, number, self._predecessor(), terms, self._log.now())
-
-    def _predecessor(self) -> Router | None:
-        """The configuration of the latest generation, as far as it is at hand."""
+    def _predecessor(self, found: Found) -> Router | None:
+        """The configuration of the latest generation, as far as it is at hand: in force, or in the file."""
         latest = self.generations.latest
         if latest is None or latest.generation == self.running.generation:
             return self.running.router
-        known = self._known.router if self._known is not None else None
-        return known if known is not None and self.generations.hash_of(known) == latest.config_hash else None
+        same = found.router is not None and self.generations.hash_of(found.router) == latest.config_hash
+        return found.router if same else None
 
-    def _superseded(self) -> Record | None:
+    def _superseded(self) -> dict[Ref, Status]:
         """The record of what was in force until now, with how it came out in the end."""
         record = self.generations.get(self.running.generation)
         if record is None:
-            return None
+            return {}
         phase = self._phase(self.running.router)
-        return attrs.evolve(record, phase=phase, finished_at=record.finished_at or self._log.now())
-
-    def _surplus(self, number: int) -> list[Ref]:
-        return [one.ref for one in self.generations.surplus((number, self.running.generation))]
-
-    def _event(self, word: str, reason: str, message: str, number: int, terms: Terms, router: Router) -> Event:
-        return Event(
-            f"routerd.configuration.{word}",
-            reason=reason,
-            message=message,
-            resource=ref_of(router),
-            source=self._source,
-            generation=number,
-            actor=terms.actor,
-            causes=terms.causes,
-            attributes={
-                "generation": str(number),
-                "digest": self.generations.hash_of(router),
-                "path": str(self._canonical.path),
-            },
-        )
-
-    def _told(self, telling: Telling | None, number: int, terms: Terms) -> list[Event]:
-        if telling is None:
-            return []
-        topic, attributes = f"routerd.configuration.{telling.topic}", {"generation": str(number), **telling.attributes}
-        return [
-            Event(
-                topic,
-                reason=telling.reason,
-                message=telling.message,
-                source=self._source,
-                generation=number,
-                actor=terms.actor,
-                causes=terms.causes,
-                follows=(1,),
-                attributes=attributes,
-            )
-        ]
+        ended = attrs.evolve(record, phase=phase, finished_at=record.finished_at or self._log.now())
+        return {ended.ref: ended.status}
 
     # Who may not
 
@@ -328,86 +280,3 @@ class Gate:
             yield
         finally:
             held.__exit__(None, None, None)
-
-
-def ref_of(router: Router) -> Ref:
-    """The object of the configuration itself."""
-    return Ref("Router", router.name, "routerd.net/v1alpha1")
-
-
-def recorded(
-    generations: Generations, router: Router, number: int, predecessor: Router | None, terms: Terms, now: int
-) -> Record:
-    """The record of a new generation."""
-    found = [] if predecessor is None else [one.change for one in diff(predecessor, router)]
-    counts: dict[str, Any] = {word: found.count(word) for word in ("added", "changed", "removed")}
-    counts = {} if predecessor is None else counts
-    done = now if terms.no_reconcile else None
-    return Record(
-        number, now, "Committed", generations.hash_of(router), terms.actor, len(router.resources), done, **counts
-    )
-
-
-def applied(
-    generations: Generations, log: Log, router: Router, number: int, path: str, source: Source, terms: Terms
-) -> tuple[Event, dict[Ref, Status], list[Ref]]:
-    """The event of a generation that comes into force, the status of the configuration itself, and the objects of
-    routers of another name: they are not there any more."""
-    ref, digest = ref_of(router), generations.hash_of(router)
-    status = {
-        "phase": "Applied",
-        "generation": number,
-        "observedGeneration": number,
-        "digest": digest,
-        "resourceCount": len(router.resources),
-    }
-    message = f"configuration generation {number} is in force: {len(router.resources)} resources from {path}"
-    event = Event(
-        "routerd.configuration.applied",
-        reason="ConfigurationApplied",
-        message=message,
-        resource=ref,
-        source=source,
-        generation=number,
-        actor=terms.actor,
-        causes=terms.causes,
-        attributes={"generation": str(number), "digest": digest, "path": path},
-    )
-    gone = [one.ref for one in log.objects.of_kind("Router") if one.ref != ref]
-    return event, {ref: status}, gone
-
-
-async def first(
-    log: Log, generations: Generations, router: Router, path: str, source: Source, run_sync: Runner
-) -> Running:
-    """Put in force what the process was started with: the same configuration keeps its number over a restart, and there
-    is no event for a no-op."""
-    octets = router.text.encode()
-    latest, digest, terms = generations.latest, generations.hash_of(router), Terms()
-    new = latest is None or latest.config_hash != digest
-    in_force = max((one.status.get("generation", 0) for one in log.objects.of_kind("Router")), default=0)
-    number = await run_sync(generations.next_number, octets) if new or latest is None else latest.generation
-    if number == in_force and not new:
-        return Running(router, number, log.now(), path)
-    event, status, gone = applied(generations, log, router, number, path, source, terms)
-    if new:
-        await run_sync(partial(_keep_first, generations, number, octets))
-        before = await run_sync(_text_as_router, generations, latest)
-        record = recorded(generations, router, number, before, terms, log.now())
-        status[record.ref] = record.status
-    gone += [one.ref for one in generations.surplus((number,))]
-    await log.append(event, status=status, gone=gone)
-    return Running(router, number, log.now(), path)
-
-
-def _keep_first(generations: Generations, number: int, octets: bytes) -> None:
-    try:
-        generations.keep(number, octets)
-    except OSError as error:
-        logger.warning("the text of generation %d is not kept: %s", number, error.strerror)
-
-
-def _text_as_router(generations: Generations, latest: Record | None) -> Router | None:
-    """What was in force before, if it can still be read."""
-    octets = None if latest is None else generations.text_of(latest.generation)
-    return None if latest is None else find(octets, f"generation {latest.generation}", lambda router: None).router

@@ -117,6 +117,13 @@ class Generations:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._path(number), octets)
 
+    def keep_if_possible(self, number: int, octets: bytes) -> None:
+        """The text of what is in the file already: it is in force whether there is room for a copy or not. Blocks."""
+        try:
+            self.keep(number, octets)
+        except OSError as error:
+            logger.warning("the text of generation %d is not kept: %s", number, error.strerror)
+
     def surplus(self, needed: Iterable[int]) -> list[Record]:
         """The records that are too many once there is one more, `needed` not among them."""
         spared = set(needed)

@@ -20,8 +20,9 @@ from routerd.api.unfinished import tell_unfinished
 from routerd.changes.canonical import Canonical
 from routerd.changes.changes import RouterChanges
 from routerd.changes.commit_keeper import CommitKeeper
+from routerd.changes.first import first
 from routerd.changes.forecast import Forecaster
-from routerd.changes.gate import Gate, first
+from routerd.changes.gate import Gate
 from routerd.changes.generations import Generations, generation_key
 from routerd.changes.stage import Stage
 from routerd.config import Router

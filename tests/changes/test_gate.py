@@ -185,6 +185,15 @@ async def test_a_life_before_there_were_records_is_gone_on_with(tmp_path: Path) 
         assert (await bench.change(LAN % "eth1")).generation == 10
 
 
+async def test_what_waits_is_compared_with_what_waited(bench: Bench) -> None:
+    await bench.change(LAN % "eth1", Terms(no_reconcile=True))
+    await bench.change(LAN % "eth2", Terms(no_reconcile=True))
+    await bench.change(LAN.replace("lan", "dmz") % "eth3")
+    counts = [(one.added, one.changed, one.removed) for one in bench.gate.generations.all()]
+    assert counts == [(None, None, None), (1, 0, 0), (0, 1, 0), (1, 0, 0)]
+    assert [one.phase for one in bench.gate.generations.all()] == ["Healthy", "Committed", "Committed", "Committed"]
+
+
 async def test_the_history_of_one_life_is_that_of_the_next(tmp_path: Path) -> None:
     async with open_log(tmp_path / "log.db", run_sync=inline) as log:
         bench = await opened(log, tmp_path)
