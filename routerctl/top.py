@@ -135,8 +135,9 @@ def _on_screen(out: Out, frames: Iterator[Frame]) -> None:
 
 
 def _height() -> int:
+    """Lines of the terminal; 24 where it does not know."""
     try:
-        return max(2, os.get_terminal_size(sys.stdout.fileno()).lines)
+        return os.get_terminal_size(sys.stdout.fileno()).lines or 24
     except OSError:
         return 24
 

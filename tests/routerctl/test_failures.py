@@ -16,6 +16,7 @@ import pytest
 from routerctl.__main__ import main
 from routerctl.client import Client, default_run_dir
 from routerctl.errors import MEANING, Exit, Failure
+from routerctl.subjects import WORDS
 from tests.routerctl.run import COMMAND, Inside, environment, piped, running
 from tests.routerctl.server import PREFIX, Routerd, error, result
 
@@ -234,7 +235,10 @@ def test_8_condition(routerd: Routerd, ctl: Inside) -> None:
     assert ctl("wait", "Interface/lan", "--for", "phase=Up", "--or-fail", "phase=Down").code == 8
 
 
-@pytest.mark.parametrize("words", ["events -f", "wait Interface/lan --for phase=Up", "get -w", "get events -w"])
+WATCHED = [f"get {subject} -w" for subject in WORDS]
+
+
+@pytest.mark.parametrize("words", ["events -f", "wait Interface/lan --for phase=Up", *WATCHED])
 def test_130_interrupted(words: str, routerd: Routerd) -> None:
     with running(routerd.run_dir, *words.split()) as program:
         if words.startswith("wait"):
@@ -247,11 +251,14 @@ def test_130_interrupted(words: str, routerd: Routerd) -> None:
         assert program.process.stderr.read() == b""
 
 
-def test_a_closed_pipe_is_silent(routerd: Routerd) -> None:
+@pytest.mark.parametrize(
+    "words", ["events --tail 200", "why Interface/wan", "plan", "explain Interface", "doctor", "top -n 9 -d 100ms"]
+)
+def test_a_closed_pipe_is_silent(words: str, routerd: Routerd) -> None:
     for _ in range(200):
         routerd.event("routerd.test", "much " * 100)
     process = subprocess.Popen(
-        [*COMMAND, "events", "--tail", "200"],
+        [*COMMAND, *words.split()],
         env=environment(routerd.run_dir),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import select
 import signal
+import subprocess
 
 from tests.routerctl.answers import pending
-from tests.routerctl.run import Inside, on_terminal, running
+from tests.routerctl.run import COMMAND, PATIENCE, Inside, environment, on_terminal, running
 from tests.routerctl.server import PREFIX, Routerd, error
 
 # Why
@@ -74,6 +79,23 @@ def test_top_draws_until_it_is_interrupted(routerd: Routerd) -> None:
     assert shown.out.endswith("\x1b[J\x1b[?25h\x1b[?1049l")
     assert shown.out.count("CONTROLLER") == 2
     assert "/s" in shown.out.rpartition("\x1b[H")[2], "rates, from the second frame on"
+
+
+def test_ctrl_c_is_how_one_leaves_it(routerd: Routerd) -> None:
+    master, slave = pty.openpty()
+    command = [*COMMAND, "top", "-d", "100ms"]
+    process = subprocess.Popen(command, env=environment(routerd.run_dir), stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    with process, contextlib.closing(os.fdopen(master, "rb", buffering=0)) as screen:
+        shown = b""
+        while shown.count(b"CONTROLLER") < 3:
+            assert select.select([screen], (), (), PATIENCE)[0], shown
+            shown += screen.read(65536)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # Linux: the other side is closed.
+            while data := screen.read(65536):
+                shown += data
+    assert (process.returncode, shown.endswith(b"\x1b[?25h\x1b[?1049l")) == (0, True)
 
 
 def test_top_goes_on_while_routerd_is_away(routerd: Routerd) -> None:
