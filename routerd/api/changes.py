@@ -90,7 +90,7 @@ async def post_delete(call: Call) -> Response:
     kind, name = _target(body)
     terms = _terms(call, body.dry_run, body.no_reconcile, body.confirm_within)
     result = await _done(call, call.plane.changes.delete(kind, name, terms, force=body.force))
-    return _told(_deleted(result, body.dry_run), result)
+    return _told(_deleted(result, f"{kind}/{name}", body.dry_run), result)
 
 
 async def post_rollback(call: Call) -> Response:
@@ -274,9 +274,10 @@ def _unwritable(error: OSError) -> Refusal:
     return Refusal(503, "config.disk", words, hint="mend what the system complains of, then try again")
 
 
-def _deleted(result: Result, dry_run: bool) -> DeleteResult:
-    gone = [one for one in result.resources or () if one.outcome == "removed"]
-    listed = [f"{one.api_version}/{one.resource}" for one in result.changes or () if one.change == "removed"]
+def _deleted(result: Result, target: str, dry_run: bool) -> DeleteResult:
+    """What becomes of the target; other differences to what is in force are in the result."""
+    gone = [one for one in result.resources or () if one.outcome == "removed" and one.id.endswith(f"/{target}")]
+    listed = [f"{one.api_version}/{target}" for one in result.changes or () if one.resource == target]
     artifacts: list[Artifact] = [artifact for one in gone for artifact in one.artifacts or ()]
     return DeleteResult(
         deleted=list(dict.fromkeys([*listed, *(one.id for one in gone)])),

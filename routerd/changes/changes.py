@@ -237,23 +237,21 @@ class RouterChanges:
         )
 
     async def _settle(self, number: int, router: Router, terms: Terms, cause: int | None) -> tuple[str, list[str]]:
-        """Wait, within bounds, until a generation has been taken in; write down how it came out."""
-        warnings = []
+        """Wait, within bounds, until a generation has been taken in; write down how it came out. Returns that, and
+        warnings."""
         with trio.move_on_after(PATIENCE) as patience:
             await self._stage.settled()
-        if patience.cancelled_caught:
-            warnings.append(f"it has not settled within {PATIENCE:.0f} s; the events tell how it goes on")
+        late = f"has not settled within {PATIENCE:.0f} s" if patience.cancelled_caught else ""
         phase = self._stage.phase(router)
         if number != self.gate.running.generation:
-            warnings.append(f"generation {self.gate.running.generation} is in force by now")
-            return phase, warnings
+            return phase, [f"generation {self.gate.running.generation} is in force by now"]
         await self.gate.finish(number, phase)
         wrong = [str(ref) for ref in map(outcome.ref_of, router.resources) if self._is_wrong(ref)]
         event = Event(
             "routerd.configuration.settled",
             "info" if phase in ("Healthy", "Drifted") else "warning",
             "ConfigurationSettled",
-            f"configuration generation {number} has settled: {phase}",
+            f"configuration generation {number} {late or 'has settled'}: {phase}",
             source=self._source,
             attributes={"generation": str(number), "phase": phase} | ({"failed": ",".join(wrong)} if wrong else {}),
             causes=() if cause is None else (cause,),
@@ -261,7 +259,7 @@ class RouterChanges:
             generation=number,
         )
         await self._log.append(event)
-        return phase, warnings
+        return phase, [f"it {late}; the events tell how it goes on"] if late else []
 
     async def _forget(self, ref: Ref, terms: Terms) -> Result:
         """Remove an object that nothing declares from the store."""

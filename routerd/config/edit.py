@@ -89,9 +89,9 @@ def merged(canonical: Document, candidate: Text) -> Edited:
         return Edited(canonical, (Piece(canonical.text.text, canonical.text, 0),))
     layout = layout_of(canonical)
     offer = _Offer(offered, candidate, _copyable(document), layout.column, layout.newline)
-    splices = [layout.replacing(place, offer.piece(number)) for place, number in replaced.items()]
+    splices = [layout.replacing(place, offer.piece(number, new=False)) for place, number in replaced.items()]
     if appended:
-        splices += layout.appending([offer.piece(number) for number in appended])
+        splices += layout.appending([offer.piece(number, new=True) for number in appended])
     return _checked(canonical, splices, wanted)
 
 
@@ -186,13 +186,14 @@ class _Offer:
     column: int | None
     newline: str
 
-    def piece(self, number: int) -> Piece:
-        """One of them."""
+    def piece(self, number: int, *, new: bool) -> Piece:
+        """One of them; with the comment right above it if it is new."""
         at, data = self.resources.items[number].span.start, self.resources.data[number]
         if self.column is None:
             return Piece(on_one_line(data), self.text, at, "made")
         if isinstance(self.layout, Dashed):
-            return reindented(self.text, self.layout.chunks[number], self.column - self.layout.column, self.newline)
+            chunk = self.layout.introduced(number) if new else self.layout.chunks[number]
+            return reindented(self.text, chunk, self.column - self.layout.column, self.newline)
         indent = " " * self.column
         return Piece(self.newline.join(indent + line for line in item(data)), self.text, at, "made")
 

@@ -87,6 +87,15 @@ class Dashed:
     chunks: tuple[Span, ...]
     key: Scalar
 
+    def introduced(self, place: int) -> Span:
+        """An item with the comment right above it."""
+        chunk = self.chunks[place]
+        first, _ = self.text.place(chunk.start)
+        mark = " " * self.column + "#"
+        while self.text.lines[first - 1].startswith(mark):  # there is a key above the list
+            first -= 1
+        return Span(self.text.starts[first], chunk.end)
+
     def replacing(self, place: int, piece: Piece) -> Splice:
         """Put something in the place of an item."""
         chunk = self.chunks[place]

@@ -117,6 +117,16 @@ def test_a_new_resource_comes_last() -> None:
     assert text == CANONICAL[:place] + new + CANONICAL[place:]
 
 
+def test_a_new_resource_brings_the_comment_above_it_along() -> None:
+    first, second = (item(interface(name, "eth2")) for name in ("dmz", "wan"))
+    lines = ["# all", "", "# cameras", "#  and bells", *first, "# not brought: there is one", *second]
+    text = after(merge(CANONICAL, "spec:\n resources:\n" + "".join(f" {line}\n" for line in lines)))
+    place = text.index("    # cameras\n    #  and bells\n    - apiVersion")
+    assert text.index("ifname: eth2") < place < text.index("# the end")
+    assert "# all" not in text
+    assert "not brought" not in text
+
+
 def test_what_says_the_same_stays_as_it_was_written() -> None:
     assert after(merge(CANONICAL, CANONICAL)) == CANONICAL
     assert after(merge(CANONICAL, candidate(interface("wan", "eth0")))) == CANONICAL
