@@ -315,6 +315,19 @@ async def test_a_file_that_cannot_be_read_can_be_replaced_only(rig: Rig, autojum
             assert (await rig.ask("/status")).json["status"].get("pendingError") is None
 
 
+async def test_without_a_place_for_the_history_nothing_is_changed(rig: Rig, autojump_clock: MockClock) -> None:
+    """There would be no way back."""
+    async with rig.surroundings(links=("eth0", "eth1")), rig.live():
+        kept = rig.state_dir / "generations"
+        kept.rename(rig.state_dir / "elsewhere")
+        kept.write_text("a file")
+        error = await refused(rig, "/apply", 503, candidateYaml=candidate(lan()))
+        assert error["message"].endswith("nothing is changed")
+        assert rig.config_path.read_text() == COMMENTED
+        kept.unlink()
+        assert (await apply(rig, lan()))["generation"] == 2
+
+
 async def test_mode_owner_and_links_are_kept(rig: Rig, autojump_clock: MockClock) -> None:
     async with rig.surroundings(links=("eth0", "eth1")), rig.live():
         real = rig.directory / "real"
@@ -442,3 +455,28 @@ async def test_an_end_of_routerd_does_not_hang_on_a_change(rig: Rig, autojump_cl
                 nursery.start_soon(ask)
                 await trio.sleep(0.02)
     assert statuses in ([200], [503])
+
+
+async def test_no_secret_is_told(rig: Rig, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    def client(word: str) -> dict[str, Any]:
+        return resource("DHCPv4Client", "wan", interface="wan", sendOptions=[{"code": 90, "secret": word}])
+
+    told: list[bytes] = []
+    async with rig.surroundings(), rig.live():
+        for path, word in (
+            ("/plan", "hunter1"),
+            ("/apply", "hunter2"),
+            ("/apply", "hunter3"),
+            ("/validate", "hunter4"),
+        ):
+            told.append((await post(rig, path, candidateYaml=candidate(client(word)))).body)
+        broken = candidate(client("hunter5")).replace('"secret"', '"secrte"')
+        told.append((await post(rig, "/apply", candidateYaml=broken)).body)
+        told += [(await rig.ask(f"/generations/{number}")).body for number in (1, 2, 3)]
+        told.append((await rig.ask("/get", limit=1000)).body)
+        assert b'"before": "***"' in told[2]
+        assert b'"after": "***"' in told[2]
+    assert not [body for body in told if b"hunter" in body]
+    database = b"".join(path.read_bytes() for path in rig.state_dir.glob("routerd.db*"))
+    assert b"hunter" not in database
+    assert "hunter" not in caplog.text
