@@ -117,10 +117,12 @@ def is_usable(grant: Grant) -> bool:
 
 def times(t1: int, t2: int, grants: Iterable[Grant]) -> tuple[float, float]:
     """T1 and T2 in seconds from the grant; inf: never. 0 leaves the choice to us: 0.5 and 0.8 of the shortest
-    preferred lifetime (§21.4); what lies beyond the end of a lease is as good as 0 (V6-14, V6-16)."""
-    lifetimes = [(_seconds(grant.preferred), _seconds(grant.valid)) for grant in grants]
-    valid = min(valid for _, valid in lifetimes)
-    basis = min((preferred for preferred, _ in lifetimes if preferred), default=valid)
+    preferred lifetime (§21.4); what lies beyond the end of a lease is as good as 0 (V6-14, V6-16). What is given up,
+    preferred for 0, counts only if there is nothing else."""
+    granted = list(grants)
+    wanted = [grant for grant in granted if grant.preferred] or granted
+    valid = min(_seconds(grant.valid) for grant in wanted)
+    basis = min(_seconds(grant.preferred) for grant in wanted) or valid
     first = _seconds(t1) if t1 else 0.5 * basis
     second = _seconds(t2) if t2 else 0.8 * basis
     if valid < first < math.inf:

@@ -61,7 +61,6 @@ def network_changed(station: Station, now: float) -> None:
 def confirmed(station: Station, message: Message, answer: Answer, now: float) -> None:
     """Reply to a Confirm: it says whether the addresses are of this link, and nothing of their lifetimes."""
     if answer.status.code == StatusCode.NOT_ON_LINK:
-        station.last.clear()
         losing.refused(station, answer, now)
     elif answer.status.ok:
         taking.inform(station, answer, message)

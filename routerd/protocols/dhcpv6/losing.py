@@ -11,6 +11,7 @@ from routerd.protocols import retransmit
 from routerd.protocols.dhcpv6 import exchange as schedules
 from routerd.protocols.dhcpv6 import outputs, taking
 from routerd.protocols.dhcpv6.answer import Answer
+from routerd.protocols.dhcpv6.association import Kind
 from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.states import (
     Bound,
@@ -129,10 +130,11 @@ def lose_all(station: Station, reason: outputs.LossReason, now: float) -> None:
 
 
 def refused(station: Station, answer: Answer, now: float) -> None:
-    """NotOnLink: what we have or want is not of this link (§18.2.10.1)."""
+    """NotOnLink: what we have or want is not of this link. Begin again, without addresses (§18.2.10.1)."""
     if answer.server_id is not None:
         station.say(outputs.Refusal(answer.server_id, None, answer.status))
     lose_all(station, "not-on-link", now)
+    station.last = {which: assets for which, assets in station.last.items() if which.kind is Kind.PD}
     fail(station, "not-on-link", "the server says that we are on another link", now)
 
 
@@ -143,7 +145,8 @@ def fail(station: Station, reason: outputs.FailReason, detail: str, now: float) 
     station.finish(False, detail)
     if station.bindings:
         station.rest()
-        station.say(outputs.Failed(during, reason, detail, 0.0))
+        wake_at = station.wake_at()
+        station.say(outputs.Failed(during, reason, detail, 0.0 if wake_at is None else max(wake_at - now, 0.0)))
         return
     _close_the_account(station, now)
     wait = _setback(station)

@@ -86,7 +86,6 @@ def request(station: Station, chosen: Advertise, spare: tuple[Advertise, ...], n
 def replied(station: Station, state: Soliciting | Requesting, message: Message, answer: Answer, now: float) -> None:
     """Reply to a Request, or to a Solicit with rapid commit."""
     if answer.status.code == StatusCode.NOT_ON_LINK:
-        station.last.clear()  # §18.2.10.1: begin again, without addresses
         losing.refused(station, answer, now)
         return
     if not answer.status.ok and not _says_what_is_left(answer):

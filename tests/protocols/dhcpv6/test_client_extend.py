@@ -363,6 +363,17 @@ def test_less_than_two_hours_are_not_made_two() -> None:
 
 
 @pytest.mark.req("V6-22", "breaks")
+def test_an_old_prefix_is_lost_once() -> None:
+    scene = Scene(PD).renewing()
+    scene.reply(ia(PD, Grant(OTHER_PREFIX, 3000, 5000)))
+    scene.until_sent(RENEW)
+    scene.silent_reply(options=(status_option(4),))
+    scene.run(8000)
+    assert [lost.lease.asset for lost in scene.all(outputs.Lost)] == [OTHER_PREFIX, PREFIX]
+    assert scene.machine.former == ()
+
+
+@pytest.mark.req("V6-22", "breaks")
 def test_an_old_prefix_may_come_back() -> None:
     scene = Scene(PD).renewing()
     scene.reply(ia(PD, Grant(OTHER_PREFIX, 3000, 5000)))
@@ -378,7 +389,9 @@ def test_an_old_prefix_with_notice_and_a_new_one() -> None:
     assert only(outputs.Lost, said).lease.asset == PREFIX
     assert scene.held == {PD: [OTHER_PREFIX]}
     scene.until_sent(RENEW)
+    asked = scene.now
     said = scene.reply(ia(PD, Grant(OTHER_PREFIX, 0, 100), Grant(PREFIX, 3000, 5000)))
+    assert scene.machine.bindings[PD].t1 == pytest.approx(asked + 1500), "what is given up hurries nobody"
     assert only(outputs.Deprecated, said).lease.asset == OTHER_PREFIX
     assert not of(outputs.Lost, said)
     assert scene.held == {PD: [OTHER_PREFIX, PREFIX]}
@@ -407,6 +420,8 @@ def test_not_on_link_takes_everything(phase: MessageType) -> None:
     said = scene.silent_reply(options=(status_option(4),))
     assert {lost.reason for lost in of(outputs.Lost, said)} == {"not-on-link"}
     assert isinstance(scene.state, states.Soliciting)
+    scene.until_sent(SOLICIT)
+    assert scene.asked.associations == (empty(NA), ia(PD, Grant(PREFIX)))
 
 
 @pytest.mark.req("C10")
