@@ -460,18 +460,20 @@ async def test_what_stays_on_the_host_is_told(rig: Rig, autojump_clock: MockCloc
 class Portable(Rig):
     """A rig whose configuration lies beside its state: what a life that was killed leaves of both is one picture."""
 
-    @property
-    def config_path(self) -> Path:
-        return self.state_dir / "router.yaml"
-
     def take_up(self) -> None:
         """The next life begins with the file that this one left."""
+        self.config_path.unlink(missing_ok=True)
+        self.config_path.symlink_to(self.state_dir / "router.yaml")
         self.config = self.config_path.read_text()
 
 
 @pytest.fixture
 def portable(memory_path: Path) -> Portable:
-    return Portable(memory_path, config=CONFIG)
+    rig = Portable(memory_path)
+    rig.state_dir.mkdir()
+    (rig.state_dir / "router.yaml").write_text(CONFIG)
+    rig.take_up()
+    return rig
 
 
 async def test_a_restart_changes_nothing(portable: Portable, autojump_clock: MockClock) -> None:
@@ -562,13 +564,13 @@ async def test_another_file_is_not_touched(portable: Portable, autojump_clock: M
     async with rig.surroundings(links=LINKS):
         async with rig.live():
             await (await up(rig)).apply()
-        kept = rig.state_dir / commit_file.NAME
-        kept.write_bytes(kept.read_bytes())
-        elsewhere = Rig(rig.directory, config=CUT)
-        elsewhere.world, elsewhere.host, elsewhere.lives = rig.world, rig.host, rig.lives
+        (rig.directory / "other").mkdir()
+        elsewhere = Rig(rig.directory / "other", config=CUT)
+        elsewhere.world, elsewhere.host, elsewhere.state_dir = rig.world, rig.host, rig.state_dir
         async with elsewhere.live():
             await trio.sleep(400)
-            assert elsewhere.config_path.read_text() == CUT and not kept.exists()
+            assert elsewhere.config_path.read_text() == CUT
+            assert not (rig.state_dir / commit_file.NAME).exists()
         events = await rig.events()
     assert ours(events)[-1] == "revert_failed FileUnusable"
 
