@@ -47,6 +47,17 @@ def test_parameters_carry_their_names_and_bounds() -> None:
     assert target["required"] is True
 
 
+def test_what_changes_the_configuration_may_be_conditional() -> None:
+    paths = document()["paths"]
+    for path in ("/apply", "/delete", "/rollback"):
+        operation = paths[control(path)]["post"]
+        [condition] = [one for one in operation["parameters"] if one["in"] == "header"]
+        assert (condition["name"], condition["required"]) == ("If-Match", False)
+        assert {"409", "412", "503"} <= operation["responses"].keys()
+        assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("Request")
+    assert not [one for one in paths[control("/plan")]["post"]["parameters"] if one["in"] == "header"]
+
+
 def test_who_may_and_where_stands_in_it() -> None:
     operation = document()["paths"]["/v1/commands/{command}"]["post"]
     assert operation["tags"] == ["daemon"] and operation["description"] == "Takes the role operator."

@@ -301,11 +301,12 @@ async def test_a_file_that_cannot_be_read_can_be_replaced_only(rig: Rig, autojum
             rig.config_path.unlink()
             if trouble is not None:
                 rig.config_path.write_text(trouble)
-            for path, fields in (
-                ("/apply", {"candidateYaml": candidate(lan())}),
-                ("/plan", {"candidateYaml": candidate(lan())}),
-                ("/delete", {"target": "DHCPv4Client/wan"}),
-            ):
+            asked: dict[str, dict[str, Any]] = {
+                "/apply": {"candidateYaml": candidate(lan())},
+                "/plan": {"candidateYaml": candidate(lan())},
+                "/delete": {"target": "DHCPv4Client/wan"},
+            }
+            for path, fields in asked.items():
                 error = await refused(rig, path, 409, **fields)
                 assert error["hint"] == "mend it, or replace it as a whole"
             assert (await done(rig, "/validate"))["valid"] is False
