@@ -15,6 +15,9 @@ CHANGED = "routerd.resource.status.changed"
 _ALWAYS = ("phase", "reason", "message")
 """What a status may have whatever its kind provides."""
 
+MOST = 128
+"""Rules in one configuration: each of them reads every event."""
+
 Heard = tuple[Path, str]
 """A glob or a label, and where it is written."""
 
@@ -25,7 +28,12 @@ def rules(declared: Sequence[Declared]) -> Iterator[Finding]:
     for one in declared:
         for path, condition in _conditions(one):
             yield from ((one, problem) for problem in _judged(path, condition, labels))
-    yield from _circles([one for one in declared if one.kind in (EventRule.__name__, DerivedEvent.__name__)])
+    told = [one for one in declared if one.kind in (EventRule.__name__, DerivedEvent.__name__)]
+    if len(told) > MOST:
+        message = f"{len(told)} rules are too many: each of them reads every event"
+        yield told[MOST], Problem((), "value.rules", message, f"expected {MOST} at most")
+    else:
+        yield from _circles(told)
 
 
 def _conditions(one: Declared) -> Iterator[tuple[Path, DerivedCondition]]:
@@ -92,19 +100,23 @@ def _globs(pattern: EventPattern) -> Iterator[Heard]:
     yield from (((*path, name), glob) for name, glob in named.items() if glob is not None)
 
 
-def _sources(one: Declared, others: Sequence[Declared]) -> Iterator[tuple[Path, Declared]]:
-    """Whom it hears, and by which of its words."""
+def _sources(one: Declared, sayers: Mapping[str, Sequence[Declared]]) -> Iterator[tuple[Path, Declared]]:
+    """Whom it hears, and by which of its words. `sayers`: who says what, by topic and by label."""
     for path, heard in _hears(one):
-        for other in others:
-            if heard == other.label or any(matches(heard, topic) for topic in _says(other)):
-                yield path, other
+        globbed = "*" in heard
+        said = [word for word in sayers if "/" not in word and matches(heard, word)] if globbed else [heard]
+        yield from ((path, other) for word in said for other in sayers.get(word, ()))
 
 
 def _circles(declared: Sequence[Declared]) -> Iterator[Finding]:
     """What leads back to where it began: an event would follow from itself for ever. Each circle is told once."""
+    sayers: dict[str, list[Declared]] = {}
+    for one in declared:
+        for word in (*_says(one), one.label):
+            sayers.setdefault(word, []).append(one)
     done: set[str] = set()
     for start in declared:
-        way = [] if start.label in done else [(start, _sources(start, declared))]
+        way = [] if start.label in done else [(start, _sources(start, sayers))]
         places = {start.label: 0}
         while way:
             one, sources = way[-1]
@@ -122,4 +134,4 @@ def _circles(declared: Sequence[Declared]) -> Iterator[Finding]:
                 yield one, Problem(path, "reference.cycle", message, "leads back", hint)
             elif source.label not in done:
                 places[source.label] = len(way)
-                way.append((source, _sources(source, declared)))
+                way.append((source, _sources(source, sayers)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from routerd.config import ConfigErrors, Router, load
+from routerd.config.rules import MOST
 from routerd.config.text import LARGEST
 from routerd.resources.net import DHCPv4Client, Interface, IPv4StaticAddress
 from routerd.resources.resource import OwnerRef
@@ -37,7 +38,7 @@ def test_every_example_loads(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["home", "observed", "standby", "static", "two-wans"]
+    assert [path.stem for path in EXAMPLES] == ["alarms", "home", "observed", "standby", "static", "two-wans"]
 
 
 def test_a_resource_has_all_that_was_written() -> None:
@@ -164,3 +165,25 @@ def test_an_empty_kind_is_not_passed_over() -> None:
     with pytest.raises(ConfigErrors) as caught:
         load(document, "router.yaml")
     assert [error.code for error in caught.value.errors] == ["schema.kind"]
+
+
+def test_a_configuration_has_so_many_rules() -> None:
+    """Each of them reads every event; and whether they hear each other is asked for every two."""
+    rule = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: EventRule
+      metadata: {name: r%d}
+      spec: {pattern: {operator: any_of, topic: a.**}, emit: {topic: b}}"""
+    rules = "".join(rule % number for number in range(MOST))
+    assert len(load(HEAD + rules).resources) == MOST
+    assert codes(HEAD + rules + rule % MOST) == ["value.rules"]
+
+
+def test_a_glob_of_topics_does_not_take_in_the_names_of_rules() -> None:
+    """Only a status that is looked at makes a rule hear of another by its name."""
+    rule = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: EventRule
+      metadata: {name: r}
+      spec: {pattern: {operator: any_of, topic: "*"}, emit: {topic: a.b}}"""
+    assert len(load(HEAD + rule).resources) == 1
