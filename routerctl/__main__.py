@@ -60,8 +60,10 @@ Examples:
   routerctl status                                               is the line up, and since when
   routerctl events -f                                            what happens, as it happens
   routerctl describe DHCPv4Client/wan                            all there is to know of one resource
+  routerctl why DHCPv4Client/wan                                 what made it what it is
   routerctl wait DHCPv4Client/wan --for phase=Bound --timeout 60s
-  routerctl renew DHCPv4Client/wan
+  routerctl plan -f router.yaml                                  what would change
+  routerctl apply -f router.yaml --confirm-within 5m             undone by itself unless `routerctl confirm`
 
 usage: routerctl VERB [KIND/NAME] [options]      `routerctl VERB --help` begins with examples, too
 """
@@ -183,7 +185,7 @@ def options(parser: ArgumentParser) -> None:
     every.add_argument("-o", "--output", metavar="FORMAT", type=form_of, default="table", help=", ".join(FORMATS))
     every.add_argument("-q", "--quiet", action="store_true", help="no notes and no progress on stderr")
     every.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is obeyed")
-    every.add_argument("--timeout", metavar="DURATION", help="give up after 30s; `wait`: 60s; commands: 10s")
+    every.add_argument("--timeout", metavar="DURATION", help="30s; wait 60s, changes 90s, commands 10s")
     every.add_argument("--run-dir", metavar="DIR", help="where routerd's sockets are, else ROUTERD_RUN_DIR")
     every.add_argument("--socket", metavar="PATH", default="", help="the one socket to use")
 

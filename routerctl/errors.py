@@ -37,7 +37,7 @@ MEANING = {
     Exit.DENIED: "this user may not",
     Exit.UNREACHABLE: "routerd cannot be reached, or what answers is not routerd",
     Exit.TIMEOUT: "the time given was over first",
-    Exit.CONDITION: "a condition failed (`wait --or-fail`)",
+    Exit.CONDITION: "a condition failed (`wait --or-fail`), or `doctor` found a failure",
     Exit.ROLLED_BACK: "the change was rolled back",
     Exit.DEGRADED: "applied, but the router is degraded",
     Exit.CHANGES: "there are changes (`plan --exit-code`, `diff --exit-code`)",

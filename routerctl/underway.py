@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SILENT = (*BOOKKEEPING, "routerd.configuration.rejected")
 """Topics of which the answer tells enough."""
+GLANCE = 2.0
+"""Seconds that may be spent on finding the end of the log."""
 TICK = 1.0
 """Seconds between the counts of a terminal's progress line."""
 
@@ -33,8 +35,7 @@ class Underway:
         self._out = out
         self._started = time.monotonic()
         self._doing = doing
-        newest = self._begin([("tail", "1")])
-        self._cursor = "" if newest is None else str((self._page(newest) or {}).get("cursor") or "")
+        self._cursor = self._end()
 
     def until(self, request: Exchange) -> None:
         """Return when the answer to the request begins to come, or will not come."""
@@ -49,6 +50,15 @@ class Underway:
                 poll = None if page is None else self._told(page)
         if poll is not None:
             poll.close()
+
+    def _end(self) -> str:
+        """The cursor at the end of the log. The request itself must not wait long for it."""
+        usual, self._client.timeout = self._client.timeout, min(self._client.timeout, GLANCE)
+        try:
+            newest = self._begin([("tail", "1")])
+            return "" if newest is None else str((self._page(newest) or {}).get("cursor") or "")
+        finally:
+            self._client.timeout = usual
 
     @property
     def _elapsed(self) -> str:

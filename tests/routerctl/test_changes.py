@@ -269,6 +269,16 @@ def test_progress_in_a_pipe_is_a_line_for_each_event(routerd: Routerd, slow: thr
         assert program.process.wait(20) == 0
 
 
+def test_a_log_that_does_not_answer_holds_nothing_up(
+    routerd: Routerd, ctl: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routerctl.underway.GLANCE", 0.1)
+    over = threading.Event()
+    routerd.overrides[f"{PREFIX}/events"] = lambda _: (200, {"kind": "Events", "late": over.wait(20)})
+    assert ctl(*APPLY).code == 0
+    over.set()
+
+
 def test_no_changes(routerd: Routerd, ctl: Inside) -> None:
     routerd.posts = dict.fromkeys(routerd.posts, lambda _: answered("ApplyResult", unchanged()))
     assert ctl(*APPLY).out == "no changes: generation 3 stays\n"

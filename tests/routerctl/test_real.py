@@ -11,6 +11,7 @@ import pytest
 
 from routerctl.client import Client
 from tests.router.process import WAN, Process, process
+from tests.routerctl.run import on_terminal
 
 CHANGED = WAN.replace("spec: {interface: wan", "spec: {routeMetric: 50, interface: wan")
 FAULTY = WAN.replace("spec: {interface: wan", "spec: {offerWindow: 30x, interface: wam")
@@ -59,6 +60,16 @@ def test_a_change_and_back(routerd: Process) -> None:
     assert on(routerd, "rollback", "--list", "-o", "name").stdout.split() == [f"Generation/{n}" for n in (3, 2, 1)]
     why = on(routerd, "why", "DHCPv4Client/wan").stdout
     assert re.search(r"root: CommandRequested .* rollback$", why, re.MULTILINE), "it is an operator's doing"
+
+
+def test_at_a_terminal_it_is_asked(routerd: Process) -> None:
+    words = ("apply", "-f", str(routerd.directory / "changed.yaml"), "--replace", "--color", "never")
+    no = on_terminal(routerd.run_dir, *words, typed="n\n")
+    assert (no.code, STEP.replace("->", "→") in no.out) == (1, True)
+    assert routerd.config.read_text() == WAN
+    yes = on_terminal(routerd.run_dir, *words, typed="y\n")
+    assert (yes.code, yes.out.splitlines()[-1]) == (0, "generation 2: Healthy")
+    assert routerd.config.read_text() == CHANGED
 
 
 def test_every_mistake_with_its_line_and_nothing_changed(routerd: Process) -> None:
