@@ -74,8 +74,8 @@ def soaked(routerd: Process, monkeypatch: pytest.MonkeyPatch) -> Process:
     return routerd
 
 
-def test_twelve_seconds_of_it(soaked: Process) -> None:
-    soak(soaked, 12.0)
+def test_eight_seconds_of_it(soaked: Process) -> None:
+    soak(soaked, 8.0)
 
 
 @pytest.mark.slow
