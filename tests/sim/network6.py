@@ -81,7 +81,7 @@ class Network6:
         """A packet of a client, to every server."""
         self._note(now, octets)
         for service in self.services:
-            self._carry(lambda at, service=service: self._serve(service, node, octets, at), now)  # type: ignore[misc]
+            self._carry(lambda at, service=service: self._serve(service, node, octets, at), now)
 
     def downstream(self, node: Node, reply: Reply, now: float) -> None:
         """A packet of a server, to a client."""
@@ -170,7 +170,7 @@ class Node:
     def feed(self, event: object, now: float | None = None) -> list[outputs.Output]:
         """One input, and everything that the host does with the answer."""
         now = self.network.now if now is None else now
-        answers = self.machine.handle(event, now)  # type: ignore[arg-type]
+        answers = self.machine.handle(event, now)
         for output in answers:
             self.said.append((now, output))
             self._carry_out(output, now)

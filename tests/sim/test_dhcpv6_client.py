@@ -242,7 +242,7 @@ EPOCH_AGO = 1_000_000_000.0
 def test_an_address_that_is_somebody_elses() -> None:
     network, server, node = settled(NA, PD)
     (bad,) = node.held[NA]
-    node.feed(Conflict(bad))  # type: ignore[arg-type]
+    node.feed(Conflict(bad))
     network.run(60)
     assert node.held[NA] != [bad]
     assert set(node.held) == {NA, PD}

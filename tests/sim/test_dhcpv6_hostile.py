@@ -29,7 +29,7 @@ def sane(node: Node) -> None:
             kind = IPv6Network if binding.association == PD else IPv6Address
             assert isinstance(lease.asset, kind)
             ends = lease.preferred_until, lease.valid_until
-            assert None in ends or ends[0] <= ends[1]  # type: ignore[operator]
+            assert None in ends or ends[0] <= ends[1]
         assert binding.t1 is None or binding.t2 is None or binding.t1 <= binding.t2
     assert set(node.machine.bindings) <= {NA, PD}
     assert len(node.machine.former) <= 64

@@ -74,7 +74,7 @@ class Life:
             case 8:
                 node.feed(rng.choice((inputs.Renew, inputs.Rebind, inputs.RequestInformation, inputs.Flush))())
             case 9 if node.held.get(NA):
-                node.feed(inputs.Conflict(node.held[NA][0]))  # type: ignore[arg-type]
+                node.feed(inputs.Conflict(node.held[NA][0]))
             case 10:
                 node.feed(inputs.NetworkChanged())
             case 11:

@@ -43,10 +43,11 @@ def rebind(station: Station, now: float) -> None:
 
 
 def revalidate(station: Station, now: float, unconfirmed: tuple[Binding, ...] = ()) -> None:
-    """The link is back, or we are: with a prefix, Rebind; with addresses alone, Confirm (V6-40)."""
+    """The link is back, or we are: with a prefix, Rebind; with addresses alone, Confirm (V6-40). A Rebind can also ask
+    for what is missing, such as what was configured since."""
     station.revalidated_at, station.revalidate_at = now, None
     exchange = station.exchange(schedules.CONFIRM, now)
-    if unconfirmed or any(association.kind is Kind.PD for association in station.bindings):
+    if unconfirmed or station.missing or any(held.kind is Kind.PD for held in station.bindings):
         station.enter(Revalidating(exchange, unconfirmed))
     else:
         station.enter(Confirming(exchange))

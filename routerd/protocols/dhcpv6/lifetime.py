@@ -28,8 +28,11 @@ def _recall(station: Station, known: Memory, now: float) -> None:
         return
     station.remembered = None
     wanted = frozenset(station.settings.associations)
-    station.bindings = {b.association: b for b in known.bindings if b.association in wanted}
+    station.bindings = {binding.association: binding for binding in known.bindings}
     losing.end_what_was_over(station, now)
+    for binding in tuple(station.bindings.values()):
+        if binding.association not in wanted:
+            losing.drop_leases(station, binding, binding.leases, "unwanted", now)
     for binding in station.bindings.values():
         station.say(outputs.Resumed(binding))
     station.bound_at = now if station.bindings else None

@@ -23,6 +23,7 @@ LossReason = Literal[
     "released",
     "stopped",
     "flushed",
+    "unwanted",
     "link-changed",
     "link-gone",
 ]

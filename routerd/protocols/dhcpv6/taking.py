@@ -57,6 +57,8 @@ def _take_one(
 ) -> bool:
     """Whether it granted something."""
     held = station.bindings.get(ia.association)
+    ours = {lease.asset for b in station.bindings.values() if b != held for lease in b.leases}
+    ia = attrs.evolve(ia, grants=tuple(grant for grant in ia.grants if grant.asset not in ours))  # it can be one's only
     settlement = settle(held, ia, server_id, obtained_at=obtained_at, now=now)
     if isinstance(settlement, Malformed):
         return False

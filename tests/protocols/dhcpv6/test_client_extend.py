@@ -300,7 +300,7 @@ def test_a_server_that_says_no_binding_and_then_nothing() -> None:
 def test_a_prefix_that_is_taken_away_is_lost_at_once(answer: object, phase: MessageType) -> None:
     scene = Scene(PD, hints={PD: LENGTH}).bound()
     scene.until_sent(phase)
-    said = scene.reply(answer)  # type: ignore[arg-type]
+    said = scene.reply(answer)
     lost = only(outputs.Lost, said)
     assert (lost.lease.asset, lost.reason) == (PREFIX, "withdrawn")
     assert scene.held == {}

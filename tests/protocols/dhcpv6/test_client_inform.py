@@ -133,7 +133,7 @@ def ordered(**how: Any) -> Scene:
 def test_an_order_is_obeyed(order: int, kind: MessageType, word: str) -> None:
     scene = ordered()
     assert scene.sent[0].first(20) == b""
-    assert only(outputs.Reconfigured, scene.reconfigure(order)) == outputs.Reconfigured(SERVER, word)  # type: ignore[arg-type]
+    assert only(outputs.Reconfigured, scene.reconfigure(order)) == outputs.Reconfigured(SERVER, word)
     scene.run(1)
     assert scene.sent[-1].type is kind
     assert scene.machine.memory.replay == 2

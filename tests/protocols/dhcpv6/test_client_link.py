@@ -212,9 +212,20 @@ def test_an_old_prefix_is_remembered_over_a_restart_until_its_end() -> None:
     assert lost.reason == "expired"
 
 
-def test_what_is_not_wanted_any_more_is_not_resumed() -> None:
+def test_what_is_not_wanted_any_more_is_lost_and_not_resumed() -> None:
     scene = restarted(NA, held=(binding(NA), binding(PD)))
     assert [r.binding.association for r in scene.all(outputs.Resumed)] == [NA]
+    assert [(lost.association, lost.reason) for lost in scene.all(outputs.Lost)] == [(PD, "unwanted")]
+    assert [former.lease.asset for former in scene.machine.former] == [PREFIX]
+
+
+@pytest.mark.req("V6-13")
+def test_what_is_wanted_since_is_asked_for_at_once() -> None:
+    scene = restarted(NA, PD, held=(binding(NA),))
+    scene.until_sent(M.REBIND, 1)
+    assert scene.asked.associations == (ia(NA, Grant(ADDRESS)), attrs.evolve(ia(PD), grants=()))
+    scene.reply()
+    assert scene.held == {NA: [ADDRESS], PD: [PREFIX]}
 
 
 @pytest.mark.req("C11")

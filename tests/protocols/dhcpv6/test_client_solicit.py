@@ -147,7 +147,7 @@ def test_ranking(better: tuple[object, ...], preference: int) -> None:
         scene = Scene(NA, PD).soliciting()
         for turn in (order, 1 - order):
             if turn:
-                scene.advertise(*better, server=OTHER_SERVER, preference=preference)  # type: ignore[arg-type]
+                scene.advertise(*better, server=OTHER_SERVER, preference=preference)
             else:
                 scene.advertise(ia(PD))
         assert scene.until_sent(REQUEST).first(2) == OTHER_SERVER
@@ -214,11 +214,11 @@ def test_an_advertise_of_no_use_still_says_how_slowly_to_ask(
     offer: object, options: tuple[Option, ...], reason: str
 ) -> None:
     scene = Scene(PD).soliciting()
-    said = scene.advertise(offer, options=(*options, u32_option(82, 120)))  # type: ignore[arg-type]
+    said = scene.advertise(offer, options=(*options, u32_option(82, 120)))
     assert only(outputs.Paced, said).sol_max_rt == 120
     assert only(Dropped, said).reason == reason
     before = scene.state
-    assert len(scene.advertise(offer, options=options)) == 1  # type: ignore[arg-type]
+    assert len(scene.advertise(offer, options=options)) == 1
     assert scene.state == before
 
 
@@ -309,7 +309,7 @@ def test_everything_in_one_exchange() -> None:
 @pytest.mark.parametrize("missing", [(ia(PD, status=6),), (ia(PD, preferred=9, valid=8),), (ia(PD, t1=9, t2=8),), ()])
 def test_a_part_that_is_not_granted_costs_nothing_else(missing: tuple[object, ...]) -> None:
     scene = Scene(NA, PD).requesting()
-    said = scene.reply(ia(NA), *missing)  # type: ignore[arg-type]
+    said = scene.reply(ia(NA), *missing)
     assert only(outputs.Bound, said).binding.association == NA
     assert only(outputs.Informed, said)
     scene.until_sent(MessageType.RENEW)
@@ -405,6 +405,13 @@ def test_the_excluded_prefix_goes_with_the_lease() -> None:
     hole = IPv6Network("2001:db8:100:ff::/64")
     scene = Scene(PD).bound(ia(PD, Grant(PREFIX, 100, 200, hole)))
     assert scene.machine.bindings[PD].leases[0].excluded == hole
+
+
+@pytest.mark.req("V6-13", "breaks")
+def test_one_prefix_is_not_given_twice() -> None:
+    scene = Scene(PD, PD2).requesting()
+    scene.reply(ia(PD), ia(PD2, Grant(PREFIX, 100, 200)))
+    assert scene.held == {PD: [PREFIX]}
 
 
 @pytest.mark.req("V6-31", "breaks")
