@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from routerd.events.types import Event, Ref, StoredEvent
@@ -79,9 +80,9 @@ class DerivedContract(Contract):
 def test_rules_keep_the_contract(operator: dict[str, Any]) -> None:
     machine: Any = type("Case", (RuleContract,), {"pattern": operator})
     case = machine.TestCase
-    case.settings = THOROUGH
+    case.settings = settings(THOROUGH, max_examples=25, stateful_step_count=40)
     case("runTest").runTest()
 
 
 TestDerived = DerivedContract.TestCase
-TestDerived.settings = THOROUGH
+TestDerived.settings = settings(THOROUGH, max_examples=25)
