@@ -72,6 +72,7 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--to", metavar="GENERATION", type=parse_count, help="which one; else the one before")
         which.add_argument("--list", action="store_true", help="which there are")
+        parser.add_argument("--limit", metavar="N", type=parse_count, default=20, help="list at most N (20)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument(
         "--no-reconcile", action="store_true", help="write it, do not take it up before the next change"
@@ -94,7 +95,7 @@ def _run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     if verb == "rollback" and args.list:
         from routerctl.generations import show_history
 
-        return show_history(client, out)
+        return show_history(client, out, args.limit)
     body = _body(verb, args)
     fields = [("If-Match", f'"{args.if_match}"')] if args.if_match is not None else []
     if not args.dry_run and (question := _question(verb, args)):
@@ -123,9 +124,9 @@ def _body(verb: str, args: Namespace) -> Object:
 
 def _question(verb: str, args: Namespace) -> str:
     """What to ask the person at the terminal; nothing where nobody sits or nothing is to be asked."""
-    if args.yes or args.no_reconcile or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if args.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return ""
-    if os.environ.get("SSH_CONNECTION") and args.confirm_within is None:
+    if os.environ.get("SSH_CONNECTION") and args.confirm_within is None and not args.no_reconcile:
         return f"You are connected over SSH, perhaps through what this changes: {_THREE_WAYS}"
     return "Go on? [y/N]" if verb != "apply" or args.replace else ""
 
@@ -146,9 +147,7 @@ def _agreed(out: Out, client: Client, verb: str, body: Object, question: str) ->
     result = part(client.post(f"/{verb}", {**body, "dryRun": True}), "result")
     if not differs(result):
         return body
-    _show_plan(out, result)
-    out.flush()
-    reply = out.ask(question)
+    reply = out.ask(question, out.drawn(lambda: _show_plan(out, result)))
     if question.endswith(_THREE_WAYS):
         if reply in ("", "y", "yes"):
             return {**body, "confirmWithin": OFFERED}

@@ -107,12 +107,8 @@ def show_warnings(out: Out, result: Object) -> int:
 def show_leftovers(out: Out, result: Object) -> None:
     """What routerd still knows of, and no configuration declares."""
     for one in entries(result, "orphans"):
-        told = [cell(one[key]) for key in ("reason", "remediation") if one.get(key)]
-        out.line(
-            out.paint(
-                "dim", f"  left over: {cell(one.get('kind'))}/{cell(one.get('name'))}  {'; '.join(told)}".rstrip()
-            )
-        )
+        told = "; ".join(cell(one[key]) for key in ("reason", "remediation") if one.get(key))
+        out.line(out.paint("dim", f"  left over: {cell(one.get('kind'))}/{cell(one.get('name'))}  {told}".rstrip()))
 
 
 def show_outcomes(out: Out, result: Object) -> None:

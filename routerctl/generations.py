@@ -47,7 +47,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     return Exit.OK
 
 
-def show_history(client: Client, out: Out, limit: int = USUAL) -> Exit:
+def show_history(client: Client, out: Out, limit: int) -> Exit:
     """The list of them."""
     answer = client.get("/generations", [("limit", str(limit))], as_admin=True)
     items = entries(answer, "items")

@@ -67,6 +67,12 @@ def test_what_is_sent(words: str, path: str, body: dict[str, Any], routerd: Rout
     assert posted(routerd) == [(path, body)]
 
 
+@pytest.mark.parametrize("words", ["rollback --list --limit 7", "generations --limit 7"])
+def test_so_much_of_the_history(words: str, routerd: Routerd, ctl: Inside) -> None:
+    assert ctl(*words.split()).code == 0
+    assert [request[3] for request in routerd.requests] == [{"limit": ["7"]}]
+
+
 def test_from_stdin(routerd: Routerd, ctl: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     stdin = SimpleNamespace(buffer=io.BytesIO("name: Größe\n".encode()), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", stdin)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
+import subprocess
 from typing import Any
 
 import pytest
 
 from tests.routerctl.answers import TOKEN, answered, generations, pending, unchanged
-from tests.routerctl.run import Inside, on_terminal, piped
+from tests.routerctl.run import COMMAND, PATIENCE, Inside, environment, on_terminal, piped
 from tests.routerctl.server import PREFIX, Routerd, at, error
 from tests.routerctl.test_changes import APPLY, posted
 
@@ -38,6 +42,29 @@ def test_what_takes_away_is_shown_and_asked(words: str, routerd: Routerd) -> Non
 def test_nothing_is_asked_that_need_not_be(words: str, routerd: Routerd) -> None:
     code, shown, sent = terminal(routerd, *words.split())
     assert (code, "[y/N]" in shown, len(sent)) == (0, False, 1)
+
+
+def test_stdout_is_for_data_all_the_same(routerd: Routerd) -> None:
+    """`routerctl rollback -o json | jq` at a terminal: what is asked about is not in the pipe."""
+    master, slave = pty.openpty()
+    command = [*COMMAND, *APPLY, "--replace", "-o", "json"]
+    process = subprocess.Popen(
+        command, env=environment(routerd.run_dir), stdin=slave, stdout=subprocess.PIPE, stderr=slave
+    )
+    os.close(slave)
+    os.write(master, b"y\n")
+    out, _ = process.communicate(timeout=PATIENCE)
+    shown = os.read(master, 65536).decode()
+    os.close(master)
+    assert (process.returncode, json.loads(out)["result"]["generation"]) == (0, 4)
+    assert "~ EgressRoutePolicy/ipv4" in shown
+    assert "Go on? [y/N]" in shown
+
+
+def test_what_is_only_written_is_asked_about_too(routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.5 4711 192.0.2.1 22")
+    code, shown, sent = terminal(routerd, *APPLY, "--replace", "--no-reconcile", typed="n\n")
+    assert (code, "Go on? [y/N]" in shown, "SSH" in shown, len(sent)) == (1, True, False, 1)
 
 
 def test_nothing_is_asked_when_nothing_changes(routerd: Routerd) -> None:
