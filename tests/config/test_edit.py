@@ -332,3 +332,41 @@ def test_what_is_written_is_read_again(value: Any) -> None:
     text = "\n".join(written({"x": value}))
     assert same(data_of(text), {"x": value}), text
     assert same(data_of(on_one_line({"x": value})), {"x": value})
+
+
+SLIPS = st.lists(
+    st.tuples(
+        st.integers(0, 10**6),
+        st.integers(0, 3),
+        st.sampled_from(
+            ["", " ", "\n", "- ", "#", ": ", "[", "]", "{", "}", "&a ", "*a", "'", '"', "|\n", "\t", "\r", "? "]
+        ),
+    ),
+    max_size=3,
+)
+
+
+def slipped(text: str, slips: list[tuple[int, int, str]]) -> str:
+    """A text in which somebody has hit the wrong keys."""
+    for place, gone, put in slips:
+        at = place % (len(text) + 1)
+        text = text[:at] + put + text[at + gone :]
+    return text
+
+
+@settings(max_examples=150, deadline=None)
+@given(SLIPS, SLIPS, st.sampled_from("abcdef"))
+def test_whatever_is_written_is_edited_or_refused_with_a_place(
+    base: list[tuple[int, int, str]], given: list[tuple[int, int, str]], name: str
+) -> None:
+    canonical, offered = slipped(CANONICAL, base), slipped(candidate(interface(name, "eth7")) + "# x\n", given)
+    try:
+        router_of(document(canonical))
+    except ConfigErrors:
+        return  # what is no configuration is not edited
+    try:
+        edited = merge(canonical, offered)
+        edited = removed(edited.document, key_of(data_of(after(edited))["spec"]["resources"][0]))
+        router_of(edited.document)
+    except ConfigErrors as refused:
+        assert all(error.line >= 1 and error.column >= 1 for error in refused.errors)
