@@ -1,5 +1,5 @@
-"""Which event tells of the last thing that happened to a link, an address or a route, or of the host's sleep: by it an effect finds
-its cause. In memory, for this life of routerd; the events themselves are in the log."""
+"""Which event tells of the last thing that happened to a link, an address or a route, or of the host's sleep: by it an
+effect finds its cause. In memory, for this life of routerd; the events themselves are in the log."""
 
 from __future__ import annotations
 
