@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import attrs
 
 from routerd.api.wire_changes import Generation, GenerationItem, Pending, Result
+from routerd.config import ConfigErrors
 from routerd.shapes.instant import Instant
 
 
@@ -49,12 +50,15 @@ class NotChanged(Exception):
         message: str,
         hint: str = "",
         field: str | None = None,
+        errors: ConfigErrors | None = None,
     ) -> None:
         super().__init__(message)
         self.why = why
         self.message = message
         self.hint = hint
         self.field = field
+        self.errors = errors
+        """Where it is because a configuration is faulty: what is wrong with it."""
 
 
 @attrs.frozen

@@ -220,12 +220,17 @@ async def _ended(call: Call, work: Awaitable[T]) -> T:
         except ConfigErrors as errors:
             raise refusal_of(errors) from None
         except NotChanged as no:
-            raise Refusal(STATUS[no.why], no.why, no.message, field=no.field, hint=no.hint or None) from None
+            raise _not_changed(no) from None
         except OSError as error:
             raise _unwritable(error) from None
     if not ended:
         raise Refusal(503, "stopping", "routerd is stopping, or has too much to do", hint="the events tell how it ends")
     return ended[0]
+
+
+def _not_changed(no: NotChanged) -> Refusal:
+    found = None if no.errors is None else problems(no.errors)
+    return Refusal(STATUS[no.why], no.why, no.message, field=no.field, hint=no.hint or None, errors=found)
 
 
 def refusal_of(errors: ConfigErrors) -> Refusal:

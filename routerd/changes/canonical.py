@@ -114,19 +114,19 @@ def _check_regular(found: os.stat_result, path: Path) -> None:
 
 
 def _write(fresh: Path, octets: bytes, like: os.stat_result | None) -> None:
-    """A new file, on disk, with the mode and owner of another: private until it has them."""
+    """A new file, on disk, with the mode and owner of another before anything is in it."""
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, NEW_MODE)
     with os.fdopen(descriptor, "wb") as file:
-        if like is not None:
-            _give(descriptor, like)
         os.fchmod(descriptor, NEW_MODE if like is None else stat.S_IMODE(like.st_mode))
+        if like is not None:
+            _give(descriptor, like)  # the last that takes its owner
         file.write(octets)
         file.flush()
         os.fsync(descriptor)
 
 
 def _give(descriptor: int, like: os.stat_result) -> None:
-    """To its owner. Whoever is not root can give nothing away, and replaces only what is theirs or their group's."""
+    """To its owner. Raises OSError for who may give nothing away: then the file would not be its owner's any more."""
     mine = os.fstat(descriptor)
     if (mine.st_uid, mine.st_gid) != (like.st_uid, like.st_gid):
         os.fchown(descriptor, like.st_uid, like.st_gid)

@@ -114,7 +114,7 @@ def _sound(found: Found) -> Document:
     """What can be edited."""
     if found.document is None:
         words = f"the configuration on disk cannot be changed: {found.trouble}"
-        raise NotChanged("conflict", words, "mend it, or replace it as a whole")
+        raise NotChanged("conflict", words, "mend it, or replace it as a whole", errors=found.errors)
     return found.document
 
 

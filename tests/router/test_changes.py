@@ -309,6 +309,7 @@ async def test_a_file_that_cannot_be_read_can_be_replaced_only(rig: Rig, autojum
             for path, fields in asked.items():
                 error = await refused(rig, path, 409, **fields)
                 assert error["hint"] == "mend it, or replace it as a whole"
+                assert [one["code"] for one in error.get("errors", ())] == (["yaml.syntax"] if trouble else [])
             assert (await done(rig, "/validate"))["valid"] is False
             result = await done(rig, "/apply", candidateYaml=COMMENTED, replace=True)
             assert (result["generation"], result["changed"]) == (1, False)
