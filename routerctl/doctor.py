@@ -32,6 +32,10 @@ LOOKED_BACK = "1000"
 """Events of severity error that are counted, at most."""
 RECENTLY = 3600.0
 """Seconds for which an event of severity error is a warning."""
+WANS = ("DHCPv4Client", "DHCPv6Client", "DHCPv6PrefixDelegation", "PPPoESession")
+"""Kinds that acquire a WAN."""
+HELD = ("WhenFalse", "DependsOnFalse")
+"""Reasons for which a resource waits because its configuration wants it so."""
 CROWDED = 0.8
 """Part of the descriptors in use from which on it is a warning."""
 
@@ -103,7 +107,7 @@ def _row(area: str, check: Check) -> Object:
 
 
 def _wan(findings: Findings) -> Iterator[Check]:
-    clients = findings.kind(*DAEMON_DIRECTORIES)
+    clients = findings.kind(*WANS)
     if not clients:
         yield Check("clients", "skip", "no resource acquires a WAN")
     used = {part(one, "spec").get("interface") for one in clients}
@@ -127,8 +131,15 @@ def _client_of(daemon: str) -> str:
 
 
 def _resource(one: Object, remedy: str) -> Check:
-    good = role(phase_of(one)) == "good"
-    return Check(reference_of(one), "pass" if good else "fail", summary(one), remedy)
+    """One that has a lease still, whatever its phase, is no failure yet."""
+    status = part(one, "status")
+    if role(phase_of(one)) == "good":
+        word = "pass"
+    elif status.get("reason") in HELD:
+        word = "skip"
+    else:
+        word = "warn" if status.get("currentAddress") or status.get("currentPrefix") else "fail"
+    return Check(reference_of(one), word, summary(one), remedy)
 
 
 def _readiness(check: Object, remedy: str) -> Check:

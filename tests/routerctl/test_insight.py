@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
 import signal
 import subprocess
+from typing import Any
+
+import pytest
 
 from tests.routerctl.answers import pending
 from tests.routerctl.run import COMMAND, PATIENCE, Inside, environment, on_terminal, running
@@ -52,7 +56,7 @@ def test_doctor_fails_with_8(routerd: Routerd, ctl: Inside) -> None:
     routerd.controllers[0] |= {"currentError": True, "lastError": "it is broken"}
     routerd.checks[1] = {"name": "event-log", "status": "fail", "detail": "disk full"}
     routerd.status |= {"pendingError": "no such file", "waitingGeneration": 4, "pendingCommit": pending()}
-    routerd.change("DHCPv4Client/wan", "routerd.test", phase="Acquiring", message="no offer")
+    routerd.change("DHCPv4Client/wan", "routerd.test", phase="Acquiring", message="no offer", currentAddress=None)
     routerd.event("routerd.test", "boom", severity="error")
     done = ctl("doctor")
     assert done.code == 8
@@ -69,6 +73,25 @@ def test_doctor_fails_with_8(routerd: Routerd, ctl: Inside) -> None:
     } <= lines
     assert ctl("doctor", "runtime").code == 0
     assert ctl("doctor", "disk", "-o", "jsonpath=.summary.overall").out == "fail\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "code"),
+    [
+        ({"phase": "Refreshing"}, "warn", 0),
+        ({"phase": "Pending", "reason": "WhenFalse"}, "skip", 0),
+        ({"phase": "Acquiring", "currentAddress": None}, "fail", 8),
+        ({"phase": "Bound"}, "pass", 0),
+    ],
+)
+def test_a_wan_that_works_still_is_no_failure(
+    status: dict[str, Any], word: str, code: int, routerd: Routerd, ctl: Inside
+) -> None:
+    routerd.change("DHCPv4Client/wan", "routerd.test", **status)
+    done = ctl("doctor", "wan", "-o", "jsonl")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, [one["status"] for one in told if one["name"] == "DHCPv4Client/wan"]) == (code, [word])
+    assert all(("remedy" in one) == (one["status"] in ("warn", "fail")) for one in told)
 
 
 def test_top_draws_until_it_is_interrupted(routerd: Routerd) -> None:
