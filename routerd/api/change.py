@@ -63,7 +63,7 @@ class NotChanged(Exception):
 
 @attrs.frozen
 class Confirmation:
-    """What became of a commit that somebody confirmed, or (`confirmed` False) extended until `confirm_by`; and the event
+    """What became of a commit that was confirmed, or (`confirmed` False) extended until `confirm_by`; and the event
     that tells of it."""
 
     generation: int
