@@ -49,7 +49,7 @@ from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.retention import RetentionController
-from routerd.nurseries.rules import RuleFleet, Run, alarm_by, rule_run
+from routerd.nurseries.rules import RuleFleet, Run, alarm_by, ref_of, rule_run, tell_crashed
 from routerd.nurseries.signals import run_signals
 from routerd.nurseries.supervisor import supervise
 from routerd.nurseries.system import System
@@ -251,7 +251,12 @@ class Root:
     def _start_rules(self, nursery: trio.Nursery) -> None:
         async def run(rule: Run) -> None:
             label, work = rule
-            await supervise(label, work, partial(self._tell_crash, label))
+
+            async def report(error: str, crashes: int, delay: float) -> None:
+                crash = await self._log_crash(label, error, crashes, delay, ref_of(label))
+                await tell_crashed(self._log, label, error, crash)
+
+            await supervise(label, work, report)
 
         around = Around(alarm_by(self._host.clock), lambda: self.plane.running.generation, self._configured)
         fleet = Fleet(nursery, partial(rule_run, self._log, around), run)

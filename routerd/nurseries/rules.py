@@ -14,7 +14,7 @@ from routerd.events.types import Ref
 from routerd.host import Clock
 from routerd.nurseries.fleet import Fleet
 from routerd.resources.rules import DerivedEvent, EventRule
-from routerd.rules.engine import Alarm, Around, consumer_of, run_derived, run_rule
+from routerd.rules.engine import CRASHED, Alarm, Around, consumer_of, run_derived, run_rule
 
 Spec = EventRule | DerivedEvent
 Run = tuple[str, Callable[[], Awaitable[None]]]
@@ -59,6 +59,23 @@ def rule_run(log: Log, around: Around, label: str, spec: Spec) -> Run:
     if isinstance(spec, EventRule):
         return label, partial(run_rule, log, name, spec, around)
     return label, partial(run_derived, log, name, spec, around)
+
+
+def ref_of(label: str) -> Ref:
+    """The resource of a member."""
+    kind, _, name = label.partition("/")
+    return Ref(kind, name)
+
+
+async def tell_crashed(log: Log, label: str, error: str, crash: int) -> None:
+    """A member has a defect, of which the event `crash` tells: it says nothing until it has begun anew."""
+    ref = ref_of(label)
+    stored = log.objects.get(ref)
+    status = dict(stored.status) if stored is not None else {}
+    # What it had settled before stands there still: of a DerivedEvent that is its memory.
+    await log.append(
+        status={ref: status | {"phase": "Error", "reason": CRASHED, "message": error}}, because={ref: (crash,)}
+    )
 
 
 def alarm_by(clock: Clock) -> Alarm:

@@ -108,14 +108,14 @@ _KINDS = (
         ("rule", "rules"),
         ("phase", "topic", "fireCount", "lastFiredAt", "warningCount"),
         (),
-        phases=("Active",),
+        phases=("Active", "Error"),
     ),
     Kind(
         DerivedEvent,
         ("derived",),
         ("phase", "topic", "asserted", "pendingTransition", "lastAssertedAt", "lastRetractedAt"),
         (),
-        phases=("Asserted", "Retracted", "Pending", "Inactive"),
+        phases=("Asserted", "Retracted", "Pending", "Inactive", "Error"),
     ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}

@@ -34,6 +34,8 @@ PAUSE = 5.0
 """Seconds before a log that cannot be read is tried again."""
 GOODBYE = 5.0
 _NS = 10**9
+CRASHED = "CrashLoop"
+"""The reason in the status of a rule that crashed, until it has begun anew."""
 
 Alarm = Callable[[float], Awaitable[None]]
 """Returns after so many seconds, those that the host slept included."""
@@ -240,6 +242,8 @@ class DerivedRun:
         self._status: dict[str, Any] = dict(stored.status) if stored is not None else {}
         if self._status.get("topic") != spec.topic:
             self._status = {}
+        for told in ("reason", "message"):  # Of a crash.
+            self._status.pop(told, None)
         self._machine = DerivedMachine(spec, self._remembered())
 
     async def run(self) -> None:

@@ -4,6 +4,7 @@ firing is told once."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,7 +12,9 @@ from trio.testing import MockClock
 
 from routerd.events.log import inline, open_log
 from routerd.events.types import StoredEvent
+from routerd.rules.derived import DerivedMachine
 from routerd.rules.engine import consumer_of
+from routerd.rules.machine import RuleMachine
 from tests.router.mortal import Mortal
 from tests.router.rig import LEASED, WAN, Rig, crashes, document, until
 
@@ -115,3 +118,43 @@ async def test_each_firing_is_told_once_whatever_was_killed(
     assert pairs in (sent[: len(pairs)], sent[1 : len(pairs) + 1]), "each event is in one pair, with its neighbour"
     assert len(sent) - len(pairs) <= 2
     assert crashes(events, caplog) == []
+
+
+@pytest.mark.parametrize(("document_of", "label"), [(PAIRS, "EventRule/pairs"), (ONLINE, "DerivedEvent/online")])
+async def test_a_rule_with_a_defect_says_so_and_goes_on(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, document_of: str, label: str
+) -> None:
+    """What it had seen is not lost, and nobody else notices."""
+    rig = Rig(tmp_path, config=document(WAN % "", EACH, document_of))
+    machine = RuleMachine if label.startswith("EventRule") else DerivedMachine
+    handle, broken = machine.handle, False
+
+    def fragile(self: Any, event: Any, now: float) -> Any:
+        if broken and "each" not in str(getattr(self, "_emit", "")):
+            raise ZeroDivisionError("a defect")
+        return handle(self, event, now)
+
+    monkeypatch.setattr(machine, "handle", fragile)
+    async with rig.surroundings(lease_time=60):
+        async with rig.live():
+            await until(lambda: bound(rig))
+            broken = True
+            await trio.sleep(45)
+            status = await rig.status_of(label)
+            assert (status["phase"], status["reason"]) == ("Error", "CrashLoop")
+            assert status["message"] == "ZeroDivisionError: a defect"
+            broken = False
+            await trio.sleep(90)
+            status = await rig.status_of(label)
+            assert status["phase"] in ("Active", "Asserted")
+            assert status.keys().isdisjoint({"reason", "message"})
+        events = await rig.events()
+    sent = [e.id for e in events if e.event.topic.endswith(".sent")]
+    assert len(told(events, "home.each")) in (len(sent), len(sent) - 1)
+    if label == "EventRule/pairs":
+        pairs = [number for causes in told(events, "home.pairs") for number in causes]
+        assert pairs == sorted(set(pairs))
+        assert len(sent) - len(pairs) <= 3
+    crashed = [e.event for e in events if e.event.topic == "routerd.daemon.lifecycle.crashed"]
+    assert crashed
+    assert all(str(event.resource) == label for event in crashed)
