@@ -29,7 +29,8 @@ FileAct = Callable[[], None]
 
 @attrs.define(eq=False)
 class Said:
-    """An event to be written, and what led to it. It has its `id` once it is in the log; 0: not yet, or never."""
+    """An event to be written, and what led to it. It has its `id` once it is in the log; 0: not yet, or never. What led
+    to it is forgotten then: else a life of years would hang on its last event."""
 
     event: Event
     because: Sequence[Cause] = ()
@@ -89,6 +90,8 @@ class Scribe:
         last = self._queue[-1]
         self._unsaid += len(entry.said)
         self.dropped += len(entry.said)
+        for one in entry.said:
+            one.because = ()
         because = last.because if entry.status is None else entry.because
         status, act = entry.status or last.status, entry.act or last.act
         self._queue[-1] = attrs.evolve(last, status=status, act=act, because=because)
@@ -135,7 +138,7 @@ class Scribe:
         ids, on_disk = self._log.post(*events, status=status, because=because)
         self._on_disk = self._on_disk if on_disk is None else on_disk
         for one, event_id in zip(said, ids, strict=True):
-            one.id = event_id
+            one.id, one.because = event_id, ()
         return ids
 
     async def _written(self) -> None:

@@ -126,3 +126,4 @@ async def test_causes_by_what_was_said_before(tmp_path: Path) -> None:
         page = await log.read(0)
     assert [stored.event.causes for stored in page.events] == [(), (), (2, 1), (3,), (3,), (4,), (1, 4)]
     assert (nak.id, lost.id, never.id) == (3, 4, 0)
+    assert (nak.because, lost.because) == ((), ()), "what is written holds nothing in memory"
