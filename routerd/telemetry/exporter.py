@@ -130,13 +130,12 @@ class Exporter:
             except OSError:
                 await retry.pause()
                 continue
-            self.sent.dropped += page.lost
             if page.events and not await self._delivered(sender, page.epoch, page.events, limiter):
-                self.sent.dropped -= page.lost  # they are counted again with the next attempt
                 await retry.pause()
                 continue
             retry.reset()
             cursor = page.cursor
+            self.sent.dropped += page.lost
             if page.events or page.lost:
                 await log.append(consumed={self.consumer: Consumed(cursor)})
 
@@ -144,7 +143,7 @@ class Exporter:
         self, sender: Sender, epoch: str, events: tuple[StoredEvent, ...], limiter: trio.CapacityLimiter
     ) -> bool:
         """Whether these events are done with."""
-        delivery = await self._sent("events", lambda: sender.send_events(epoch, events), limiter)
+        delivery = await self._deliver("events", lambda: sender.send_events(epoch, events), limiter)
         if delivery.ok:
             self.sent.events += len(events)
         elif delivery.final:
@@ -160,11 +159,11 @@ class Exporter:
             def send(readings: list[Reading] = readings, now: int = now) -> Delivery:
                 return sender.send_metrics([*readings, *read_process(plane)], now)
 
-            if (await self._sent("metrics", send, limiter)).ok:
+            if (await self._deliver("metrics", send, limiter)).ok:
                 self.sent.reports += 1
             await trio.sleep_until(due)
 
-    async def _sent(self, signal: str, send: Callable[[], Delivery], limiter: trio.CapacityLimiter) -> Delivery:
+    async def _deliver(self, signal: str, send: Callable[[], Delivery], limiter: trio.CapacityLimiter) -> Delivery:
         """Have a thread send. One that does not come back is left alone, and nothing more is sent until it does."""
         delivery = Delivery(False, f"no answer within {self._spec.timeout + SLACK:g} s")
         with trio.move_on_after(self._spec.timeout + SLACK):

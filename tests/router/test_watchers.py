@@ -1,4 +1,4 @@
-"""A thousand watchers that hear nothing, and a hundred requests a second: descriptors, memory and latency stay as they
+"""A thousand watchers that hear nothing, and a hundred requests a second: descriptors, memory and work stay as they
 are. WATCH_SECONDS is how long (a minute; ten of them are 600)."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import resource
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import pytest
@@ -38,12 +39,19 @@ def descriptors() -> Iterator[None]:
 
 @attrs.define
 class Sample:
-    """What the process costs at one moment, and how long it took to answer in the time before it (seconds)."""
+    """What the process costs at one moment, and in the time before it (seconds): how long an answer took, which on a
+    busy machine says more of the others, and how much of the processor it took."""
 
     descriptors: int
     memory: int
     median: float
-    worst: float
+    work: float
+
+
+def worked(routerd: Process) -> float:
+    """Seconds of processor time so far (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{routerd.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @attrs.define
@@ -108,18 +116,19 @@ async def test_a_thousand_watchers_and_a_hundred_requests_a_second(up: Process) 
         await trio.sleep(5)
         for _ in range(6):
             crowd.latencies.clear()
+            before = worked(up)
             await trio.sleep(SECONDS / 6)
-            ordered = sorted(crowd.latencies)
-            samples.append(Sample(up.descriptors(), up.memory(), statistics.median(ordered), ordered[-1]))
-        asked = len(crowd.latencies)
+            asked, work = len(crowd.latencies), worked(up) - before
+            median = statistics.median(crowd.latencies)
+            samples.append(Sample(up.descriptors(), up.memory(), median, work / asked))
         nursery.cancel_scope.cancel()
     for sample in samples:
         print(f"{sample.descriptors} descriptors, {sample.memory / MIB:.1f} MiB, ", end="")
-        print(f"median {sample.median * 1000:.1f} ms, worst {sample.worst * 1000:.1f} ms")
-    assert asked > 0.5 * RATE * SECONDS / 6 and not crowd.failures and not crowd.ended and crowd.heard
+        print(f"median {sample.median * 1000:.1f} ms, {sample.work * 1000:.2f} ms of processor time")
+    assert not crowd.failures and not crowd.ended and crowd.heard
     first, last = samples[0], samples[-1]
     assert abs(last.descriptors - first.descriptors) < 20, "those are requests under way"
     assert last.memory < first.memory + 4 * MIB
-    assert last.median < 3 * first.median + 0.01
+    assert last.work < 2 * first.work
     up.until(lambda: up.descriptors() <= empty + 1)
     up.assert_undisturbed()
