@@ -175,6 +175,9 @@ def _values(about: dict[str, Any], before: list[str], plain: list[str], word: st
             yield from _topics(before)
         case "FILE":
             yield from _files(word)
+        case "CONSUMER":
+            found = entries(_client(before).get("/consumers", as_admin=True), "items")
+            yield from ((str(one.get("name")), f"{one.get('lag')} behind") for one in found)
         case "GENERATION":
             yield from _generations(before)
         case "KIND[.FIELD]":

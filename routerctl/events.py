@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from routerctl.client import entries, number
-from routerctl.errors import Exit
+from routerctl.errors import Exit, Failure
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
 from routerctl.output import Table
@@ -26,6 +26,7 @@ EXAMPLES = {
   routerctl events --since 10m --severity warning    what went wrong in the last ten minutes
   routerctl events --since 02:13 --until 02:20 --resource DHCPv4Client/wan
   routerctl events -f --topic 'routerd.dhcpv4.**' -o jsonl
+  routerctl events -f --consumer alarm -o jsonl      go on where `alarm` was, also after days; for operators
 """
 }
 SEVERITIES = ("debug", "info", "warning", "error")
@@ -39,6 +40,7 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--since", metavar="TIME", help="10m (ago), 02:13, RFC 3339, or the id of the event before")
     begin.add_argument("--tail", metavar="N", type=parse_count, help="begin with the last N")
+    begin.add_argument("--consumer", metavar="CONSUMER", help="go on where it was; what is printed is acknowledged")
     parser.add_argument("--topic", metavar="GLOB", action="append", default=[], help="* one word, ** any; repeatable")
     parser.add_argument("--resource", metavar="KIND/NAME", help="only what concerns this resource")
     parser.add_argument("--severity", choices=SEVERITIES, help="at least this severe")
@@ -51,15 +53,32 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     first = _first(args, client, feed)
     printer = Printer(out, args)
     if out.whole and not args.follow:
-        out.value({**first, "events": list(printer.wanted(entries(first, "events")))})
+        wanted = list(printer.wanted(entries(first, "events")))
+        out.value({**first, "events": wanted})
+        out.flush()
+        _acknowledge(args, feed, out, len(wanted) == len(entries(first, "events")))
         return Exit.OK
     for events in _batches(args, feed, first):
+        before = printer.printed
         printer.print(events)
+        _acknowledge(args, feed, out, printer.printed - before == len(events) > 0)
         if printer.done:
             break
     if not (printer.printed or args.follow or 0 in (args.limit, args.tail)):
         out.note(_horizon(client, first))
     return Exit.OK
+
+
+def _acknowledge(args: Namespace, feed: Feed, out: Out, whole: bool) -> None:
+    """What has been printed has come to its consumer, if all of the answer has; else it comes again."""
+    if not (args.consumer and whole):
+        return
+    try:
+        feed.acknowledge(args.consumer)
+    except Failure as failure:
+        if not args.follow or failure.code is not Exit.UNREACHABLE:
+            raise
+        out.note(f"not acknowledged ({failure.message}): these events will come again")
 
 
 def filters(args: Namespace) -> list[tuple[str, str]]:
@@ -106,6 +125,8 @@ class Printer:
 
 
 def _first(args: Namespace, client: Client, feed: Feed) -> Object:
+    if args.consumer:
+        return feed.resumed(args.consumer, min(args.limit or PAGE, PAGE))
     if args.since is None:
         usual = 10 if args.follow else 50 if args.limit is None else args.limit
         return feed.last(min(usual if args.tail is None else args.tail, PAGE))
@@ -118,7 +139,7 @@ def _first(args: Namespace, client: Client, feed: Feed) -> Object:
 
 def _batches(args: Namespace, feed: Feed, first: Object) -> Iterator[list[Object]]:
     yield entries(first, "events")
-    if args.since is not None:
+    if args.since is not None or args.consumer:
         yield from feed.rest()
     while args.follow:
         yield feed.wait()

@@ -47,6 +47,14 @@ class Feed:
         """The answer with what follows a cursor; the feed goes on after it. Raises Failure when the cursor is gone."""
         return self._ask([("since", cursor), ("limit", str(limit))])
 
+    def resumed(self, consumer: str, limit: int = PAGE) -> Object:
+        """As `after`, from where a durable consumer stands."""
+        return self._ask([("consumer", consumer), ("limit", str(limit))])
+
+    def acknowledge(self, consumer: str) -> None:
+        """What was answered so far is done with. Raises Failure."""
+        self._client.post("/events/ack", {"consumer": consumer, "cursor": self._cursor})
+
     def rest(self) -> Iterator[list[Object]]:
         """The events up to the end of the log, page by page, without waiting."""
         while events := entries(self.after(self._cursor), "events"):

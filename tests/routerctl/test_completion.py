@@ -61,6 +61,7 @@ def test_verbs(ctl: Inside) -> None:
         ("apply -f nowhere/", ""),
         ("apply --confirm-within ", ""),
         ("doctor w", "wan"),
+        ("events --consumer ", "alarm"),
         ("log-level d", "default debug"),
         ("rules ", "test"),
         ("explain I", "Interface"),

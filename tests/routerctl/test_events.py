@@ -234,3 +234,57 @@ def test_watch_of_the_status_shows_differences_only(routerd: Routerd) -> None:
         routerd.status["phase"] = "Healthy"
         routerd.event("routerd.test")
         assert program.line() == "STATUS Healthy generation=3 resources=4"
+
+
+# Durable consumers
+
+
+@pytest.fixture
+def acknowledged(routerd: Routerd) -> list[str]:
+    """The cursors up to which something was acknowledged."""
+    cursors: list[str] = []
+
+    def ack(body: dict[str, str]) -> tuple[int, dict[str, str]]:
+        assert body["consumer"] == "alarm"
+        cursors.append(body["cursor"])
+        return 200, {"kind": "AckResult"}
+
+    routerd.posts["/events/ack"] = ack
+    return cursors
+
+
+@pytest.mark.parametrize(
+    ("words", "cursors"),
+    [
+        ("", ["e1-4"]),
+        ("-o json", ["e1-4"]),
+        ("--limit 2", ["e1-2"]),
+        ("--until 1h", []),
+        ("--until 1h -o json", []),
+        ("--topic nothing.at.all", []),
+    ],
+)
+def test_what_is_printed_is_acknowledged(
+    words: str, cursors: list[str], routerd: Routerd, ctl: Inside, acknowledged: list[str]
+) -> None:
+    """What was cut off comes again with the rest of its page."""
+    assert ctl("events", "--consumer", "alarm", *words.split()).code == 0
+    assert acknowledged == cursors
+    assert routerd.requests[0][3]["consumer"] == ["alarm"]
+
+
+def test_a_follower_acknowledges_as_it_goes(routerd: Routerd, acknowledged: list[str]) -> None:
+    with running(routerd.run_dir, "events", "-f", "--consumer", "alarm", "-o", "name") as program:
+        for number in range(1, 5):
+            assert program.line() == f"Event/{number}"
+        routerd.await_poll()
+        routerd.event("routerd.test")
+        assert program.line() == "Event/5"
+        routerd.await_poll()
+        assert acknowledged == ["e1-4", "e1-5"]
+
+
+def test_what_cannot_be_acknowledged_is_told(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/events/ack"] = lambda _: error(409, "there are 64 consumers already")
+    done = ctl("events", "--consumer", "alarm")
+    assert (done.code, done.err.splitlines()[0]) == (4, "error[test.409]: there are 64 consumers already")

@@ -85,6 +85,7 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "describe Interface/wan --events-limit 1.5",
         "events --tail 1 --since 1m",
         "events -f --until 1m",
+        "events --consumer x --since 1m",
         "events --since 5parsecs",
         "events --since 25:00",
         "events --since 2026-01-31",

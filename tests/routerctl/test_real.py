@@ -9,7 +9,6 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from routerctl.client import Client
 from tests.router.process import WAN, Process, process
 from tests.routerctl.run import on_terminal
 
@@ -146,8 +145,11 @@ def test_a_rule_is_tried_on_what_was(routerd: Process) -> None:
     assert f"--> {routerd.directory}/rule.yaml:6:" in wrong.stderr
 
 
-def test_consumers_are_listed(routerd: Process) -> None:
-    cursor = routerd.get("/events?tail=1")["cursor"]
-    assert on(routerd, "get", "consumers").stderr == "there are none\n"
-    Client(str(routerd.run_dir)).post("/events/ack", {"consumer": "alarm", "cursor": cursor})
+def test_a_consumer_goes_on_where_it_was(routerd: Process) -> None:
+    first = on(routerd, "events", "--consumer", "alarm", "-o", "name").stdout.splitlines()
+    assert first[0] == "Event/1"
+    routerd.command("renew")
+    more = on(routerd, "events", "--consumer", "alarm", "-o", "name").stdout.splitlines()
+    assert more and not {*first} & {*more}
     assert on(routerd, "get", "consumers", "-o", "jsonpath=.items[*].name").stdout == "alarm\n"
+    assert on(routerd, "events", "--consumer", "no/name").returncode == 1
