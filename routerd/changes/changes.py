@@ -33,6 +33,7 @@ from routerd.changes.stage import Stage
 from routerd.changes.told import Telling
 from routerd.config import ConfigErrors, Router, summary
 from routerd.config.diff import diff
+from routerd.controllers.lease import ref_of
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source
 from routerd.events.writer import Runner
@@ -246,7 +247,7 @@ class RouterChanges:
         if number != self.gate.running.generation:
             return phase, [f"generation {self.gate.running.generation} is in force by now"]
         await self.gate.finish(number, phase)
-        wrong = [str(ref) for ref in map(outcome.ref_of, router.resources) if self._is_wrong(ref)]
+        wrong = [str(ref) for ref in map(ref_of, router.resources) if self._is_wrong(ref)]
         event = Event(
             "routerd.configuration.settled",
             "info" if phase in ("Healthy", "Drifted") else "warning",

@@ -13,6 +13,7 @@ from routerd.changes.forecast import Foreseen
 from routerd.config import Router
 from routerd.config.diff import ResourceDiff
 from routerd.controllers.gate import HELD
+from routerd.controllers.lease import ref_of
 from routerd.events.types import Ref, Status
 from routerd.resources.resource import Resource
 
@@ -110,8 +111,3 @@ def orphans(objects: Mapping[Ref, Status], *routers: Router) -> Iterator[Orphan]
         if ref not in declared and ref.kind != "Router":
             remedy = f"delete {ref} with force"
             yield Orphan(ref.kind, ref.name, "NotDeclared", None, remedy, _observed(status) or None)
-
-
-def ref_of(resource: Resource[Any]) -> Ref:
-    """Under which the store knows a resource."""
-    return Ref(resource.kind, resource.name, resource.api_version)

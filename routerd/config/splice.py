@@ -15,9 +15,8 @@ import attrs
 
 from routerd.config.document import Document, Mapping, Node, Scalar
 from routerd.config.document import Sequence as Listed
-from routerd.config.text import Span, Text
+from routerd.config.text import BREAK, Span, Text
 
-_BREAK = re.compile(r"\r\n|\r|\n")
 _COMMA = re.compile(r"\s*,")
 
 
@@ -39,7 +38,7 @@ class Piece:
         line, column = self.origin.place(self.at)
         if self.form == "made":
             return line, column
-        breaks = list(_BREAK.finditer(self.text, 0, offset))
+        breaks = list(BREAK.finditer(self.text, 0, offset))
         start = breaks[-1].end() if breaks else 0
         return line + len(breaks), max(0, offset - start - self.shift)
 
@@ -65,7 +64,7 @@ def spliced(text: Text, splices: Sequence[Splice]) -> tuple[Piece, ...]:
 
 def reindented(text: Text, chunk: Span, shift: int, newline: str) -> Piece:
     """Whole lines of a text, moved by some columns."""
-    lines = _BREAK.split(text.text[chunk.start : chunk.end])
+    lines = BREAK.split(text.text[chunk.start : chunk.end])
     moved = [_moved(line, shift) for line in lines]
     return Piece(newline.join(moved), text, chunk.start, "moved", shift)
 
@@ -187,7 +186,7 @@ def layout_of(document: Document) -> Layout:
     assert isinstance(spec, Mapping)
     key, listed = spec.entries["resources"]
     assert isinstance(listed, Listed)
-    newline = _BREAK.search(text.text)
+    newline = BREAK.search(text.text)
     ending = newline[0] if newline else "\n"
     opening = text.text[listed.span.start]
     if listed.span.start < key.span.end:

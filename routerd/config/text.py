@@ -15,7 +15,7 @@ from routerd.shapes.invalid import Problem
 LARGEST = 1 << 20
 """Octets of a file."""
 
-_BREAK = re.compile(r"\r\n|\r|\n")
+BREAK = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _NO_CHARACTERS = ("\ufffe", "\uffff")
 """YAML 1.2 §5.1 admits all but these, and halves of surrogate pairs."""
@@ -35,8 +35,8 @@ class Text:
     def __init__(self, text: str, source: str) -> None:
         self.text = text
         self.source = source
-        self.lines = _BREAK.split(text)
-        self.starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+        self.lines = BREAK.split(text)
+        self.starts = [0, *(match.end() for match in BREAK.finditer(text))]
 
     @cached_property
     def _shown(self) -> list[str]:
