@@ -153,7 +153,7 @@ class EventPattern:
     )
     rate: int | None = attrs.field(
         default=None,
-        validator=Between(1, 10_000),
+        validator=Between(1, 1000),
         metadata=told("At most so many events are emitted per `interval`, whatever they are correlated by."),
     )
     strict: bool = attrs.field(
