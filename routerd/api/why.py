@@ -24,8 +24,9 @@ from routerd.shapes.convert import to_wire
 from routerd.shapes.instant import Instant, format_instant
 
 LOOKED_AT = 200
-"""How many changes of a status are looked at for the one that made the phase, and how many resources and alarms for
-the same root."""
+"""How many changes of a status are looked at for the one that made the phase, and how many alarms for the same root."""
+OTHERS = 1000
+"""How many resources that are in trouble."""
 LEVELS = 50
 EVENTS = 2000
 """How far back a chain is followed."""
@@ -152,7 +153,7 @@ async def _suppressed(reader: _Reader, target: Ref, chain: Chain, since: StoredE
     raised for that."""
     began = since.id if since is not None else chain.top.event.id
     others = (one for one in reader.log.objects.all() if one.ref.kind not in ALARM_KINDS and one.ref != target)
-    starts = [(one.ref, one.version) for one in others if is_troubled(one.status)][:LOOKED_AT]
+    starts = [(one.ref, one.version) for one in others if is_troubled(one.status)][:OTHERS]
     for kind in sorted(ALARM_KINDS):
         page = await reader.log.tail(LOOKED_AT, Filter(kind=kind))
         starts += _newest_of_each(one for one in page.events if one.id > max(chain.root))
