@@ -31,14 +31,14 @@ def wake(station: Station, now: float) -> None:
 def renew(station: Station, now: float) -> None:
     """Renew, at the server whose leases are the first to want it."""
     first = min(station.bindings.values(), key=lambda b: (b.t1 is None, b.t1 or 0.0))
-    station.renewed_at, station.ask_at = now, None
+    station.renewed_at = now
     exchange = station.exchange(schedules.EXTEND, now, send_at=now)
     station.enter(Renewing(exchange, first.server_id, station.t2))
 
 
 def rebind(station: Station, now: float) -> None:
     """Rebind, at any server."""
-    station.renewed_at, station.ask_at = now, None
+    station.renewed_at = now
     station.enter(Rebinding(station.exchange(schedules.EXTEND, now, send_at=now)))
 
 

@@ -128,8 +128,10 @@ class Station:
         return [association for association in self.settings.associations if association not in self.bindings]
 
     def wishes(self) -> Iterator[IdentityAssociation]:
-        """What is missing, with what was held in it last, else with what the operator would like (V6-24)."""
-        return (wish(association, self._hints(association)) for association in self.missing)
+        """What is missing, with what was held in it last, else with what the operator would like (V6-24). Nothing while
+        an address that was declined is not to be replaced yet (V6-26)."""
+        wanted = self.missing if self.ask_at is None else []
+        return (wish(association, self._hints(association)) for association in wanted)
 
     def _hints(self, association: Association) -> tuple[Asset, ...]:
         hint = self.settings.hint(association)
@@ -168,7 +170,7 @@ class Station:
         if not self.missing:
             return due
         asked = max(self.renewed_at, self.bound_at or self.renewed_at)
-        return earliest(due, self.ask_at, asked + MISSING_RETRY if due is None else None)
+        return earliest(due, self._not_too_often(self.ask_at), asked + MISSING_RETRY if due is None else None)
 
     def part_with(self, former: Former) -> None:
         """Keep in mind what was held. Of more than anybody needs the oldest are let go (C17)."""
@@ -190,6 +192,8 @@ class Station:
         state = self.state
         if self.link is None or not isinstance(state, Asking):
             return
+        if self.ask_at is not None and self.ask_at <= now:
+            self.ask_at = None
         if isinstance(state, Soliciting):
             self._complain(state.exchange.transmissions)
         said = message(self, state, now)

@@ -1,6 +1,7 @@
 """What a server tells beside leases, and the numbers at the top of its messages."""
 
 from ipaddress import IPv6Address
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from routerd.protocols.dhcpv6.answer import Answer
 from routerd.protocols.dhcpv6.information import Information, differences
 from routerd.protocols.dhcpv6.message import Message, Option
 from tests.protocols.dhcpv6.octets import REPLY, SERVER, message, option, u32
+from tests.vectors import cases
 
 DNS = IPv6Address("2001:db8::53")
 NAME = b"\7example\3net\0"
@@ -36,6 +38,35 @@ def test_a_whole_reply() -> None:
     assert said.information == Information(
         (DNS,), ("example.net",), aftr="aftr.example.net", others=(Option(999, b"?"),)
     )
+
+
+@pytest.mark.req("C6")
+@pytest.mark.parametrize("case", cases("dhcpv6/captured"))
+def test_what_real_servers_say(case: dict[str, Any]) -> None:
+    octets = bytes.fromhex(case["octets"])
+    found = wire.decode(octets)
+    assert isinstance(found, Message)
+    assert wire.encode(found) == octets
+    assert (found.type, found.xid) == (case["type"], case["xid"])
+    said = answer.read(found)
+    assert said.server_id == bytes.fromhex(case["server"])
+    assert [said.status.code, said.status.text] == case["status"]
+    assert [
+        {
+            "kind": ia.association.kind.name,
+            "iaid": ia.association.iaid,
+            "t1": ia.t1,
+            "t2": ia.t2,
+            "grants": [[str(grant.asset), grant.preferred, grant.valid] for grant in ia.grants],
+        }
+        for ia in said.associations
+    ] == case["associations"]
+    told = said.information
+    assert [list(map(str, names)) for names in (told.dns_servers, told.search, told.sntp_servers)] == [
+        case["dns"],
+        case["search"],
+        case["sntp"],
+    ]
 
 
 def test_ntp_servers_by_address_group_and_name() -> None:

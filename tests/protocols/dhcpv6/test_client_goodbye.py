@@ -152,6 +152,22 @@ def test_the_prefix_stays_when_the_address_is_declined() -> None:
     assert scene.held == {PD: [PREFIX], NA: [OTHER_ADDRESS]}
 
 
+@pytest.mark.req("V6-26", "breaks")
+def test_a_renewal_within_ten_seconds_does_not_ask_for_another_address() -> None:
+    scene = Scene(NA, PD).bound(ia(NA), ia(PD, t1=100))
+    scene.run(95)
+    begun = scene.now
+    scene.feed(Conflict(ADDRESS))
+    scene.silent_reply()
+    scene.until_sent(M.RENEW)
+    assert scene.now - begun == pytest.approx(5)
+    assert scene.asked.associations == (ia(PD, Grant(PREFIX)),)
+    scene.reply(ia(PD, t1=100))
+    scene.until_sent(M.RENEW)
+    assert 30 <= scene.now - begun <= 40
+    assert scene.asked.associations == (ia(PD, Grant(PREFIX)), empty(NA))
+
+
 def test_a_conflict_about_what_is_not_ours_is_nothing() -> None:
     scene = Scene(NA).bound()
     assert scene.feed(Conflict(OTHER_ADDRESS)) == []
@@ -169,6 +185,23 @@ def test_renew_and_rebind_now(command: Any, kind: MessageType) -> None:
     finished = only(outputs.Finished, scene.reply())
     assert finished.ok
     assert "IA_PD 0x00000001" in finished.detail
+
+
+@pytest.mark.req("C9")
+@pytest.mark.req("C9", "breaks")
+def test_whatever_is_commanded_ten_packets_leave_at_once_and_then_one_a_second() -> None:
+    scene = Scene(PD).bound()
+    scene.run(60)
+    begun = scene.now
+    for _ in range(30):
+        scene.feed(Renew())
+        scene.reply()
+    assert len(scene.sent_at(M.RENEW)) == 10
+    for _ in range(200):
+        scene.feed(Renew())
+        scene.reply()
+        scene.run(0.1)
+    assert 28 <= len([at for at in scene.sent_at(M.RENEW) if at >= begun]) <= 31
 
 
 @pytest.mark.parametrize("command", [Renew(), Rebind()])
