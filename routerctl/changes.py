@@ -92,7 +92,7 @@ def show_restarts(out: Out, result: Object) -> None:
     for action in sorted(set(daemons.values())):
         out.line(f"{clean(action)}s " + ", ".join(clean(name) for name, its in daemons.items() if its == action))
     if not daemons:
-        out.line("no daemon restarts")
+        out.line("no daemon restart")
 
 
 def show_warnings(out: Out, result: Object) -> int:

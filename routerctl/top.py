@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
@@ -124,7 +125,7 @@ def _on_screen(out: Out, frames: Iterator[Frame]) -> None:
     sys.stdout.write(ENTER)
     try:
         for frame in frames:
-            lines = out.drawn(lambda frame=frame: frame.show(out))[: _height()]  # type: ignore[misc]
+            lines = out.drawn(partial(frame.show, out))[: _height()]
             sys.stdout.write(HOME + f"{END_OF_LINE}\r\n".join(lines) + END_OF_LINE + END_OF_SCREEN)
             sys.stdout.flush()
     except KeyboardInterrupt:
