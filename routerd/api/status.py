@@ -18,7 +18,8 @@ Phase = Literal["Unknown", "Error", "Pending", "Degraded", "Healthy"]
 
 _RANKED: Mapping[Phase, str] = {
     "Healthy": (
-        "healthy applied active established bound running ready up installed configured synced observed removed skipped"
+        "healthy applied active established bound running ready up installed configured synced observed removed "
+        "skipped asserted retracted inactive"
     ),
     "Unknown": "",
     "Degraded": "degraded down lost expired nohealthybackends",
@@ -30,7 +31,7 @@ PHASES = tuple(_RANKED)
 
 _RANK = {word: rank for rank, words in enumerate(_RANKED.values()) for word in words.split()}
 _UNKNOWN = PHASES.index("Unknown")
-_INTENDED = frozenset({"WhenFalse", "DependsOnFalse"})
+_INTENDED = frozenset({"WhenFalse", "DependsOnFalse", "Hysteresis"})
 """Reasons for which a resource is pending because the operator wants it so."""
 
 

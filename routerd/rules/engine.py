@@ -22,6 +22,7 @@ from routerd.rules.derived import DerivedMachine, DerivedState, Turned, Turning,
 from routerd.rules.machine import Fired, Forgotten, Memory, Output
 from routerd.rules.player import FINE, Player, wanted
 from routerd.shapes.convert import from_wire, to_wire
+from routerd.shapes.duration import format_duration
 from routerd.shapes.instant import format_instant, parse_instant
 from routerd.shapes.invalid import Invalid, Problems
 
@@ -242,8 +243,6 @@ class DerivedRun:
         self._status: dict[str, Any] = dict(stored.status) if stored is not None else {}
         if self._status.get("topic") != spec.topic:
             self._status = {}
-        for told in ("reason", "message"):  # Of a crash.
-            self._status.pop(told, None)
         self._machine = DerivedMachine(spec, self._remembered())
 
     async def run(self) -> None:
@@ -288,9 +287,15 @@ class DerivedRun:
             "pendingTransition": pending,
             **_observed("Asserted", bool(state.asserted), self._machine.phase, self._around.generation()),
         }
-        self._status.pop("pendingSince", None)
+        for passing in ("pendingSince", "reason", "message"):
+            self._status.pop(passing, None)
         if state.turning is not None:
-            self._status["pendingSince"] = format_instant(round(state.turning.since * _NS))
+            word = "retracted" if state.asserted else "asserted"
+            self._status |= {
+                "pendingSince": format_instant(round(state.turning.since * _NS)),
+                "reason": "Hysteresis",
+                "message": f"{word} if it is so for {format_duration(self._spec.hysteresis)} without a break",
+            }
 
     async def _wait(self, seen: int) -> None:
         deadline = self._machine.deadline

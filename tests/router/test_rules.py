@@ -67,6 +67,7 @@ async def test_rules_come_and_go_with_the_configuration(
             online = await rig.status_of("DerivedEvent/online")
             assert (online["phase"], online["asserted"]) == ("Asserted", True)
             assert await rig.unready() == []
+            assert (await rig.ask("/status")).json["status"]["phase"] == "Healthy"
             before = await rig.status_of("EventRule/pairs")
             assert (before["observedGeneration"], before["conditions"][0]["status"]) == (1, "True")
             rig.config_path.write_text(document(WAN % "", EACH.replace("any_of", "throttle"), PAIRS))

@@ -398,13 +398,17 @@ async def test_a_derived_event_goes_on_after_a_restart(tmp_path: Path, autojump_
         await trio.sleep(20)
         pending = status(log, UP_REF)
         assert (pending["phase"], pending["pendingTransition"]) == ("Pending", "Asserting")
+        assert (pending["reason"], pending["message"]) == (
+            "Hysteresis",
+            "asserted if it is so for 30s without a break",
+        )
     async with opened(tmp_path) as log, living(log, up=spec):
         assert status(log, UP_REF) == pending
         await trio.sleep(9.9)
         assert await said(log, "home.up.*") == []
         await trio.sleep(0.2)
         assert [s.event.topic for s in await said(log, "home.up.*")] == ["home.up.asserted"]
-        assert "pendingSince" not in status(log, UP_REF)
+        assert status(log, UP_REF).keys().isdisjoint({"pendingSince", "reason", "message"})
     async with opened(tmp_path) as log:
         async with living(log, up=spec):
             await set_phase(log, "Lost")
