@@ -11,7 +11,7 @@ from ipaddress import IPv4Interface
 
 import attrs
 
-from routerd.controllers.interface import link_inputs
+from routerd.controllers.interface import presence_inputs
 from routerd.controllers.lease import client_of, ifname_of, interface_of, leases, link_of, ref_of, undecided_links
 from routerd.controllers.picture import AddressKey, address_key, thing_of
 from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
@@ -69,7 +69,12 @@ class AddressController:
             "Removed" if address.ours else "Exclusive",
             f"removed {address.address} from {link.name if link else address.link}",
             {"address": str(address.address), "ifname": link.name if link else ""},
-            (owner, view.incidents.last(SLEEP), *view.grounds(owner), *link_inputs(view, link.name if link else "")),
+            (
+                owner,
+                view.incidents.last(SLEEP),
+                *view.grounds(owner),
+                *presence_inputs(view, link.name if link else ""),
+            ),
         )
 
     def _additions(self, view: View, wanted: Iterable[Wanted]) -> Iterator[Step]:
@@ -102,7 +107,7 @@ class AddressController:
         } | view.waiting(IPv4StaticAddress)
         gone = [ref for ref in view.objects if ref.kind == "IPv4StaticAddress" and ref not in statuses]
         because = {
-            ref: (*view.grounds(ref), *link_inputs(view, ifname_of(view.declared, resource.spec.interface) or ""))
+            ref: (*view.grounds(ref), *presence_inputs(view, ifname_of(view.declared, resource.spec.interface) or ""))
             for resource in view.declared.of(IPv4StaticAddress)
             for ref in [ref_of(resource)]
         }
@@ -112,7 +117,7 @@ class AddressController:
 def _inputs(view: View, want: Wanted) -> tuple[Input, ...]:
     """What decides that an address has to be put: also that somebody has just taken it away."""
     taken = view.incidents.open(thing_of(want.address))
-    return (taken, want.resource, *view.grounds(want.resource), *link_inputs(view, want.ifname))
+    return (taken, want.resource, *view.grounds(want.resource), *presence_inputs(view, want.ifname))
 
 
 def wanted_addresses(view: View) -> Iterator[Wanted]:

@@ -55,6 +55,11 @@ def link_inputs(view: View, ifname: str) -> tuple[Input, ...]:
     return view.configuration, view.incidents.last(incidents.link(ifname))
 
 
+def presence_inputs(view: View, ifname: str) -> tuple[Input, ...]:
+    """What decides about what is there with or without a carrier."""
+    return view.configuration, view.incidents.last(incidents.presence(ifname))
+
+
 def _inputs(view: View, ref: Ref, status: Status) -> tuple[Input, ...]:
     """An interface that is as it was has other addresses, or another generation."""
     if "ifname" not in status:
@@ -191,7 +196,12 @@ def _link_news(view: View, names: Mapping[str, Ref], before: Link | None, after:
     for event in _link_events(names, before, after):
         thing = incidents.link(event.attributes["ifname"])
         gone = view.incidents.last(thing) if event.reason in ("CarrierUp", "LinkAppeared") else 0
-        news.append(News(attrs.evolve(event, causes=(gone,) if gone else ()), (thing,)))
+        things = (
+            (thing, incidents.presence(event.attributes["ifname"]))
+            if event.reason in ("LinkGone", "LinkAppeared")
+            else (thing,)
+        )
+        news.append(News(attrs.evolve(event, causes=(gone,) if gone else ()), things))
     return news
 
 

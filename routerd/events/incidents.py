@@ -19,6 +19,11 @@ def link(name: str) -> Thing:
     return "link", name
 
 
+def presence(name: str) -> Thing:
+    """That there is a link of this name, or none."""
+    return "presence", name
+
+
 def address(index: int, ip: str) -> Thing:
     """An address on the link of this index, whatever the length of its prefix."""
     return "address", index, ip
