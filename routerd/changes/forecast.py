@@ -124,10 +124,12 @@ class _Trial:
             if isinstance(step, Blocked):
                 self._note(step.resource, f"cannot: {step.message}", None)
                 continue
+            before = dict(self._picture.routes) if isinstance(step.change, SetLink) else {}
             self._picture.applied(step.change)
             moved = True
             if step.topic:  # else it is there, and stays
                 self._tell(step)
+            self._tell_lost(step.resource, [before[key] for key in before.keys() - self._picture.routes.keys()])
         judgement = planner.judge(view, {})
         for ref, status in judgement.statuses.items():
             moved = moved or _said(self._objects.get(ref)) != _said(status)
@@ -142,6 +144,11 @@ class _Trial:
         if isinstance(step.change, RemoveAddress | RemoveRoute):
             owner = self._leaving.get(link, owner)
         self._note(owner, words, artifact)
+
+    def _tell_lost(self, ref: Ref, routes: Sequence[Route]) -> None:
+        """The system takes the routes of a link along that is set down."""
+        for name in sorted(_route(self._picture, route) for route in routes if route.ours):
+            self._note(ref, f"with it goes the route to {name}", Artifact("Route", name, "delete"))
 
     def _note(self, ref: Ref, words: str, artifact: Artifact | None) -> None:
         if words not in self._plans.setdefault(ref, []):

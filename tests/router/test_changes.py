@@ -482,3 +482,47 @@ async def test_no_secret_is_told(rig: Rig, autojump_clock: MockClock, caplog: py
     database = b"".join(path.read_bytes() for path in rig.state_dir.glob("routerd.db*"))
     assert b"hunter" not in database
     assert "hunter" not in caplog.text
+
+
+async def test_what_is_held_is_skipped_and_foreseen_to_be(rig: Rig, autojump_clock: MockClock) -> None:
+    held = address("lan", "lan", "192.168.7.1/24", when={"state": {"Interface/lan.phase": {"equals": "Down"}}})
+    free = address("dmz", "dmz", "192.168.8.1/24")
+    async with rig.surroundings(links=("eth0", "eth1", "eth2")), rig.live():
+        await until(lambda: DEFAULT in rig.routes())
+        await apply(rig, lan(), lan("dmz", "eth2"))
+        wanted = candidate(held, free)
+        plan = by_id(await done(rig, "/plan", candidateYaml=wanted))
+        result = by_id(await done(rig, "/apply", candidateYaml=wanted))
+        for found in (plan, result):
+            assert found["IPv4StaticAddress/lan"]["outcome"] == "skipped"
+            assert "plan" not in found["IPv4StaticAddress/lan"]
+            assert found["IPv4StaticAddress/dmz"]["outcome"] == "changed"
+        assert "it waits: " in plan["IPv4StaticAddress/lan"]["warnings"][0]
+        assert result["IPv4StaticAddress/lan"]["phase"] == "Disabled"
+        assert rig.addresses("eth1") == []
+
+
+async def test_what_waits_for_each_other_is_foreseen_to_its_end(rig: Rig, autojump_clock: MockClock) -> None:
+    """A link that is down first, an address on it, a route by that; and back: route, address, link."""
+    route = resource("IPv4Route", "far", destination="10.9.0.0/16", gateway="192.168.7.254")
+    things = (lan(adminUp=True, mtu=1400), address("lan", "lan", "192.168.7.1/24"), route)
+    async with rig.surroundings(links=("eth0", "eth1")), rig.live():
+        await until(lambda: DEFAULT in rig.routes())
+        await apply(rig, lan(adminUp=False))
+        plan = by_id(await done(rig, "/plan", candidateYaml=candidate(*things)))
+        assert plan["Interface/lan"]["plan"] == ["set eth1 administratively up", "set eth1 mtu 1400"]
+        assert plan["IPv4StaticAddress/lan"]["plan"] == ["put 192.168.7.1/24 on eth1"]
+        [installed] = plan["IPv4Route/far"]["plan"]
+        assert installed.startswith("install the route to 10.9.0.0/16 via 192.168.7.254 dev eth1")
+        assert (await apply(rig, *things))["phase"] == "Healthy"
+        back = by_id(await done(rig, "/rollback", dryRun=True))
+        [down, lost] = back["Interface/lan"]["plan"]
+        assert down == "set eth1 administratively down"
+        assert lost.startswith("with it goes the route to 10.9.0.0/16 via 192.168.7.254")
+        assert back["IPv4Route/far"]["outcome"] == "removed"
+        assert back["IPv4StaticAddress/lan"]["artifacts"] == [
+            {"kind": "Address", "name": "192.168.7.1/24 dev eth1", "action": "delete"}
+        ]
+        await done(rig, "/rollback")
+        assert rig.addresses("eth1") == []
+        assert rig.routes() == [DEFAULT]
