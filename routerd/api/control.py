@@ -12,10 +12,13 @@ from routerd.api import changes, consumers, events, rules
 from routerd.api.access import Role
 from routerd.api.confirm import post_confirm
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
+from routerd.api.lease_event import DHCPLeaseEvent, DHCPLeaseEventResult, post_lease_event
 from routerd.api.log_level import LogLevelRequest, LogLevelResult, post_log_level
 from routerd.api.metrics import MEDIA, serve_metrics
 from routerd.api.operation import Call, Handler, Operation, Param, answer, flag
 from routerd.api.plane import Check
+from routerd.api.probe import PARAMS as PROBE_PARAMS
+from routerd.api.probe import ProbeResult, get_probe
 from routerd.api.refusal import not_here
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses
@@ -173,7 +176,15 @@ OPERATIONS = (
     _absent("GET", f"{PREFIX}/traffic-flows", "the log of traffic flows", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/traffic-flows/aggregate", "the log of traffic flows", Role.OPERATOR),
     _absent("GET", f"{PREFIX}/firewall-logs", "the log of the firewall", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/probe", "probes", Role.OPERATOR),
+    Operation(
+        "GET",
+        f"{PREFIX}/probe",
+        "Is there a way out, as routerd sees it now.",
+        Role.OPERATOR,
+        get_probe,
+        ProbeResult,
+        PROBE_PARAMS,
+    ),
     Operation(
         "POST",
         f"{PREFIX}/confirm",
@@ -193,6 +204,15 @@ OPERATIONS = (
         LogLevelResult,
         body=LogLevelRequest,
     ),
-    _absent("POST", f"{PREFIX}/dhcp-lease-event", "a DHCP server to take leases from", Role.ADMIN),
+    Operation(
+        "POST",
+        f"{PREFIX}/dhcp-lease-event",
+        "A DHCP server tells of a lease on the LAN.",
+        Role.ADMIN,
+        post_lease_event,
+        DHCPLeaseEventResult,
+        body=DHCPLeaseEvent,
+        errors=(503,),
+    ),
     _absent("POST", f"{PREFIX}/dhcpv6-event", "events of another DHCPv6 client", Role.ADMIN),
 )

@@ -33,7 +33,7 @@ from tests.api.router import Bench, declared, open_bench, small_router
 NOBODY = 65534
 EXE = str(Path(sys.executable).resolve())
 OPERATORS, ADMINS = 4242, 4343
-ADMIN_ONLY = control("/dhcp-lease-event")
+ADMIN_ONLY = control("/dhcpv6-event")
 """Takes an admin, and does nothing: this version does not have it."""
 
 

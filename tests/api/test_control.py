@@ -43,6 +43,8 @@ async def test_status_of_a_healthy_router(served: Served) -> None:
         ({}, "Unknown", True),
         ({"phase": "Pending", "reason": "WhenFalse"}, "Healthy", False),
         ({"phase": "Pending", "reason": "DependsOnFalse"}, "Healthy", False),
+        ({"phase": "Pending", "reason": "Hysteresis"}, "Healthy", False),
+        ({"phase": "Retracted"}, "Healthy", False),
         ({"phase": "Removed"}, "Healthy", False),
     ],
 )
@@ -106,7 +108,7 @@ async def test_a_rejected_file_is_an_issue_of_the_router(served: Served) -> None
 
 async def test_what_is_held_is_healthy_and_what_is_unresolved_is_pending(served: Served) -> None:
     bench = served.bench
-    for reason, phase in (("WhenFalse", "Healthy"), ("DependsOnFalse", "Healthy"), ("Unresolved", "Pending")):
+    for reason, phase in (("WhenFalse", "Healthy"), ("DependsOnFalse", "Healthy"), ("Undecided", "Pending")):
         await bench.log.append(status={LAN: {"phase": "Pending", "reason": reason}})
         assert (await fetch(served.status, control("/status"))).json["status"]["phase"] == phase
 
@@ -389,9 +391,8 @@ async def test_wrong_methods_are_405_with_allow(served: Served, method: str, pat
 
 
 ABSENT = {
-    "GET": "connections dns-queries dns-queries/aggregate traffic-flows "
-    "traffic-flows/aggregate firewall-logs probe",
-    "POST": "dhcp-lease-event dhcpv6-event",
+    "GET": "connections dns-queries dns-queries/aggregate traffic-flows traffic-flows/aggregate firewall-logs",
+    "POST": "dhcpv6-event",
 }
 
 
