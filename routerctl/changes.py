@@ -116,7 +116,8 @@ def show_outcomes(out: Out, result: Object) -> None:
     rows = []
     for one in entries(result, "resources"):
         outcome = str(one.get("outcome") or "-")
-        rows.append((reference_in(one.get("id")), outcome, one.get("phase"), _detail(one)))
+        phase = one.get("phase") if outcome != "removed" else None
+        rows.append((reference_in(one.get("id")), outcome, phase, _detail(one)))
     Table(out, "RESOURCE", "OUTCOME", "PHASE", "DETAIL", painted="OUTCOME").rows(rows)
 
 

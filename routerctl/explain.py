@@ -99,6 +99,8 @@ def type_of(schema: Object, field: Object) -> str:
     field = _resolved(schema, field)
     if choices := field.get("enum"):
         return "one of " + ", ".join(str(choice) or '""' for choice in choices) if isinstance(choices, list) else "text"
+    if kinds := entries(field, "anyOf") or entries(field, "oneOf"):
+        return " or ".join(dict.fromkeys(type_of(schema, one) for one in kinds))
     kind = field.get("type")
     if kind == "array":
         return f"list of {type_of(schema, part(field, 'items'))}"

@@ -174,7 +174,7 @@ def why() -> dict[str, Any]:
         "kind": "Why",
         "target": "RouterAdvertisement/lan",
         "phase": "Degraded",
-        "since": at(-1240),
+        "since": at(-1201),
         "reason": "PrefixWithdrawn",
         "chain": {"event": changed, "root": False, "causes": [chain]},
         "suppressed": ["HealthCheck/internet6", "DNSZone/lan AAAA", "EgressRoutePolicy/ipv6"],
@@ -216,6 +216,7 @@ def schema() -> dict[str, Any]:
             "mtu": {"type": "integer", "minimum": 576, "maximum": 9216, "description": "MTU in octets."},
             "owner": {"enum": ["routerd", "external"], "type": "string", "description": "Who.", "default": "routerd"},
             "tags": {"type": "array", "items": {"type": "string"}, "description": "Free words."},
+            "from": {"type": "array", "items": {"anyOf": [{"format": "ipv4", "type": "string"}, {"type": "integer"}]}},
         },
         "required": ["ifname"],
     }
@@ -250,7 +251,7 @@ def knowing(routerd: Routerd) -> Routerd:
             {
                 "apiVersion": CONTROL,
                 "kind": "Consumers",
-                "items": [{"name": "alarm", "cursor": "e1-3", "lag": 1, "updatedAt": at(-1240)}],
+                "items": [{"name": "alarm", "cursor": "e1-3", "lag": 1, "updatedAt": at(-1201)}],
             },
         ),
         "/schema.json": (200, schema()),

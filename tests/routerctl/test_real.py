@@ -104,7 +104,9 @@ def test_a_resource_is_taken_out(routerd: Process) -> None:
     dry = on(routerd, "delete", "dhcp4/wan", "--dry-run")
     assert dry.stdout.startswith("would delete net.routerd.net/v1alpha1/DHCPv4Client/wan\n- DHCPv4Client/wan   ")
     assert on(routerd, "delete", "dhcp4/wam").returncode == 3
-    assert on(routerd, "delete", "dhcp4/wan").returncode == 0
+    done = on(routerd, "delete", "dhcp4/wan")
+    assert done.returncode == 0
+    assert re.search(r"^DHCPv4Client/wan +removed +-", done.stdout, re.MULTILINE)
     assert on(routerd, "get", "-o", "name").stdout == "Interface/wan\n"
 
 
