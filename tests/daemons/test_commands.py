@@ -248,3 +248,28 @@ async def test_a_crash_is_the_end_of_its_commands_and_the_next_life_takes_them_a
         await rig.bound()
         assert (await rig.command("renew")).succeeded is True
     assert "a fault of ours" in caplog.text
+
+
+async def test_a_client_that_was_stopped_says_so_and_what_there_is_to_do(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        assert rig.daemon.detail == "Running"
+        await rig.command("stop")
+        assert (rig.daemon.phase, rig.daemon.detail) == ("Running", "stopped by command")
+        end = await rig.command("renew")
+        assert (end.accepted, end.hint) == (False, "routerctl start DHCPv4Client/wan")
+        await rig.command("start")
+        await rig.bound()
+        assert rig.daemon.detail == "Running"
+        assert (await rig.command("start")).hint == ""
+
+
+async def test_a_command_goes_back_to_the_request(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        [request] = await rig.log.append(Event("routerd.api.command.requested"))
+        await rig.daemon.command("renew", {}, 10.0, "tester", request)
+        received = [e for e in await rig.events() if e.topic == "routerd.daemon.command.received"]
+        assert received[-1].causes == (request,)
