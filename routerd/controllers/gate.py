@@ -8,6 +8,7 @@ in this life of routerd (`undecided`) is neither put nor withdrawn.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -65,6 +66,11 @@ class Admission:
     grounds: Mapping[Ref, tuple[Ref, ...]] = attrs.field(factory=dict)
     """Of each resource that hangs on others, let in or not: the others."""
     deadline: float | None = None
+
+    @cached_property
+    def let_in(self) -> frozenset[Ref]:
+        """The resources of `router`."""
+        return frozenset(ref_of(resource) for resource in self.router.resources)
 
 
 @attrs.frozen
@@ -145,7 +151,7 @@ def _fate(
     if outcome.holds is False:
         return Held(reason, outcome.words, next_look)
     undecided = Held(UNDECIDED, outcome.words, next_look)
-    if before is not None and before.router.get(ref.kind, ref.name) is not None:
+    if before is not None and ref in before.let_in:
         return None
     if before is not None and ref in before.held:
         return attrs.evolve(before.held[ref], next_look=next_look)
