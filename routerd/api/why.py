@@ -81,8 +81,9 @@ def _status(plane: Plane, ref: Ref) -> Status:
 
 async def _changes(log: Log, ref: Ref, faulty: bool) -> tuple[StoredEvent, ...]:
     """The last changes of the status; of a configuration that waits because it is faulty, its rejection."""
-    if faulty:
-        return (await log.tail(1, Filter(topics=(REJECTED,), severity="error"))).events
+    rejections = await log.tail(1, Filter(topics=(REJECTED,), severity="error")) if faulty else None
+    if rejections is not None and rejections.events:
+        return rejections.events
     return (await log.tail(LOOKED_AT, Filter(topics=(CHANGED,), resource=ref))).events
 
 

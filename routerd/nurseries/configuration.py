@@ -120,7 +120,6 @@ class Configuration:
         logger.error("the configuration is not in force, the old one stays:\n%s", complaint.told)
         first, _, others = complaint.text.partition("\n")
         brief = f"{first} (there are more)" if others else first
-        self._gate.object_to(complaint.text)
         await self._log.append(
             Event(
                 "routerd.configuration.rejected",
@@ -133,6 +132,7 @@ class Configuration:
                 actor=terms.actor,
             )
         )
+        self._gate.object_to(complaint.text)
         return brief
 
     def _notify(self, *states: str) -> None:

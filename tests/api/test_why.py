@@ -150,6 +150,18 @@ async def test_a_chain_that_is_longer_than_anybody_reads_is_cut(served: Served) 
     assert 20 < depth < 100 and told["missing"] == 1
 
 
+async def test_a_faulty_configuration_is_explained_by_its_rejection_as_long_as_that_is_known(served: Served) -> None:
+    log, router = served.bench.log, Ref("Router", "home", "routerd.net/v1alpha1")
+    [applied] = await log.append(Event("routerd.configuration.applied"), status={router: {"phase": "Applied"}})
+    served.bench.running = attrs.evolve(served.bench.running, pending_error="router.yaml:1:1: oh")
+    told = (await why(served, "Router/home")).json
+    assert (told["phase"], told["chain"]["event"]["id"]) == ("Degraded", applied + 1)
+    [rejected] = await log.append(Event("routerd.configuration.rejected", "error"))
+    await log.append(Event("routerd.configuration.rejected", "warning", message="an apply: the file stays as it was"))
+    told = (await why(served, "Router/home")).json
+    assert (told["chain"]["event"]["id"], told["chain"]["root"]) == (rejected, True)
+
+
 async def test_the_log_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_bench(tmp_path) as bench, serving(bench, tmp_path) as served:
 

@@ -101,16 +101,16 @@ def why(router: Router, target: str) -> dict[str, Any]:
     return told
 
 
-def root(cause: dict[str, Any]) -> dict[str, Any] | None:
-    """The root in a tree of causes."""
-    if cause["root"]:
+def root(cause: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The root in a tree of causes, if there is one."""
+    if cause is None or cause["root"]:
         return cause
     return next((found for one in cause["causes"] if (found := root(one)) is not None), None)
 
 
 def roots(router: Router, *targets: str) -> list[str]:
     """Their topics."""
-    found = [root(why(router, target)["chain"]) for target in targets]
+    found = [root(why(router, target).get("chain")) for target in targets]
     return [one["event"]["topic"].removeprefix("routerd.") if one is not None else "none" for one in found]
 
 
