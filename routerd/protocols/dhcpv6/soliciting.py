@@ -100,7 +100,7 @@ def replied(station: Station, state: Soliciting | Requesting, message: Message, 
         station.rest()
         station.finish(True, "the server granted anew what it had forgotten")
     elif isinstance(state, Requesting) and (taken.refused or not answer.status.ok):
-        if answer.status.ok is False and answer.server_id is not None:
+        if not answer.status.ok and answer.server_id is not None:
             station.say(outputs.Refusal(answer.server_id, None, answer.status))
         next_server(station, state, "refused", "the server will not grant what it has offered", now)
     else:

@@ -67,6 +67,14 @@ def test_one_thing_wrong(state: str, how: dict[str, Any], reason: str) -> None:
     assert refused(scene, kind, **how) == expected
 
 
+@pytest.mark.req("C8", "breaks")
+def test_what_is_dropped_does_not_even_start_what_is_due() -> None:
+    scene = Scene(PD).bound()
+    scene.now += 1600  # T1 has passed, and nobody has said so yet
+    assert refused(scene, client=SERVER) == "other-client"
+    assert isinstance(scene.state, states.Bound)
+
+
 @pytest.mark.req("V6-5", "breaks")
 @pytest.mark.parametrize("state", REACHED)
 @pytest.mark.parametrize("kind", [k for k in MessageType if k not in (M.ADVERTISE, M.REPLY, M.RECONFIGURE)])

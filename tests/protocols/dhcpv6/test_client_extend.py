@@ -6,9 +6,10 @@ import pytest
 
 from routerd.protocols.dhcpv6 import outputs, states
 from routerd.protocols.dhcpv6.association import Grant
+from routerd.protocols.dhcpv6.inputs import Renew
 from routerd.protocols.dhcpv6.message import MessageType
 from routerd.protocols.dhcpv6.options import OptionCode
-from routerd.protocols.machine import Dropped
+from routerd.protocols.machine import Dropped, Refused
 from tests.protocols.dhcpv6.scene import (
     ADDRESS,
     INFINITE,
@@ -157,6 +158,22 @@ def test_what_is_done_after_a_long_sleep(slept: float, kind: MessageType) -> Non
         assert scene.sent_at(RENEW, REBIND) == []
     else:
         assert only(outputs.Send, said).message.type is kind
+
+
+@pytest.mark.req("C3")
+@pytest.mark.req("C3", "breaks")
+def test_what_is_over_ends_before_anything_else_is_heard() -> None:
+    scene = Scene(PD).renewing()
+    renewal = scene.sent[-1]
+    scene.now += 6000  # nobody has woken us
+    said = scene.reply(to=renewal)
+    assert isinstance(said[0], outputs.Lost)
+    assert only(Dropped, said).reason == "stale"
+    scene = Scene(PD).bound()
+    scene.now += 6000
+    said = scene.feed(Renew())
+    assert isinstance(said[0], outputs.Lost)
+    assert only(Refused, said)
 
 
 @pytest.mark.req("C15")
