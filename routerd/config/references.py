@@ -4,6 +4,7 @@ no resource may wait for itself."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 import attrs
@@ -13,6 +14,7 @@ from routerd.resources.conditions import Dependency, StateKey, StateMatch, When,
 from routerd.resources.kinds import KINDS
 from routerd.resources.net import Interface
 from routerd.resources.resource import ValueFrom
+from routerd.resources.rules import DerivedEvent
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean
 
 
@@ -87,11 +89,21 @@ def _judged(reference: Reference, labels: Iterable[str]) -> Iterator[Problem]:
 def _edges(one: Declared, interfaces: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     """For whom a resource waits, and where it says so: those that it looks at, and the interface that it lies on."""
     yield from ((reference.whole, reference.key.resource) for reference in _references(one))
+    yield from _inputs(one)
     for wire, value, metadata in one.fields:
         if metadata.get("refers") is not None and isinstance(value, str):
             yield ("spec", wire), f"{metadata['refers']}/{value}"
         elif wire == "device" and value in interfaces:
             yield ("spec", wire), interfaces[value]
+
+
+def _inputs(one: Declared) -> Iterator[tuple[Path, str]]:
+    """Whom a DerivedEvent looks at."""
+    inputs = one.spec.inputs if one.kind == DerivedEvent.__name__ and one.spec is not None else None
+    for number, given in enumerate(inputs or ()):
+        for condition in chain.from_iterable(given.alternatives):
+            kind, name, _ = condition.place
+            yield ("spec", "inputs", number), f"{kind}/{name}"
 
 
 def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:
