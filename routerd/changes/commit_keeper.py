@@ -312,7 +312,7 @@ class CommitKeeper:
             await self._voice.abandoned(kept)
         elif not await self._voice.has_told(kept):
             await self._voice.reverted(kept, kept.going_back, ())
-        await self._run_sync(commit_file.remove, self._path)
+        await self._forget()
 
     async def _put_back(self, trial: _Trial, octets: bytes | None) -> Router | None:
         """The file as it was before. If that cannot be had, the router begins with what there is, and tries again."""
@@ -410,13 +410,13 @@ class CommitKeeper:
                 trial = self._trial = attrs.evolve(trial, kept=kept)
                 await self._on_disk(commit_file.save, self._path, kept)
             event = () if trial.restored else await self._restore(kept, terms)
-            await self._voice.reverted(kept, revert, (*pending, *event))
-            await self._on_disk(commit_file.remove, self._path)
         except REFUSED as error:
             words = failure(error)
             self._feed(RevertFailed(words))
             await self._voice.revert_failed(kept, revert, words, pending)
             return
+        await self._voice.reverted(kept, revert, (*pending, *event))
+        await self._forget()
         self._feed(Reverted())
         self._trial = None
         self._expect_residue(trial)

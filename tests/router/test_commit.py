@@ -191,6 +191,27 @@ async def test_another_token_is_a_conflict(rig: Rig, autojump_clock: MockClock, 
         await until(lambda: trial.file == CONFIG, within=400)
 
 
+async def test_what_the_disk_does_not_take_is_not_confirmed(
+    rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    async with rig.surroundings(links=LINKS), rig.live():
+        trial = await up(rig)
+        token = (await trial.apply())["pending"]["token"]
+        with monkeypatch.context() as broken:
+            broken.setattr(commit_file, "remove", fail)
+            broken.setattr(commit_file, "save", fail)
+            for body in ({}, {"extend": "1h"}):
+                answer = await trial.post("/confirm", token=token, **body)
+                assert (answer.status, answer.error["message"]) == (503, "it is on trial still: Read-only file system")
+        assert trial.kept and await trial.pending() is not None
+        assert (await trial.post("/confirm", token=token)).status == 200
+        await trio.sleep(400)
+        assert "10.0.0.0/8" in trial.file
+
+
 async def test_it_is_extended(rig: Rig, autojump_clock: MockClock) -> None:
     async with rig.surroundings(links=LINKS):
         async with rig.live():
@@ -556,6 +577,28 @@ async def test_a_torn_file_is_told_and_set_aside(portable: Portable, autojump_cl
             assert (await trial.post("/rollback", to=1)).status == 200
         events = await rig.events()
     assert ours(events)[1:] == ["revert_failed FileUnusable"]
+
+
+async def test_a_file_that_cannot_be_removed_tells_nothing_twice(
+    portable: Portable, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    rig = portable
+    async with rig.surroundings(links=LINKS):
+        with monkeypatch.context() as broken:
+            broken.setattr(commit_file, "remove", fail)
+            async with rig.live():
+                trial = await up(rig)
+                await trial.apply(within="5s")
+                await trio.sleep(200)
+                assert trial.file == CONFIG and await trial.pending() is None and trial.kept
+            async with rig.live():
+                await trio.sleep(5)
+        async with rig.live():
+            await until(lambda: not trial.kept)
+        assert ours(await rig.events()) == ["pending Pending", "reverted NotConfirmed"]
 
 
 async def test_another_file_is_not_touched(portable: Portable, autojump_clock: MockClock) -> None:
