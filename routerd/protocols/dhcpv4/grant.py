@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import attrs
 
+from routerd.protocols import words
 from routerd.protocols.dhcpv4 import values
 from routerd.protocols.dhcpv4.lease import Lease, LeaseRoute
 from routerd.protocols.dhcpv4.message import ANY, BROADCAST, Message
@@ -199,7 +200,7 @@ def _servers(code: Option, reading: _Reading) -> tuple[IPv4Address, ...]:
 
 
 def _search(reading: _Reading) -> tuple[str, ...]:
-    names = reading.value(Option.DOMAIN_SEARCH, lambda raw: values.domain_names(raw, MAX_SERVERS + 1)) or ()
+    names = reading.value(Option.DOMAIN_SEARCH, lambda raw: words.domain_names(raw, MAX_SERVERS + 1)) or ()
     if len(names) > MAX_SERVERS:
         reading.note(f"option {Option.DOMAIN_SEARCH:d} is cut after {MAX_SERVERS} names")
     return names[:MAX_SERVERS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from ipaddress import IPv4Address
 
+from routerd.protocols import words
 from routerd.protocols.dhcpv4 import values
 from routerd.protocols.dhcpv4.grant import read_grant
 from routerd.protocols.dhcpv4.inputs import LinkUp
@@ -61,7 +62,7 @@ def server_id(message: Message) -> IPv4Address | None:
 
 def nak_text(message: Message) -> str:
     """Option 56: why, in the server's words, made printable (C13)."""
-    return values.text(message.options.get(Option.MESSAGE, b""))
+    return words.text(message.options.get(Option.MESSAGE, b""))
 
 
 def lease(

@@ -1,23 +1,20 @@
-"""The values inside DHCPv4 options: octets to addresses, numbers, names and routes.
+"""The values inside DHCPv4 options: octets to addresses, numbers, names and routes; `words` has those of DHCPv6, too.
 
 A decoder is total: it answers with the value or with `Malformed`.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from ipaddress import IPv4Address, IPv4Network
 
+from routerd.protocols import words
 from routerd.protocols.dhcpv4.lease import LeaseRoute
 from routerd.protocols.malformed import Malformed
 
 INFINITE = 0xFFFFFFFF
 """RFC 2131 §3.3, for option 51."""
-MAX_TEXT = 255
 
-_LABEL = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_POINTER = 0xC0
 _UNSPECIFIED = b"\0\0\0\0"
 
 
@@ -53,33 +50,11 @@ def prefix_length(value: bytes) -> int | Malformed:
     return 32 - host.bit_length()
 
 
-def text(value: bytes) -> str:
-    """A server's words for a person's eyes: printable, at most 255 octets; whatever else comes is escaped (C13)."""
-    kept = value[:MAX_TEXT].rstrip(b"\0").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in kept)
-
-
 def domain_name(value: bytes) -> str | Malformed:
     """A name in dotted text (options 12, 15), without its trailing dot: letters, digits, `-` and `_` only, labels
     of at most 63 octets, at most 253 in all (C13). Trailing NULs are deleted as RFC 2132 §2 demands."""
     name = value.rstrip(b"\0").removesuffix(b".")
-    return _name(name.split(b".") if len(name) <= 253 else [])
-
-
-def domain_names(value: bytes, limit: int) -> tuple[str, ...] | Malformed:
-    """A search list (RFC 3397): at most the first `limit` names. One bad name voids the list."""
-    names: list[str] = []
-    at = 0
-    while at < len(value) and len(names) < limit:
-        labels = _labels(value, at)
-        if isinstance(labels, Malformed):
-            return labels
-        found, at = labels
-        name = _name(found)
-        if isinstance(name, Malformed):
-            return name
-        names.append(name)
-    return tuple(names) or Malformed("empty")
+    return words.domain_name(name.split(b".") if len(name) <= 253 else [])
 
 
 def classless_routes(value: bytes) -> tuple[LeaseRoute, ...] | Malformed:
@@ -127,37 +102,3 @@ def _classful(destination: bytes) -> IPv4Network:
     width = 8 if first < 128 else 16 if first < 192 else 24 if first < 224 else 32
     network = IPv4Network((destination, width), strict=False)
     return network if network.network_address.packed == destination else IPv4Network((destination, 32))
-
-
-def _labels(value: bytes, at: int) -> tuple[list[bytes], int] | Malformed:
-    """The labels of the name at `at`, and where the next name begins.
-
-    A pointer leads backwards and to a label (RFC 1035 §4.1.4), a name has at most 255 octets: no loops, and no
-    more than 127 steps for a name, whatever the server sends.
-    """
-    labels: list[bytes] = []
-    after: int | None = None
-    size = 0
-    while at < len(value):
-        length = value[at]
-        if length == 0:
-            return labels, at + 1 if after is None else after
-        if length >= _POINTER:
-            target = int.from_bytes(value[at : at + 2], "big") & 0x3FFF
-            if at + 2 > len(value) or target >= at or value[target] >= _POINTER:
-                return Malformed("bad-pointer")
-            after = at + 2 if after is None else after
-            at = target
-            continue
-        size += 1 + length
-        if length > 63 or size > 254:
-            return Malformed("long-name")
-        labels.append(value[at + 1 : at + 1 + length])
-        at += 1 + length
-    return Malformed("truncated")
-
-
-def _name(labels: list[bytes]) -> str | Malformed:
-    if labels and all(map(_LABEL.fullmatch, labels)):
-        return b".".join(labels).decode("ascii")
-    return Malformed("bad-name")

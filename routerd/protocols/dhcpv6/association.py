@@ -13,11 +13,11 @@ from ipaddress import IPv6Address, IPv6Network
 
 import attrs
 
-from routerd.protocols.dhcpv4.values import text
 from routerd.protocols.dhcpv6 import wire
 from routerd.protocols.dhcpv6.message import Option
 from routerd.protocols.dhcpv6.options import OptionCode, StatusCode
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.words import text
 
 INFINITE = 0xFFFFFFFF
 """§7.7."""

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import attrs
 
-from routerd.protocols.dhcpv4.values import domain_names
 from routerd.protocols.dhcpv6 import wire
 from routerd.protocols.dhcpv6.message import Message, Option
 from routerd.protocols.dhcpv6.options import OptionCode
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.words import domain_names
 
 MAX_SERVERS = 32
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.protocols import words
 from routerd.protocols.dhcpv4 import values
 from routerd.protocols.dhcpv4.lease import LeaseRoute
 from routerd.protocols.dhcpv4.options import FIXED_LENGTH, Option
@@ -153,7 +154,7 @@ def test_a_static_route_is_no_default_route() -> None:
     ],
 )
 def test_text_of_a_decent_server(octets: bytes, text: str) -> None:
-    assert values.text(octets) == text
+    assert words.text(octets) == text
 
 
 @pytest.mark.req("C13", "breaks")
@@ -172,7 +173,7 @@ def test_text_of_a_decent_server(octets: bytes, text: str) -> None:
     ],
 )
 def test_text_of_a_hostile_server(octets: bytes, text: str) -> None:
-    assert values.text(octets) == text
+    assert words.text(octets) == text
 
 
 @pytest.mark.req("C13")
@@ -222,9 +223,9 @@ def test_what_is_no_domain_name(octets: bytes) -> None:
 @pytest.mark.req("C13")
 def test_a_search_list() -> None:
     octets = bytes.fromhex("03656e67056170706c6503636f6d00096d61726b6574696e67c004")  # RFC 3397 §2
-    assert values.domain_names(octets, 32) == ("eng.apple.com", "marketing.apple.com")
-    assert values.domain_names(octets, 1) == ("eng.apple.com",)
-    assert values.domain_names(octets + b"\xc0\0\xc0\x0f", 32) == (
+    assert words.domain_names(octets, 32) == ("eng.apple.com", "marketing.apple.com")
+    assert words.domain_names(octets, 1) == ("eng.apple.com",)
+    assert words.domain_names(octets + b"\xc0\0\xc0\x0f", 32) == (
         "eng.apple.com",
         "marketing.apple.com",
         "eng.apple.com",
@@ -236,7 +237,7 @@ def test_a_search_list() -> None:
 def test_the_longest_name_of_a_search_list() -> None:
     octets = (b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"a" * 61 + b"\0"
     assert len(octets) == 255
-    assert values.domain_names(octets, 1) == (".".join(["a" * 63] * 3 + ["a" * 61]),)
+    assert words.domain_names(octets, 1) == (".".join(["a" * 63] * 3 + ["a" * 61]),)
 
 
 @pytest.mark.req("C13", "breaks")
@@ -265,7 +266,7 @@ def test_the_longest_name_of_a_search_list() -> None:
     ],
 )
 def test_a_hostile_search_list(octets: bytes, reason: str) -> None:
-    assert values.domain_names(octets, 32) == Malformed(reason)
+    assert words.domain_names(octets, 32) == Malformed(reason)
 
 
 label = st.text("abyzABYZ09_", min_size=1, max_size=20) | st.just("with-hyphen")
@@ -285,7 +286,7 @@ def test_what_a_server_encoded_decodes_to_itself(
     names: list[str], routes: list[LeaseRoute], addresses: list[IPv4Address]
 ) -> None:
     told = [(route.destination, route.gateway or "0.0.0.0") for route in routes]
-    assert values.domain_names(server.names(*names), 32) == tuple(names)
+    assert words.domain_names(server.names(*names), 32) == tuple(names)
     assert values.classless_routes(server.routes(*told)) == tuple(routes)
     assert values.addresses(server.addresses(*addresses)) == tuple(addresses)
 
@@ -305,7 +306,7 @@ def test_any_octets_are_a_value_or_a_reason(octets: bytes) -> None:
     values.static_routes(octets)
     routes = values.classless_routes(octets)
     assert isinstance(routes, Malformed) or len(routes) <= len(octets) // 5
-    names = values.domain_names(octets, 32)
+    names = words.domain_names(octets, 32)
     assert isinstance(names, Malformed) or all(values.domain_name(name.encode()) == name for name in names)
-    text = values.text(octets)
+    text = words.text(octets)
     assert text.isprintable()
