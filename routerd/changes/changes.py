@@ -195,14 +195,17 @@ class RouterChanges:
         def foresee(router: Router) -> None:
             foreseen.append(self._compared(router))
 
+        rejected: ConfigErrors | OSError
         try:
             passed = await self.gate.change(make, terms, telling, foresee)
         except (ConfigErrors, OSError) as error:
-            await self._tell_rejected(error, terms)
-            raise
-        if not passed.loaded:
-            return self._unloaded(passed)
-        return await self._outcome(passed, foreseen[-1], terms)
+            rejected = error
+        else:
+            if not passed.loaded:
+                return self._unloaded(passed)
+            return await self._outcome(passed, foreseen[-1], terms)
+        await self._tell_rejected(rejected, terms)
+        raise rejected
 
     async def _outcome(self, passed: Passed, compared: Compared, terms: Terms) -> Result:
         phase, warnings = await self._settle(passed.generation, passed.router, terms, passed.event_id)
