@@ -189,7 +189,7 @@ def test_the_prefixes_run_out_and_come_back() -> None:
 
 @pytest.mark.req("V6-40")
 @pytest.mark.req("C5", "breaks")
-def test_killed_after_every_output_and_everything_stays() -> None:
+def test_killed_again_and_again_and_everything_stays() -> None:
     network, server, node = settled(NA, PD)
     before = node.held
     for _ in range(20):
@@ -201,6 +201,28 @@ def test_killed_after_every_output_and_everything_stays() -> None:
     assert server.violations == []
     assert node.sent_kinds() >= {M.REBIND}
     assert M.RELEASE not in node.sent_kinds()
+
+
+@pytest.mark.req("C5", "breaks")
+@pytest.mark.req("V6-40", "breaks")
+@pytest.mark.parametrize("renumbered", [False, True])
+@pytest.mark.parametrize("outputs_done", range(1, 36))
+def test_killed_after_every_output(outputs_done: int, renumbered: bool) -> None:
+    network = Network6(5)
+    server = network.serve()
+    node = network.client(NA, PD)
+    node.dies_after = outputs_done
+    network.run(10)
+    if renumbered:
+        replaced(server, prefixes=NEW_PREFIXES)
+    network.run(2 * 3600)
+    assert set(node.held) == {NA, PD}
+    for which, assets in node.held.items():
+        own = server.leases.of((node.settings.duid, which), network.now)
+        assert own is not None
+        assert assets == [own.asset]
+    assert set(node.installed[PD]) == set(node.held[PD]), "nothing of before is left behind"
+    assert server.violations == []
 
 
 @pytest.mark.req("V6-41")
