@@ -20,7 +20,7 @@ from benchmarks.document import page
 from benchmarks.machine import ROOT, environment
 from benchmarks.report import NotRun, Outcome, progress, sound, table
 
-SUITES = ("codec", "events", "api", "changes", "routerctl", "start", "acquire")
+SUITES = ("codec", "events", "api", "watch", "changes", "routerctl", "start", "acquire")
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
