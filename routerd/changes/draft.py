@@ -28,6 +28,7 @@ class Found:
     """The file as it is. `octets` None: there is none. When it cannot be in force, `router` and `document` are None,
     and `trouble` says why."""
 
+    source: str
     octets: bytes | None = attrs.field(repr=False)
     router: Router | None = None
     document: Document | None = None
@@ -52,13 +53,13 @@ Make = Callable[[Found], Draft]
 def find(octets: bytes | None, source: str, judge: Judge) -> Found:
     """Judge a file."""
     if octets is None:
-        return Found(None, trouble=f"cannot read {source}: {os.strerror(errno.ENOENT)}")
+        return Found(source, None, trouble=f"cannot read {source}: {os.strerror(errno.ENOENT)}")
     try:
         document = compose(decode(octets, source))
         router = _judged(Edited(document, ()), judge)
     except ConfigErrors as errors:
-        return Found(octets, trouble=f"{source} is faulty: {errors}", errors=errors)
-    return Found(octets, router, document)
+        return Found(source, octets, trouble=f"{source} is faulty: {errors}", errors=errors)
+    return Found(source, octets, router, document)
 
 
 def drafted(candidate: Candidate, judge: Judge) -> Make:
@@ -84,12 +85,11 @@ def without(kind: str, name: str, judge: Judge) -> Make:
 def as_it_was(number: int, octets: bytes | None, judge: Judge) -> Make:
     """The file of an older generation."""
 
-    def make(_: Found) -> Draft:
+    def make(found: Found) -> Draft:
         if octets is None:
             hint = "GET /generations tells of which the text is kept"
             raise NotChanged("absent", f"there is no text of generation {number}", hint, "to")
-        edited = Edited(compose(decode(octets, f"generation {number}")), ())
-        return Draft(octets, _judged(edited, judge), edited.document)
+        return _whole(found, octets, f"generation {number}", judge)
 
     return make
 
@@ -105,9 +105,17 @@ def _merged(found: Found, candidate: Candidate, judge: Judge) -> Draft:
     return _drafted(found, merged(_sound(found), decode(candidate.text, CANDIDATE)), judge)
 
 
-def _replaced(_: Found, candidate: Candidate, judge: Judge) -> Draft:
-    edited = Edited(compose(decode(candidate.text, CANDIDATE)), ())
-    return Draft(candidate.text.encode(), _judged(edited, judge), edited.document)
+def _replaced(found: Found, candidate: Candidate, judge: Judge) -> Draft:
+    return _whole(found, candidate.text.encode(), CANDIDATE, judge)
+
+
+def _whole(found: Found, octets: bytes, called: str, judge: Judge) -> Draft:
+    """A file that is replaced as a whole. Errors are told of the text by the name that its author knows it by."""
+    try:
+        document = compose(decode(octets, found.source))
+        return Draft(octets, _judged(Edited(document, ()), judge), document)
+    except ConfigErrors as errors:
+        raise ConfigErrors(attrs.evolve(error, source=called) for error in errors.errors) from None
 
 
 def _sound(found: Found) -> Document:

@@ -93,7 +93,8 @@ class Gate:
         try:
             octets = await self._run(self._canonical.read)
         except OSError as error:
-            return Found(None, trouble=f"cannot read {self._canonical.path}: {error.strerror}")
+            path = str(self._canonical.path)
+            return Found(path, None, trouble=f"cannot read {path}: {error.strerror}")
         if self._known is None or self._known.octets != octets:
             self._known = await self._run(find, octets, str(self._canonical.path), self.judge)
         return self._known
@@ -175,7 +176,7 @@ class Gate:
             self._canonical.replace(draft.octets, found.octets)
         except Busy as busy:
             raise NotChanged("conflict", str(busy), "look at the file, and try again") from None
-        self._known = Found(draft.octets, draft.router, draft.document)
+        self._known = Found(found.source, draft.octets, draft.router, draft.document)
 
     async def _write_down(self, change: _Change) -> Passed:
         """It is written and waits to be loaded."""

@@ -190,6 +190,14 @@ async def test_what_others_refer_to_cannot_be_deleted(rig: Rig, autojump_clock: 
         [one] = error["errors"]
         assert (one["code"], one["label"], one["field"]) == ("reference.dangling", "DHCPv4Client/wan", "spec.interface")
         assert COMMENTED.splitlines()[one["line"] - 1][one["column"] - 1 :] == "wan}"
+        assert one["source"] == str(rig.config_path)
+        for path, fields in (
+            ("/apply", {"candidateYaml": COMMENTED + "# x", "replace": True}),
+            ("/rollback", {"to": 1}),
+        ):
+            await done(rig, path, **fields)
+            error = await refused(rig, "/delete", 400, target="Interface/wan")
+            assert error["errors"][0]["source"] == str(rig.config_path), "whoever wrote it, it is the file now"
         error = await refused(rig, "/delete", 404, target="Interface/lan")
         assert error["message"] == "Interface/lan not found in canonical config"
         assert (await refused(rig, "/delete", 404, target="Intreface/lan"))["hint"] == "did you mean Interface?"
