@@ -28,18 +28,23 @@ def advertised(station: Station, state: Soliciting, message: Message, answer: An
     if answer.status.code in _FATAL:
         station.drop(answer.status.word, message)
         return
-    usable = tuple(ia for ia in map(_usable, answer.associations) if ia.grants)
-    usable = tuple(ia for ia in usable if ia.association in station.missing)
+    offered = map(_usable, answer.associations)
+    usable = tuple(ia for ia in offered if ia.grants and ia.association in station.missing)
     if answer.server_id is None or not usable:
         station.drop("nothing-offered", message)
         return
     offer = Advertise(answer.server_id, answer.preference, _rank(station, answer, usable), usable)
-    offers = [known for known in state.offers if known.server_id != offer.server_id]
-    if len(offers) < len(state.offers):
+    _collect(station, state, message, offer, now)
+
+
+def _collect(station: Station, state: Soliciting, message: Message, offer: Advertise, now: float) -> None:
+    """Keep an offer, if it is not one too many; take it, if there is nothing to wait for."""
+    offers = list(state.offers)
+    worst = min(offers, key=lambda known: known.rank, default=offer)
+    if any(known.server_id == offer.server_id for known in offers):
         station.drop("duplicate", message)
         return
     if len(offers) >= MAX_OFFERS:
-        worst = min(offers, key=lambda known: known.rank)
         if worst.rank >= offer.rank:
             station.drop("too-many-offers", message)
             return
