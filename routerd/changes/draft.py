@@ -25,8 +25,8 @@ CANDIDATE = "candidate"
 
 @attrs.frozen(eq=False)
 class Found:
-    """The file as it is. `octets` None: there is none. When it cannot be in force, `router` and `document` are None,
-    and `trouble` says why."""
+    """The file `source` as it is; `octets` None: there is none, or it cannot be read. When it cannot be in force,
+    `router` and `document` are None, and `trouble` says why."""
 
     source: str
     octets: bytes | None = attrs.field(repr=False)
