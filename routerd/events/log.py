@@ -64,8 +64,8 @@ class StaleCursor(Exception):
 
 class Log:
     """See `open_log`. The ids of the events on disk are `oldest` … `newest` (`oldest` is one more when there are
-    none); `objects` is what they made of the objects, and `consumers` how far durable consumers have read. `tally` counts what was
-    stored, `keeping` says for how long it is."""
+    none); `objects` is what they made of the objects, and `consumers` how far durable consumers have read. `tally`
+    counts what was stored, `keeping` says for how long it is."""
 
     def __init__(
         self, path: Path, clock_ns: Callable[[], int], run: Runner, cursor_floor: Callable[[str], int]

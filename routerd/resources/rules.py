@@ -363,8 +363,8 @@ class DerivedInput:
     any_of: tuple[tuple[DerivedCondition, ...], ...] = attrs.field(
         default=(),
         metadata=told(
-            "Instead of `field`: lists of tests, each with a field and `equals` or `not_empty`. It holds when all tests of "
-            "one of the lists do.",
+            "Instead of `field`: lists of tests, each with a field and `equals` or `not_empty`. It holds when all "
+            "tests of one of the lists do.",
             name="any_of",
         ),
     )
@@ -405,15 +405,11 @@ class DerivedEvent:
 
     topic: str = attrs.field(
         validator=TOPIC,
-        metadata=told(
-            "What its topics begin with: `.asserted` and `.retracted` follow.", example="home.wan.usable"
-        ),
+        metadata=told("What its topics begin with: `.asserted` and `.retracted` follow.", example="home.wan.usable"),
     )
     inputs: tuple[DerivedInput, ...] = attrs.field(
         validator=_some,
-        metadata=told(
-            "What it depends on.", example=[{"field": "${Interface/wan.status.phase}", "equals": "Up"}]
-        ),
+        metadata=told("What it depends on.", example=[{"field": "${Interface/wan.status.phase}", "equals": "Up"}]),
     )
     emit_when: Literal["all_true", "any_true"] = attrs.field(
         default="all_true", metadata=told("Assert it when all inputs hold, or when any of them does.")
