@@ -40,7 +40,7 @@ def phase(routerd: Process) -> str:
 def test_every_event_arrives_whatever_is_killed(routerd: Process, collector: Collector) -> None:
     begin(routerd, collector)
     routerd.until(lambda: collector.records)
-    routerd.until(lambda: phase(routerd) == "Healthy")
+    routerd.until(lambda: phase(routerd) == "Healthy", within=120)
     collector.held.clear()
     routerd.command("renew")
     routerd.kill()
@@ -50,7 +50,7 @@ def test_every_event_arrives_whatever_is_killed(routerd: Process, collector: Col
     assert routerd.command("renew")["attributes"]["succeeded"] == "true"
     epoch = routerd.get("/events?tail=1")["epoch"]
     newest = routerd.get("/events?tail=1")["newest"]
-    routerd.until(lambda: f"{epoch}-{newest}" in collector.cursors)
+    routerd.until(lambda: f"{epoch}-{newest}" in collector.cursors, within=120)
     ids = sorted({int(cursor.removeprefix(f"{epoch}-")) for cursor in collector.cursors})
     assert ids == list(range(ids[0], ids[-1] + 1)), "not one is missing since it was declared"
     assert collector.metrics
