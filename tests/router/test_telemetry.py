@@ -46,8 +46,7 @@ def test_every_event_arrives_whatever_is_killed(routerd: Process, collector: Col
     routerd.kill()
     collector.held.set()
     routerd.start()
-    routerd.until(routerd.bound)
-    assert routerd.command("renew")["attributes"]["succeeded"] == "true"
+    routerd.until(routerd.in_use)
     epoch = routerd.get("/events?tail=1")["epoch"]
     newest = routerd.get("/events?tail=1")["newest"]
     routerd.until(lambda: f"{epoch}-{newest}" in collector.cursors, within=120)
@@ -73,6 +72,6 @@ def test_without_one_nothing_of_it_is_loaded(routerd: Process, collector: Collec
     routerd.stop()
     routerd.config.write_text(document(("wan", "eth0")))
     routerd.start()
-    routerd.until(routerd.bound)
+    routerd.until(routerd.in_use)
     assert PROTOBUF not in routerd.libraries()
     assert routerd.ask("/api/control.routerd.net/v1alpha1/describe?target=Telemetry/main")[0] == 404
