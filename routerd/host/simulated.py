@@ -157,8 +157,10 @@ class SimulatedHost:
 
     def _speak_ipv6(self, link: Link) -> None:
         """A link that can carry frames has a link-local address (RFC 4291 §2.5.6); here nobody waits for duplicates."""
+        if not (self._ipv6 and link.carrier and len(link.mac) == 6):
+            return
         address = Address(link.index, link_local(link.mac), ours=False)
-        if self._ipv6 and link.carrier and (link.index, address.address) not in self._addresses:
+        if (link.index, address.address) not in self._addresses:
             self.put_address(address)
 
     # Addresses
