@@ -56,7 +56,9 @@ TIMEOUT = "90s"
 """What `--timeout` is without being said. It is for the change to end."""
 OFFERED = "5m"
 """How long a change over SSH lasts without being confirmed, unless said otherwise."""
-_THREE_WAYS = f"go on, and undo it in {OFFERED} unless confirmed? [Y]es, [n]o: for good, [q]uit:"
+_FOR_GOOD = "for good"
+"""What is typed for a change over SSH that nothing undoes. A `no` is a no."""
+_THREE_WAYS = f"go on, and undo it in {OFFERED} unless confirmed? [Y]es, [n]o, or `{_FOR_GOOD}`:"
 
 
 def arguments(verb: str, parser: ArgumentParser) -> None:
@@ -151,7 +153,7 @@ def _agreed(out: Out, client: Client, verb: str, body: Object, question: str) ->
     if question.endswith(_THREE_WAYS):
         if reply in ("", "y", "yes"):
             return {**body, "confirmWithin": OFFERED}
-        agreed = reply in ("n", "no")
+        agreed = reply == _FOR_GOOD
     else:
         agreed = reply in ("y", "yes")
     if not agreed:

@@ -79,7 +79,13 @@ def test_in_a_pipe_nothing_is_asked(routerd: Routerd) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "code", "within"), [("\n", 0, "5m"), ("n\n", 0, None), ("q\n", 1, ""), ("x\n", 1, "")]
+    ("reply", "code", "within"),
+    [
+        ("\n", 0, "5m"),
+        ("y\n", 0, "5m"),
+        ("For good\n", 0, None),
+        *((no, 1, "") for no in ("n\n", "No\n", "q\n", "x\n", "f\n", "\x04")),
+    ],
 )
 def test_over_ssh_a_change_that_undoes_itself_is_offered(
     reply: str, code: int, within: str | None, routerd: Routerd, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +96,15 @@ def test_over_ssh_a_change_that_undoes_itself_is_offered(
     assert "You are connected over SSH" in shown
     assert [body.get("confirmWithin") for _, body in sent[1:]] == ([] if within == "" else [within])
     assert (f"routerctl confirm {TOKEN}" in shown) == (within == "5m")
+
+
+@pytest.mark.parametrize("words", ["delete NAT44Rule/lan", "rollback", "apply -f router.yaml --replace"])
+def test_over_ssh_no_is_no(words: str, routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.5 4711 192.0.2.1 22")
+    routerd.posts |= dict.fromkeys(("/delete", "/rollback"), routerd.posts["/apply"])
+    code, shown, sent = terminal(routerd, *words.split(), typed="n\n")
+    assert (code, "You are connected over SSH" in shown) == (1, True)
+    assert [body.get("dryRun") for _, body in sent] == [True], "nothing but what was shown"
 
 
 def test_over_ssh_who_has_thought_of_it_is_not_asked(routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
