@@ -244,7 +244,6 @@ async def test_only_admins_see_the_token(rig: Rig, autojump_clock: MockClock, mo
             for path in ("/generations", "/generations/2", "/status", "/get"):
                 assert token not in (await fetch(main, control(path))).body.decode()
         assert not [one.id for one in await rig.events() if token in repr(one)]
-        assert token not in commit_file.path_in(rig.state_dir).read_text()
 
 
 async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_clock: MockClock) -> None:
@@ -518,7 +517,7 @@ async def test_a_restart_changes_nothing(portable: Portable, autojump_clock: Moc
         assert ours(await rig.events())[-1] == "reverted NotConfirmed"
 
 
-async def test_the_token_is_good_after_a_restart(portable: Portable, autojump_clock: MockClock) -> None:
+async def test_the_token_is_good_after_a_restart_and_told(portable: Portable, autojump_clock: MockClock) -> None:
     rig = portable
     async with rig.surroundings(links=LINKS):
         async with rig.live():
@@ -526,6 +525,9 @@ async def test_the_token_is_good_after_a_restart(portable: Portable, autojump_cl
             token = (await trial.apply())["pending"]["token"]
         rig.take_up()
         async with rig.live():
+            main, status = (str(rig.run_dir / name) for name in ("routerd.sock", "routerd-status.sock"))
+            assert (await fetch(main, control("/generations"))).json["pending"]["token"] == token
+            assert token not in (await fetch(status, control("/generations"))).body.decode()
             assert (await trial.post("/confirm", token=token)).status == 200
             await trio.sleep(400)
             assert "10.0.0.0/8" in trial.file
