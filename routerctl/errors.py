@@ -50,9 +50,11 @@ BY_STATUS = {
     409: Exit.CONFLICT,
     410: Exit.CONFLICT,
     412: Exit.CONFLICT,
-    503: Exit.UNREACHABLE,
 }
 """What an HTTP status means to a script; anything else that is not 2xx is FAILED."""
+AWAY = ("", "stopping", "busy", "log.unreadable")
+"""The words of a 503 of which routerd itself is the trouble, and that passes: as good as not reached. With any other,
+as of a full disk, it was reached, and tried."""
 
 
 class Failure(Exception):
@@ -113,9 +115,8 @@ def refusal(status: int, body: Any) -> Failure:
     error = error if isinstance(error, dict) else {"message": error or body.get("message")}
     place = [str(error[key]) for key in ("line", "column") if error.get(key) is not None]
     field, message = str(error.get("field") or ""), str(error.get("message") or f"routerd answered HTTP {status}")
-    absent = status == 400 and message.startswith("bad request: ") and message.endswith(" not found")
     return Failure(
-        Exit.NOT_FOUND if absent else BY_STATUS.get(status, Exit.FAILED),
+        _exit_of(status, str(error.get("code") or ""), message),
         f"{field}: {message}" if "." in field and field not in message else message.removeprefix("bad request: "),
         str(error.get("hint") or ""),
         where=":".join([str(error.get("file") or "line"), *place]) if place else "",
@@ -125,6 +126,13 @@ def refusal(status: int, body: Any) -> Failure:
         oldest=str(error.get("oldest") or ""),
         excerpts=excerpts_of(error),
     )
+
+
+def _exit_of(status: int, word: str, message: str) -> Exit:
+    if status == 503 and word in AWAY:
+        return Exit.UNREACHABLE
+    absent = status == 400 and message.startswith("bad request: ") and message.endswith(" not found")
+    return Exit.NOT_FOUND if absent else BY_STATUS.get(status, Exit.FAILED)
 
 
 def excerpts_of(answer: Any) -> list[str]:

@@ -189,7 +189,7 @@ def test_10_one_resource_failed(routerd: Routerd, ctl: Inside) -> None:
     assert "Interface/x  failed   Error  no such device\n" in done.out
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 5), (409, 4), (412, 4), (501, 1), (500, 1), (503, 6)])
+@pytest.mark.parametrize(("status", "code"), [(403, 5), (409, 4), (412, 4), (501, 1), (500, 1), (503, 1)])
 @pytest.mark.parametrize(
     "verb", ["apply -f router.yaml", "plan", "delete if/x", "rollback", "confirm x", "log-level info"]
 )
@@ -225,6 +225,12 @@ def test_6_nobody_is_there(words: str, run_dir: Path, ctl: Inside) -> None:
     done = ctl(*words.split())
     assert (done.code, done.out) == (6, "")
     assert done.err.startswith(f"error: cannot reach routerd: no socket at {run_dir}/routerd")
+
+
+@pytest.mark.parametrize(("word", "code"), [("config.disk", 1), ("disk", 1), ("stopping", 6), ("busy", 6), ("", 6)])
+def test_6_is_not_for_a_full_disk(word: str, code: int, routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/apply"] = lambda _: error(503, "No space left on device", code=word)
+    assert ctl(*APPLY).code == code
 
 
 def test_6_it_went_away_in_the_middle(routerd: Routerd, ctl: Inside) -> None:

@@ -219,7 +219,7 @@ def test_6_crashed_and_left_its_sockets(run_dir: Path, ctl: Inside) -> None:
 
 
 def test_6_not_ready(routerd: Routerd, ctl: Inside) -> None:
-    routerd.overrides[f"{PREFIX}/status"] = error(503, "routerd is starting")
+    routerd.overrides[f"{PREFIX}/status"] = error(503, "routerd is starting", code="busy")
     assert ctl("status").code == 6
 
 
