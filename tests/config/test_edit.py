@@ -278,7 +278,7 @@ def as_data(base: list[dict[str, Any]], given: list[dict[str, Any]]) -> list[dic
     return [by_name.get(name, data) for name, data in zip(names, base, strict=True)] + new
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), LISTS, LISTS)
 def test_a_merge_of_texts_says_what_a_merge_of_values_says(
     data: st.DataObject, base: list[dict[str, Any]], given: list[dict[str, Any]]
