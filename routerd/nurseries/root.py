@@ -372,6 +372,7 @@ class Root:
         return any(meter.crashed for meter in self.plane.meters)
 
     def _reconfigured(self) -> None:
+        self._rounds.changed()
         for meter in self.plane.meters:
             meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
         self._ring("configuration")
