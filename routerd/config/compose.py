@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 from routerd.config.document import Document, Mapping, Node, Scalar, Sequence
 from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.text import Span, Text
-from routerd.shapes.invalid import Problem, described
+from routerd.shapes.invalid import Problem
 
 DEEPEST = 32
 MOST_NODES = 150_000
@@ -169,8 +169,8 @@ class _Composer:
             self._tell("yaml.merge-key", "fields cannot be merged in", node.span, hint)
         elif node.text in frame.entries:
             line = self._text.place(frame.entries[node.text][0].span.start)[0] + 1
-            message = f"the key {described(node.text)} stands here twice"
-            self._tell("yaml.duplicate-key", message, node.span, f"it is on line {line} already")
+            # Not quoted: below a secret it may be one.
+            self._tell("yaml.duplicate-key", "this key stands here twice", node.span, f"it is on line {line} already")
         else:
             frame.key, frame.skipping = node, False
 

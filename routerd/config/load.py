@@ -31,6 +31,8 @@ from routerd.shapes.invalid import Path, Problem, described, did_you_mean, dotte
 WHOLE = Declared((), "", "", "", 1, None, None)
 """The document itself, as one of which there may be something to say."""
 NOT_HERE = "is not supported by this version of routerd"
+_QUOTING = ("schema.type", "schema.pattern", "schema.length", "schema.enum")
+"""Problems whose message or hint repeats the value."""
 _HERE = f"this version has {', '.join(KINDS)}"
 
 
@@ -177,7 +179,10 @@ def _discreet(problem: Problem) -> Problem:
     """A problem around a secret, without the words of the file: they may be it."""
     if problem.code == "schema.unknown-field":
         return attrs.evolve(problem, path=problem.path[:-1], message="has a field that it cannot have")
-    return attrs.evolve(problem, message=problem.expected) if problem.code == "schema.type" else problem
+    if problem.code in _QUOTING:
+        hint = "quote it" if problem.hint.startswith(("quote it", "if text")) else ""
+        return attrs.evolve(problem, message=problem.expected, hint=hint)
+    return problem
 
 
 def _digest(data: Any) -> str:
