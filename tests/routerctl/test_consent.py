@@ -168,6 +168,19 @@ def test_9_too_late(words: str, routerd: Routerd, ctl: Inside) -> None:
     )
 
 
+@pytest.mark.parametrize(("current", "code"), [(4, 9), (5, 9), (6, 4)])
+def test_an_old_trial_is_over_for_good(current: int, code: int, routerd: Routerd, ctl: Inside) -> None:
+    """Generation 4 went back, which made 5; who goes on to 6 has nothing to do with it."""
+    words = "generation 4 was rolled back before it was confirmed"
+    routerd.event("routerd.configuration.reverted", words, age=60, attributes={"generation": "4", "previous": "3"})
+    routerd.overrides[f"{PREFIX}/generations"] = (200, generations(current=current))
+    done = ctl("confirm")
+    assert (done.code, done.err.splitlines()[0]) == (
+        code,
+        f"error: {words}" if code == 9 else "error: nothing waits to be confirmed",
+    )
+
+
 def test_who_is_not_told_the_token_is_not_an_admin(routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/generations"] = (200, generations(pending=pending()))
     done = ctl("confirm")
