@@ -101,7 +101,7 @@ async def test_a_carrier_that_is_lost(rig: Rig, autojump_clock: MockClock) -> No
             *("lease.expired", "interface.link.down"),
         ]
         assert await roots(rig, CLIENT) == ["interface.link.down"]
-        assert (await why(rig, CLIENT))["suppressed"] == [ROUTE, INTERFACE]
+        assert (await why(rig, CLIENT))["suppressed"] == [ROUTE]
         assert (await why(rig, INTERFACE))["suppressed"] == [CLIENT, ROUTE]
         assert "`routerctl why Interface/wan`" in (await why(rig, ROUTE))["next"]
 
