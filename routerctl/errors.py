@@ -107,6 +107,14 @@ class Failure(Exception):
         return [*lines, "", tail]
 
 
+class Declined(Failure):
+    """It was asked, and the answer was a no: it ends here, and nothing is wrong."""
+
+    def lines(self) -> list[str]:
+        """Its message alone."""
+        return [self.message]
+
+
 def refusal(status: int, body: Any) -> Failure:
     """The Failure that an answer outside 2xx stands for. `body`: the decoded JSON, whatever it is (contract rule 2).
     What `get` does not find is 400 on the wire, and not found all the same."""

@@ -1,4 +1,4 @@
-"""Counts, durations and instants as operators type and read them. Instants are seconds since 1970."""
+"""Numbers, durations and instants as operators type and read them. Instants are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 def parse_count(text: str) -> int:
     """How many: `0`, `50`. Raises Failure (usage)."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Failure(Exit.USAGE, f'"{text}" is not a number of rows', "write it as 50")
-    return int(text)
+    return _whole(text, f'"{text}" is not a number of rows', "write it as 50")
+
+
+def parse_generation(text: str) -> int:
+    """Which one: `41`. Raises Failure (usage)."""
+    return _whole(text, f'"{text}" is not the number of a generation', "routerctl generations lists them")
 
 
 def parse_duration(text: str) -> float:
@@ -91,6 +94,12 @@ def clock(text: object, now: float) -> str:
         return "-"
     shape = "%H:%M:%SZ" if instant // 86400 == now // 86400 else "%Y-%m-%dT%H:%M:%SZ"
     return time.strftime(shape, time.gmtime(instant))
+
+
+def _whole(text: str, otherwise: str, hint: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Failure(Exit.USAGE, otherwise, hint)
+    return int(text)
 
 
 def _instant(text: str) -> float:

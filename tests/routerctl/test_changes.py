@@ -300,6 +300,20 @@ def test_no_changes(routerd: Routerd, ctl: Inside) -> None:
     assert (done.code, done.out, done.err) == (0, "", "no changes\n")
 
 
+def test_no_changes_to_what_is_not_well(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/apply"] = lambda _: answered("ApplyResult", {**unchanged(), "phase": "Drifted"})
+    done = ctl(*APPLY)
+    words = "no changes: generation 3 stays, and is Drifted as before: routerctl doctor tells why\n"
+    assert (done.code, done.out) == (10, words)
+
+
+@pytest.mark.parametrize("words", ["apply -f router.yaml --if-match x", "rollback --to x", "generations x"])
+def test_what_is_no_generation(words: str, ctl: Inside) -> None:
+    assert ctl(*words.split()).err == (
+        'error: "x" is not the number of a generation\nhelp: routerctl generations lists them\n'
+    )
+
+
 def test_written_and_not_taken_up(routerd: Routerd, ctl: Inside) -> None:
     result = {"generation": 5, "timestamp": at(0), "phase": "Committed", "changed": True, "resources": None}
     routerd.posts["/apply"] = lambda _: answered("ApplyResult", result)

@@ -30,7 +30,7 @@ def test_what_takes_away_is_shown_and_asked(words: str, routerd: Routerd) -> Non
         code, shown, sent = terminal(routerd, *words.split(), typed=reply)
         assert code == 1
         assert "~ EgressRoutePolicy/ipv4" in shown
-        assert shown.endswith("error: nothing changed, as you wished\n")
+        assert shown.splitlines()[-1].endswith("Go on? [y/N] nothing changed, as you wished")
         assert [body.get("dryRun") for _, body in sent] == [True]
     code, shown, sent = terminal(routerd, *words.split(), typed="y\n")
     assert (code, "Go on? [y/N] " in shown) == (0, True)

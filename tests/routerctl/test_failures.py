@@ -93,6 +93,8 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "apply",
         "apply -f x --confirm-within soon",
         "apply -f x --if-match x",
+        "apply -f x --confirm-within 0s",
+        "apply -f x --confirm-within 5m --no-reconcile",
         "delete",
         "delete wan",
         "rollback --to x",
