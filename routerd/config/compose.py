@@ -72,7 +72,7 @@ class _Composer:
             raise self._text.refusal(
                 "yaml.empty", "there is nothing in the file", 0, "`routerd schema` says what may be"
             )
-        return Document(self._text, self._root, tuple(self._errors))
+        return Document(self._text, self._root, tuple(self._errors), bool(self._anchors))
 
     def _node(self, event: Event) -> Node | None:
         """The node that is complete with this event."""
