@@ -146,7 +146,7 @@ class Audit:
             await self._tell(client, event)
 
     async def begins(self, client: Client, act: Act, generation: int) -> None:
-        """Somebody is about to do something. It is on disk when this returns."""
+        """Somebody is about to do something. It is on disk when this returns, or the log is degraded."""
         words, attributes = act.words, act.attributes
         event = Event(REQUESTED, "info", "CommandRequested", words, act.resource, None, attributes)
         act.began = await self._tell(client, attrs.evolve(event, generation=generation))

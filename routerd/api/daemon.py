@@ -267,5 +267,6 @@ OPERATIONS = (
         params=_WAIT,
         body=CommandRequest,
         errors=(409, 501, 503),
+        urgent=True,
     ),
 )
