@@ -56,10 +56,13 @@ class Edited:
     candidate: Document | None = None
     brought: HashMap[int, int] = attrs.field(factory=dict)
     """Of each resource that the candidate brought: its place here, and its place there."""
+    gone: str = ""
+    """The resource that was taken out, as Kind/name."""
 
     def traced(self, errors: ConfigErrors) -> ConfigErrors:
         """Errors of the edited text, each at the place where its author has written it."""
-        return ConfigErrors(map(self._traced, errors.errors))
+        traced = map(self._traced, errors.errors)
+        return ConfigErrors(_still_used(error, self.gone) if self.gone else error for error in traced)
 
     def _traced(self, error: ConfigError) -> ConfigError:
         start = self.document.text.starts[error.line - 1] + error.column - 1
@@ -92,6 +95,16 @@ class Edited:
 
 def _placed(number: int) -> str:
     return dotted(("spec", "resources", number))
+
+
+def _still_used(error: ConfigError, gone: str) -> ConfigError:
+    """Whatever is missed in a configuration that was right before is what was taken out of it."""
+    if error.code not in ("reference.dangling", "value.lockout"):
+        return error
+    by = f"{error.resource} ({error.source}:{error.line})"
+    lockout = "management plane lockout risk: " if error.code == "value.lockout" else ""
+    message, hint = f"{lockout}{gone} is still used by {by}", f"change or delete {error.resource} first"
+    return attrs.evolve(error, message=message, expected="used here", hint=hint)
 
 
 def _told_anew(error: ConfigError, text: Text, span: Span, label: str) -> ConfigError:
@@ -136,7 +149,8 @@ def removed(canonical: Document, key: Key) -> Edited:
     if place is None:
         raise KeyError(key)
     del wanted[place]
-    return _checked(canonical, layout_of(canonical).removing(place), wanted)
+    edited = _checked(canonical, layout_of(canonical).removing(place), wanted)
+    return attrs.evolve(edited, gone=f"{key[1]}/{key[2]}")
 
 
 def key_of(data: Any) -> Key:

@@ -227,6 +227,8 @@ def test_errors_are_told_where_their_author_wrote_them() -> None:
     [error] = gone.traced(refused.value).errors
     assert error.source == "router.yaml"
     assert CANONICAL.splitlines()[error.line - 1][error.column - 1 :].startswith("lan, address")
+    assert error.message == f"Interface/lan is still used by IPv4StaticAddress/lan (router.yaml:{error.line})"
+    assert error.hint == "change or delete IPv4StaticAddress/lan first"
 
 
 ONE = "apiVersion: " + NET + "\n      kind: Interface\n      metadata: {name: %s}\n      spec: {ifname: eth2%s}\n"
