@@ -288,3 +288,15 @@ def test_what_cannot_be_acknowledged_is_told(routerd: Routerd, ctl: Inside) -> N
     routerd.posts["/events/ack"] = lambda _: error(409, "there are 64 consumers already")
     done = ctl("events", "--consumer", "alarm")
     assert (done.code, done.err.splitlines()[0]) == (4, "error[test.409]: there are 64 consumers already")
+
+
+def test_2_what_routerd_cannot_read_of_the_command_line(routerd: Routerd, ctl: Inside) -> None:
+    routerd.overrides[f"{PREFIX}/events"] = error(400, "consumer is not a name", field="consumer")
+    done = ctl("events", "--consumer", "Alarm!")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error[test.400]: consumer is not a name")
+
+
+def test_2_backwards(ctl: Inside) -> None:
+    assert ctl("events", "--until", "1m", "--since", "1s").err == (
+        "error: --until 1m is before --since 1s\nhelp: both are times: 10m is ten minutes ago\n"
+    )

@@ -90,6 +90,7 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "events --since 25:00",
         "events --since 2026-01-31",
         "events --severity loud",
+        "events --since 1s --until 1m",
         "apply",
         "apply -f x --confirm-within soon",
         "apply -f x --if-match x",
@@ -142,6 +143,17 @@ def test_3_not_found(routerd: Routerd, ctl: Inside) -> None:
 def test_3_the_hint_of_routerd_comes_first(routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/describe"] = error(404, "there is no such thing", hint="look elsewhere")
     assert "help: look elsewhere\n" in ctl("describe", "Interface/wam").err
+
+
+def test_3_the_subjects_of_get(routerd: Routerd, ctl: Inside) -> None:
+    there = "there are resources, status, and Kind/name"
+    routerd.overrides[f"{PREFIX}/get"] = error(400, "bad request: nosuch not found", hint=there)
+    assert f"help: {there}; and generations, consumers\n" in ctl("get", "nosuch").err
+    assert "help: did you mean generations?\n" in ctl("get", "generatons").err
+
+
+def test_2_a_verb_like_no_other(ctl: Inside) -> None:
+    assert ctl("xyzzy").err == 'error: there is no verb "xyzzy"\nhelp: routerctl --help lists them\n'
 
 
 @pytest.mark.parametrize("status", [409, 412])
