@@ -79,7 +79,9 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--no-reconcile", action="store_true", help="write it, do not take it up before the next change")
     how.add_argument("--confirm-within", metavar="DURATION", help="undo it after that, unless `confirm` comes")
-    parser.add_argument("--if-match", metavar="GENERATION", type=parse_generation, help="only if this is the latest one")
+    parser.add_argument(
+        "--if-match", metavar="GENERATION", type=parse_generation, help="only if this is the latest one"
+    )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 

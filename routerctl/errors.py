@@ -52,6 +52,8 @@ BY_STATUS = {
     412: Exit.CONFLICT,
 }
 """What an HTTP status means to a script; anything else that is not 2xx is FAILED."""
+SPOKEN = {"GET /generations": "routerctl generations", "GET /consumers": "routerctl get consumers"}
+"""What a hint of the API's is on the command line."""
 AWAY = ("", "stopping", "busy", "log.unreadable")
 """The words of a 503 of which routerd itself is the trouble, and that passes: as good as not reached. With any other,
 as of a full disk, it was reached, and tried."""
@@ -93,7 +95,7 @@ class Failure(Exception):
             return self._listed()
         shown = [f"error[{self.word}]: {self.message}" if self.word else f"error: {self.message}"]
         shown += [f"  --> {self.where}"] if self.where else []
-        shown += [f"help: {self.hint}"] if self.hint else []
+        shown += [f"help: {self.hint}"] if self.hint and self.hint not in self.message else []
         return shown + ([f"request {self.request}"] if self.request else [])
 
     def _listed(self) -> list[str]:
@@ -126,7 +128,7 @@ def refusal(status: int, body: Any) -> Failure:
     return Failure(
         _exit_of(status, str(error.get("code") or ""), message),
         f"{field}: {message}" if "." in field and field not in message else message.removeprefix("bad request: "),
-        str(error.get("hint") or ""),
+        _spoken(str(error.get("hint") or "")),
         where=":".join([str(error.get("file") or "line"), *place]) if place else "",
         word=str(error.get("code") or ""),
         request=str(body.get("requestId") or ""),
@@ -134,6 +136,12 @@ def refusal(status: int, body: Any) -> Failure:
         oldest=str(error.get("oldest") or ""),
         excerpts=excerpts_of(error),
     )
+
+
+def _spoken(hint: str) -> str:
+    for path, words in SPOKEN.items():
+        hint = hint.replace(path, words)
+    return hint
 
 
 def _exit_of(status: int, word: str, message: str) -> Exit:

@@ -9,7 +9,7 @@ from routerctl.errors import Exit, Failure
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
 from routerctl.output import Table
-from routerctl.times import ago, clock, parse_count, parse_moment
+from routerctl.times import ago, clock, is_cursor, parse_count, parse_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _acknowledge(args: Namespace, feed: Feed, out: Out, whole: bool) -> None:
 
 def _forward(args: Namespace) -> None:
     """Raises Failure (usage) when the end is before the beginning."""
-    if args.until and args.since and not args.since.isdigit():
+    if args.until and args.since and not is_cursor(args.since):
         now = time.time()
         if parse_moment(args.until, now) < parse_moment(args.since, now):
             what = f"--until {args.until} is before --since {args.since}"
@@ -146,7 +146,7 @@ def _first(args: Namespace, client: Client, feed: Feed) -> Object:
         usual = 10 if args.follow else 50 if args.limit is None else args.limit
         return feed.last(min(usual if args.tail is None else args.tail, PAGE))
     cursor = args.since
-    if not cursor.isdigit():
+    if not is_cursor(cursor):
         moment = parse_moment(cursor, time.time())
         cursor = cursor_at(client, moment)
     return feed.after(cursor, min(args.limit or PAGE, PAGE))

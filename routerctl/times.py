@@ -12,6 +12,7 @@ UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "
 
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(Z?)", re.ASCII)
+_CURSOR = re.compile(r"(?:[0-9a-f]+-)?\d+", re.ASCII)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -38,6 +39,11 @@ def parse_duration(text: str) -> float:
 def go_duration(text: str) -> str:
     """A duration as the API takes it, which knows neither days nor bare seconds. Raises Failure (usage)."""
     return f"{round(parse_duration(text) * 1000)}ms"
+
+
+def is_cursor(text: str) -> bool:
+    """Whether it is no time, but a place in the event log: the id of an event, or the cursor of an answer."""
+    return _CURSOR.fullmatch(text) is not None
 
 
 def parse_moment(text: str, now: float) -> float:

@@ -109,6 +109,7 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "rules",
         "rules run -f x",
         "rules test",
+        "rules test -f rule.yaml --since soon",
         "doctor everything",
         "log-level",
         "log-level loud",
@@ -160,6 +161,21 @@ def test_2_a_verb_like_no_other(ctl: Inside) -> None:
 def test_4_conflict(status: int, routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/status"] = error(status, "not now")
     assert ctl("status").code == 4
+
+
+def test_4_the_same_advice_is_not_given_twice(routerd: Routerd, ctl: Inside) -> None:
+    words = "generation 4 is on trial for another 5m: confirm it or roll it back first"
+    routerd.posts["/apply"] = lambda _: error(409, words, hint="confirm it or roll it back first")
+    assert ctl("apply", "-f", "router.yaml").err == f"error[test.409]: {words}\nrequest 01J8TEST\n"
+
+
+def test_hints_are_for_who_types(routerd: Routerd, ctl: Inside) -> None:
+    hint = "GET /generations tells which there are"
+    routerd.posts["/rollback"] = lambda _: error(404, "there is no text of generation 999", hint=hint)
+    assert "help: routerctl generations tells which there are\n" in ctl("rollback", "--to", "999").err
+    routerd.posts["/rules/test"] = lambda _: error(400, "bad request: ruleYaml has no EventRule")
+    told = ctl("rules", "test", "-f", "rule.yaml").err
+    assert told.startswith("error[test.400]: rule.yaml has no EventRule\n")
 
 
 def test_4_a_refused_command(routerd: Routerd, ctl: Inside) -> None:
