@@ -96,8 +96,7 @@ class RouterChanges:
     async def validate(self, candidate: Candidate | None) -> Sequence[str]:
         """See Changes."""
         if candidate is not None:
-            await self.gate.draft(drafted(candidate, self.gate.judge), Terms())
-            return ()
+            return (await self.gate.draft(drafted(candidate, self.gate.judge), Terms())).warnings
         found = await self.gate.look()
         if found.errors is not None:
             raise found.errors
@@ -220,7 +219,7 @@ class RouterChanges:
             changes=compared.changes,
             restarts=list(compared.foreseen.daemons) or None,
             orphans=list(outcome.orphans(objects, passed.router)) or None,
-            warnings=warnings or None,
+            warnings=[*passed.warnings, *warnings] or None,
             pending=passed.pending,
             event_id=passed.event_id,
         )
@@ -237,6 +236,7 @@ class RouterChanges:
             changed=passed.new,
             resources=None,
             changes=changes or None,
+            warnings=list(passed.warnings) or None,
             event_id=passed.event_id,
         )
 
@@ -299,9 +299,9 @@ class RouterChanges:
 
     async def _try(self, make: Make, terms: Terms) -> Result:
         draft = await self.gate.draft(make, terms)
-        return await self._planned(draft.router)
+        return await self._planned(draft.router, draft.warnings)
 
-    async def _planned(self, router: Router) -> Result:
+    async def _planned(self, router: Router, warnings: Sequence[str] = ()) -> Result:
         compared = self._compared(router)
         await trio.lowlevel.checkpoint()
         objects, running = self._stage.objects(), self.gate.running
@@ -315,6 +315,7 @@ class RouterChanges:
             changes=compared.changes,
             restarts=list(compared.foreseen.daemons) or None,
             orphans=list(outcome.orphans(objects, running.router, router)) or None,
+            warnings=list(warnings) or None,
         )
 
     def _compared(self, router: Router) -> Compared:
