@@ -150,7 +150,7 @@ class RouterChanges:
         number = self._before_latest() if to is None else to
         octets = await self._run(self.gate.generations.text_of, number)
         words = f"back to the configuration of generation {number}"
-        telling = Telling("rolled_back", "ConfigurationRolledBack", words, {"to": str(number)})
+        telling = Telling("rolled_back", "ConfigurationRolledBack", words, {"to": str(number)}, number)
         return await self._changed(as_it_was(number, octets, self.gate.judge), terms, telling)
 
     def _before_latest(self) -> int:
@@ -354,4 +354,6 @@ class RouterChanges:
             changed=record.changed,
             removed=record.removed,
             warnings=record.warnings,
+            reverted=record.reverted,
+            restores=record.restores,
         )

@@ -155,7 +155,8 @@ class Gate:
         if latest is not None and latest.config_hash == self.generations.hash_of(draft.router):
             return _Change(draft, found, terms, telling, latest.generation, None)
         number = await self._run(self.generations.next_number, draft.octets)
-        record = self._teller.record(draft.router, number, self._predecessor(found), terms)
+        restores = None if telling is None else telling.restores
+        record = self._teller.record(draft.router, number, self._predecessor(found), terms, restores)
         return _Change(draft, found, terms, telling, number, record)
 
     def _loads(self, change: _Change) -> bool:

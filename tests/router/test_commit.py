@@ -129,6 +129,8 @@ async def test_nobody_confirms(rig: Rig, autojump_clock: MockClock) -> None:
             await until(lambda: "10.0.0.0/8 via 192.168.1.254" not in rig.routes(), within=30)
             await trio.sleep(60)
             assert await trial.pending() is None and not trial.kept
+            newest, taken_back, _ = (await rig.ask("/generations")).json["items"]
+            assert taken_back["reverted"] is True and newest["restores"] == 1 and "reverted" not in newest
             status = await trial.status()
             assert status["generation"] == 3 and status["phase"] == "Degraded"
             [issue] = status["resourcePhaseIssues"]
@@ -270,6 +272,13 @@ async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_c
             await trio.sleep(400)
             assert trial.file == CONFIG
             assert (await trial.post("/apply", candidateYaml=document(ROUTE))).status == 200
+            items = (await rig.ask("/generations")).json["items"]
+            assert [(one.get("reverted"), one.get("restores")) for one in items] == [
+                (None, None),
+                (None, 1),
+                (True, None),
+                (None, None),
+            ]
         assert ours(await rig.events()) == ["pending Pending", "reverted RolledBack"]
 
 

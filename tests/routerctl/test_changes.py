@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from routerctl.subjects import generation_row
 from tests.routerctl.answers import FAULT, answered, applied, faulty, plan, unchanged
 from tests.routerctl.run import Inside, running
 from tests.routerctl.server import PREFIX, Answer, Routerd, at, error
@@ -352,3 +353,30 @@ def test_orphans_and_restarts_are_told(routerd: Routerd, ctl: Inside) -> None:
     assert "restarts dhcpv4-client/wan\nstops dhcpv4-client/old\n" in shown
     assert "  left over: Interface/old  declared no more; delete --force\n" in shown
     assert shown.endswith("1 warning.\n"), "nothing is to be applied"
+
+
+def test_the_present_log_level(routerd: Routerd, ctl: Inside) -> None:
+    told = {"kind": "RuntimeStats", "logLevel": "debug", "logLevelUntil": at(690)}
+    routerd.overrides[f"{PREFIX}/runtime"] = (200, told)
+    assert ctl("log-level").out.startswith("log level debug until ")
+    assert ctl("log-level", "-o", "name").out == "LogLevel/debug\n"
+    assert not posted(routerd)
+
+
+def test_2_a_log_level_for_too_long(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/log-level"] = lambda _: error(400, "debug holds for at most 24h", field="for")
+    assert ctl("log-level", "debug", "--for", "99999h").code == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"added": 1, "changed": 2}, "+1 ~2"),
+        ({"added": 1, "reverted": True}, "+1 reverted"),
+        ({"removed": 1, "restores": 4}, "-1 back to 4"),
+        ({"restores": 4}, "back to 4"),
+        ({}, ""),
+    ],
+)
+def test_a_generation_that_was_taken_back_says_so(item: dict[str, Any], told: str) -> None:
+    assert generation_row({"generation": 7, **item}, 0.0, {})[5] == told
