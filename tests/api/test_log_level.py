@@ -21,6 +21,7 @@ async def choose(served: Served, socket: str = "main", **body: Any) -> Answer:
     [
         ({"level": "debug"}, "debug", 600.0),
         ({"level": "debug", "for": "1h"}, "debug", 3600.0),
+        ({"level": "debug", "for": "24h"}, "debug", 86400.0),
         ({"level": "warning"}, "warning", None),
         ({"level": "error", "for": "90s", "kind": "LogLevelRequest"}, "error", 90.0),
         ({"level": "info", "apiVersion": "control.routerd.net/v1alpha1"}, "info", None),
@@ -49,6 +50,7 @@ async def test_levels(served: Served, body: Any, level: str | None, seconds: flo
         ({"level": "debug", "for": "10"}, "for"),
         ({"level": "debug", "for": "-1s"}, "for"),
         ({"level": "debug", "for": "0s"}, "for"),
+        ({"level": "debug", "for": "24h1s"}, "for"),
         ({"level": "default", "for": "10m"}, "for"),
         ({"level": "info", "until": "10m"}, "until"),
         ({"level": "info", "kind": "ApplyRequest"}, "kind"),

@@ -304,7 +304,7 @@ def test_2_backwards(ctl: Inside) -> None:
 
 def test_a_cursor_is_no_time(routerd: Routerd, ctl: Inside) -> None:
     assert ctl("events", "--since", f"{routerd.epoch}-1", "-o", "name").code == 0
-    assert [request[3]["since"] for request in routerd.requests if "since" in request[3]][0] == ["e1-1"]
+    assert next(request[3]["since"] for request in routerd.requests if "since" in request[3]) == ["e1-1"]
 
 
 def test_rules_are_tested_since_an_event(routerd: Routerd, ctl: Inside) -> None:

@@ -111,7 +111,7 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "rules test",
         "rules test -f rule.yaml --since soon",
         "doctor everything",
-        "log-level",
+        "log-level --for 1h",
         "log-level loud",
         "log-level debug --for ever",
         "top -n -1",
