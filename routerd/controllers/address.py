@@ -163,6 +163,19 @@ def leaving_addresses(view: View) -> dict[AddressKey, Address]:
     }
 
 
+def staying_addresses(view: View) -> list[Address]:
+    """What is there and not about to go."""
+    leaving = leaving_addresses(view)
+    return [address for key, address in view.picture.addresses.items() if key not in leaving]
+
+
+def settled_addresses(view: View) -> list[Address]:
+    """What there will be when all is done: what stays, and what is wanted."""
+    return staying_addresses(view) + [
+        w.address for key, w in _wanted(view).items() if key not in view.picture.addresses
+    ]
+
+
 def _is_leaned_on(view: View, address: Address, leaving: Mapping[AddressKey, Address]) -> bool:
     """On loss routes go first (X-2), and their end wakes us again; those that go on by the same address need not."""
     ip = address.address.ip

@@ -31,6 +31,9 @@ TOLD_SINGLY = 8
 """Steps alike (of one topic, for one resource) in one round; more are told as one event: a lease may bring sixty
 routes, and others each time."""
 
+_PLAIN = {"installed": "install", "removed": "remove", "took": "take", "extended": "extend"}
+"""Verbs of the messages of steps; "put" and "set" are their own."""
+
 
 @attrs.frozen
 class View:
@@ -246,7 +249,7 @@ class HostReconciler:
             try:
                 await self._apply(now.view, step)
             except HostRefused as no:
-                self._refuse(now, step.change, step, no.reason, f"{step.message}: {no.reason}")
+                self._refuse(now, step.change, step, no.reason, f"could not {_wish(step)}: {no.reason}")
                 continue
             now.done.append(step)
 
@@ -295,6 +298,12 @@ class HostReconciler:
         return Event(
             step.topic, "info", step.reason, step.message, step.resource, self._source, step.attributes, causes
         )
+
+
+def _wish(step: Step) -> str:
+    """What a step was to do: its message tells of it as done."""
+    verb, _, rest = step.message.partition(" ")
+    return f"{_PLAIN.get(verb, verb)} {rest}"
 
 
 def _acts(events: Sequence[Event], ref: Ref, status: Status) -> tuple[int, ...]:

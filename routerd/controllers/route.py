@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 
+from routerd.controllers.address import settled_addresses, staying_addresses
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, interface_of, ref_of, undecided_links
 from routerd.controllers.picture import route_key, thing_of
@@ -15,13 +16,14 @@ from routerd.controllers.wanted_route import (
     Waiting,
     Wanted,
     inputs_of,
+    is_within_reach,
     place_of,
     places_kept,
     wanted_routes,
 )
 from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
-from routerd.host import PutRoute, RemoveRoute, Route
+from routerd.host import Address, PutRoute, RemoveRoute, Route
 from routerd.resources.net import IPv4Route
 
 
@@ -42,9 +44,9 @@ class RouteController:
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each IPv4Route."""
-        resolved = {want.resource: want for want in wanted_routes(view)}
+        resolved, staying = {want.resource: want for want in wanted_routes(view)}, staying_addresses(view)
         statuses = {
-            ref: _status(view, resource.spec, resolved[ref], refused.get(ref))
+            ref: _status(view, staying, resource.spec, resolved[ref], refused.get(ref))
             for resource in view.router.of(IPv4Route)
             for ref in [ref_of(resource)]
         } | view.waiting(IPv4Route)
@@ -86,9 +88,13 @@ def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
 
 
 def _is_wanted(view: View, route: Route, wanted: Mapping[Place, Wanted]) -> bool:
-    """It is one that is wanted, or about to be replaced by that in one stroke."""
+    """It is one that is wanted, or about to be replaced by that in one stroke; unless its address waits for it to go,
+    and what replaces it for the next address."""
     want = wanted.get(place_of(route))
-    return want is not None and (want.route == route or not _is_there(view, want.route))
+    if want is None or want.route == route:
+        return want is not None
+    lasts = route.source is None or any(a.address.ip == route.source for a in settled_addresses(view))
+    return not _is_there(view, want.route) and (lasts or is_within_reach(staying_addresses(view), want.route))
 
 
 def _is_there(view: View, route: Route) -> bool:
@@ -98,9 +104,12 @@ def _is_there(view: View, route: Route) -> bool:
 
 
 def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Blocked]:
+    staying = staying_addresses(view)
     for want in wanted.values():
         if _is_there(view, want.route):
             continue
+        if not is_within_reach(staying, want.route):
+            continue  # On gain, the address comes first (X-2); its notice wakes us again.
         stranger = _stranger_at(view, want.route)
         facts = {"destination": str(want.route.destination), "gateway": str(want.route.gateway or "")}
         if stranger is not None:
@@ -144,15 +153,19 @@ def _words(view: View, route: Route) -> str:
     return f"{route.destination}{via}{f' dev {link.name}' if link else ''}"
 
 
-def _outcome(view: View, route: Route, refused: str | None) -> tuple[str, str, str]:
+def _outcome(view: View, staying: Collection[Address], route: Route, refused: str | None) -> tuple[str, str, str]:
     if refused is not None:
         return "Error", "HostRefused", refused
     if not _is_there(view, route):
+        if not is_within_reach(staying, route):
+            return "Pending", "NotYet", f"no address toward {route.gateway} is there yet"
         return "Pending", "NotYet", "it is not in the table yet"
     return "Installed", "Installed", ""
 
 
-def _status(view: View, spec: IPv4Route, resolved: Wanted | Waiting, refused: str | None) -> Status:
+def _status(
+    view: View, staying: Collection[Address], spec: IPv4Route, resolved: Wanted | Waiting, refused: str | None
+) -> Status:
     status: dict[str, object] = {
         "type": spec.type,
         "destination": str(spec.destination),
@@ -163,7 +176,7 @@ def _status(view: View, spec: IPv4Route, resolved: Wanted | Waiting, refused: st
     if isinstance(resolved, Waiting):
         phase, reason, message = "Pending", resolved.reason, resolved.message
     else:
-        phase, reason, message = _outcome(view, resolved.route, refused)
+        phase, reason, message = _outcome(view, staying, resolved.route, refused)
         link = view.picture.links.get(resolved.route.link) if resolved.route.link is not None else None
         status |= {"device": link.name} if link else {}
         status |= {"gateway": str(resolved.route.gateway)} if resolved.route.gateway else {}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Address
 
 import attrs
 
-from routerd.controllers.address import leaving_addresses
+from routerd.controllers.address import leaving_addresses, settled_addresses
 from routerd.controllers.lease import LeaseInUse, leases, ref_of, undecided
 from routerd.controllers.reconcile import Input, View
 from routerd.events import incidents
 from routerd.events.types import Ref
-from routerd.host import Link, Route
+from routerd.host import Address, Link, Route
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
 from routerd.resources.resource import ValueFrom
 
@@ -52,13 +52,15 @@ def place_of(route: Route) -> Place:
 
 def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
     """Every route that shall be there now, and every declared one that has to wait. What the operator declares comes
-    before what a provider sends."""
+    before what a provider sends. Where a gateway is, is judged by the addresses that there will be: while they change
+    a route is neither moved nor taken away for it."""
+    addresses = settled_addresses(view)
     for resource in view.router.of(IPv4Route):
-        yield _declared(view, ref_of(resource), resource.spec)
+        yield _declared(view, addresses, ref_of(resource), resource.spec)
     metric = metrics(view)
     for lease in leases(view):
         if lease.spec.use_routes and _installed(view, lease):
-            yield from _lease_routes(view, lease, metric[lease.client])
+            yield from _lease_routes(addresses, lease, metric[lease.client])
 
 
 def metrics(view: View) -> Mapping[Ref, int]:
@@ -68,7 +70,7 @@ def metrics(view: View) -> Mapping[Ref, int]:
     return {ref: next(free) if metric is None else metric for ref, metric in declared.items()}
 
 
-def _lease_routes(view: View, lease: LeaseInUse, metric: int) -> Iterator[Wanted]:
+def _lease_routes(addresses: Collection[Address], lease: LeaseInUse, metric: int) -> Iterator[Wanted]:
     for destination, gateway in lease.routes:
         yield Wanted(
             Route(
@@ -79,7 +81,7 @@ def _lease_routes(view: View, lease: LeaseInUse, metric: int) -> Iterator[Wanted
                 source=lease.address.ip,
                 mtu=lease.mtu,
                 # A gateway outside the subnet is on the link all the same (V4-18).
-                onlink=gateway is not None and not _on_subnet(view, lease.link, gateway),
+                onlink=gateway is not None and not _on_subnet(addresses, lease.link, gateway),
             ),
             lease.client,
         )
@@ -93,7 +95,7 @@ def _installed(view: View, lease: LeaseInUse) -> bool:
     return there and lease.link.admin_up
 
 
-def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
+def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
     if spec.type == "blackhole":
         return Wanted(Route(spec.destination, None, metric=spec.metric, kind="blackhole"), ref)
     for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
@@ -107,7 +109,7 @@ def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
         return Waiting(ref, "Unresolved", f"gatewayFrom: {via} is no IPv4 address")
     if device is None and via is None:
         return Waiting(ref, "Unresolved", "neither its device nor its gateway is known now")
-    link = _device(view, device, spec.device_from) if device is not None else _toward(view, via)
+    link = _device(view, device, spec.device_from) if device is not None else _toward(view, addresses, via)
     if link is None:
         missing = f"there is no interface {device}" if device is not None else f"no interface has {via} on its subnet"
         return Waiting(ref, "LinkAbsent", missing)
@@ -121,7 +123,7 @@ def _declared(view: View, ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
         via,
         metric=spec.metric,
         source=spec.preferred_source,
-        onlink=via is not None and device is not None and not _on_subnet(view, link, via),
+        onlink=via is not None and device is not None and not _on_subnet(addresses, link, via),
     )
     return Wanted(route, ref)
 
@@ -176,18 +178,27 @@ def inputs_of(view: View, spec: IPv4Route) -> tuple[Input, ...]:
     return (view.configuration, *givers, *happened)
 
 
-def _toward(view: View, gateway: IPv4Address | None) -> Link | None:
+def _toward(view: View, addresses: Collection[Address], gateway: IPv4Address | None) -> Link | None:
     """The link that has the gateway on its subnet; of several the one that is up, with the longest prefix."""
     found = [
         (link.admin_up, a.address.network.prefixlen, link)
-        for a in view.picture.addresses.values()
+        for a in addresses
         if gateway in a.address.network and (link := view.picture.links.get(a.link)) is not None
     ]
     return max(found, key=lambda one: one[:2])[2] if found else None
 
 
-def _on_subnet(view: View, link: Link, gateway: IPv4Address) -> bool:
-    return any(a.link == link.index and gateway in a.address.network for a in view.picture.addresses.values())
+def _on_subnet(addresses: Collection[Address], link: Link, gateway: IPv4Address) -> bool:
+    return any(a.link == link.index and gateway in a.address.network for a in addresses)
+
+
+def is_within_reach(staying: Collection[Address], route: Route) -> bool:
+    """Whether the system would take it now: one of the addresses that are there and stay has its gateway on the
+    subnet."""
+    gateway = route.gateway
+    if gateway is None or route.onlink:
+        return True
+    return any(a.link == route.link and gateway in a.address.network for a in staying)
 
 
 def places_kept(view: View) -> Iterator[Place]:
