@@ -307,12 +307,16 @@ class CommitKeeper:
             logger.warning("%s stays: %s", self._path, error.strerror)
 
     async def _is_over(self, kept: Kept) -> None:
-        """It was never written, or has gone back already: routerd ended before it could say so."""
-        if kept.going_back is None:
-            await self._voice.abandoned(kept)
-        elif not await self._voice.has_told(kept):
-            await self._voice.reverted(kept, kept.going_back, ())
-        await self._forget()
+        """It was never written, or has gone back already: routerd ended before it could say so. That it went back is
+        told once the router runs, for its status to stay."""
+        if kept.going_back is None or await self._voice.has_told(kept):
+            if kept.going_back is None:
+                await self._voice.abandoned(kept)
+            await self._forget()
+            return
+        now, router = self._clock.now(), _read(kept.octets, self._canonical.path)
+        self._trial = _Trial(kept, _machine(kept, now), router, restored=True)
+        self._due = self._trial.machine.handle(Start(), now)
 
     async def _put_back(self, trial: _Trial, octets: bytes | None) -> Router | None:
         """The file as it was before. If that cannot be had, the router begins with what there is, and tries again."""
