@@ -160,6 +160,6 @@ def _get(client: Client, asked: str, query: Query) -> Object:
 def _ours_too(asked: str, failure: Failure) -> Failure:
     """The failure: where routerd lists what `/get` answers to, with the subjects that are asked for elsewhere."""
     if failure.code is Exit.NOT_FOUND and "/" not in asked and not failure.hint.startswith("did you mean"):
-        near = did_you_mean(asked, PATHS)
-        failure.hint = near if near.startswith("did you mean") else f"{failure.hint}; and {', '.join(PATHS)}"
+        ours = did_you_mean(asked, PATHS)
+        failure.hint = f"{failure.hint}; and {', '.join(PATHS)}" if failure.hint and "?" not in ours else ours
     return failure

@@ -154,4 +154,4 @@ def test_a_consumer_goes_on_where_it_was(routerd: Process) -> None:
     more = on(routerd, "events", "--consumer", "alarm", "-o", "name").stdout.splitlines()
     assert more and not {*first} & {*more}
     assert on(routerd, "get", "consumers", "-o", "jsonpath=.items[*].name").stdout == "alarm\n"
-    assert on(routerd, "events", "--consumer", "no/name").returncode == 1
+    assert on(routerd, "events", "--consumer", "no/name").returncode == 2
