@@ -18,7 +18,7 @@ from routerd.config.check import check
 from routerd.config.compose import compose
 from routerd.config.declared import Declared, Finding
 from routerd.config.document import Document
-from routerd.config.draft import draft, taken
+from routerd.config.draft import draft, parts, taken
 from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
 from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.router import Router
@@ -109,11 +109,13 @@ def _resource(document: Document, path: Path, data: Any) -> tuple[Declared, list
     if kind is None and isinstance(given.get("kind"), str):
         problems.append(_no_such_kind(word))
     spec: Any = None
+    right: tuple[tuple[Path, Any], ...] = ()
     if kind is not None:
         problems += _version(kind, given.get("apiVersion"))
         if "spec" in given:
             spec, wrong = taken(kind.spec, given["spec"])
             problems += [attrs.evolve(one, path=("spec", *one.path)) for one in _judged(wrong, (), kind.later)]
+            right = tuple(parts(kind.spec, given["spec"], wrong, ("spec",)))
             spec = draft(kind.spec, given["spec"], wrong) if spec is None else spec
     line, column = document.text.place(document.find(path).start)
     resource = None
@@ -122,7 +124,7 @@ def _resource(document: Document, path: Path, data: Any) -> tuple[Declared, list
         about = header.metadata
         resource = Resource(kind.api_version, word, name, spec, about.owner_refs, about.annotations, position)
     label = "/".join(part for part in (word, name) if part) or dotted(path)
-    return Declared(path, label, word, name, line + 1, spec, resource), problems
+    return Declared(path, label, word, name, line + 1, spec, resource, right), problems
 
 
 def _text(data: Any, *names: str) -> str:
