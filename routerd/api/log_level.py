@@ -23,10 +23,14 @@ LONGEST = Duration(86400.0)
 """Seconds for which `debug` may hold, for the same reason."""
 
 
+LONGEST = 86400.0
+"""Seconds for which a level may hold: for more, leave it out and be the one who ends it."""
+
+
 @attrs.frozen
 class LogLevelRequest:
     """`POST /log-level`. `default` (or nothing) is the level of the command line. `for`: so long, then that level
-    again; without it `debug` holds for 10m, and the others without end."""
+    again, at most 24h; without it `debug` holds for 10m, and the others without end."""
 
     api_version: ControlVersion | None = None
     kind: Literal["LogLevelRequest"] | None = None
@@ -67,4 +71,6 @@ def _seconds(level: Level | None, lasting: Duration | None) -> float | None:
         raise Refusal(400, "value.duration", "it would end at once", field="for", hint="for example 10m")
     if level == "debug" and lasting is not None and lasting > LONGEST:
         raise Refusal(400, "value.range", "debug holds for at most 24h", field="for", hint="for example 1h")
+    if lasting is not None and lasting > LONGEST:
+        raise Refusal(400, "value.range", "it may hold for 24h at most", field="for", hint="for example 10m")
     return DEBUGGING if level == "debug" and lasting is None else lasting

@@ -283,7 +283,8 @@ class HostReconciler:
         for step in now.done:
             if step.topic:
                 alike.setdefault((step.topic, step.resource), []).append(step)
-        return [event for steps in alike.values() for event in self._told_of(now, steps)] + now.warnings
+        events = [event for steps in alike.values() for event in self._told_of(now, steps)] + now.warnings
+        return [attrs.evolve(event, generation=now.view.generation) for event in events]
 
     def _told_of(self, now: _Round, steps: Sequence[Step]) -> list[Event]:
         """Events of steps that are alike; of many, one."""
