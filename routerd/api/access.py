@@ -61,6 +61,11 @@ def groups_named(operators: str, *admins: str) -> Groups:
     return Groups(_gid(operators), known, operators, admins)
 
 
+def has_group(name: str) -> bool:
+    """Whether the host knows it now."""
+    return _gid(name) is not None
+
+
 def _gid(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid

@@ -101,11 +101,12 @@ class Blocked:
 @attrs.frozen
 class Judgement:
     """What is now true of the resources of a controller, and what each status was decided by (beside what was done
-    for it in the same round)."""
+    for it in the same round). `told`: events beside those."""
 
     statuses: Mapping[Ref, Status] = attrs.field(factory=dict)
     gone: Collection[Ref] = ()
     because: Mapping[Ref, tuple[Input, ...]] = attrs.field(factory=dict)
+    told: Sequence[Event] = ()
 
 
 class Planner(Protocol):
@@ -222,7 +223,9 @@ class HostReconciler:
     async def _tell(self, now: _Round, judgement: Judgement) -> None:
         """A status is decided by what was done for it in this round; if that was nothing, by what it hangs on."""
         await trio.lowlevel.checkpoint()
-        view, events = now.view, self._events(now)
+        view = now.view
+        said = (attrs.evolve(one, source=self._source, generation=view.generation) for one in judgement.told)
+        events = [*self._events(now), *said]
         changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
         gone = [ref for ref in judgement.gone if ref in view.objects]
         if not (events or changed or gone):

@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from routerd.api.access import has_group
 from routerd.api.plane import Running
 from routerd.api.serve import serve_api, serve_daemon
 from routerd.api.sockets import check_free
@@ -400,7 +401,7 @@ class Root:
 
 def new_planners() -> list[Planner]:
     """Those who change the host, as they are at the start."""
-    return [InterfaceController(), AddressController(), RouteController(), ManagementController()]
+    return [InterfaceController(), AddressController(), RouteController(), ManagementController(has_group)]
 
 
 class _Members(Mapping[str, DHCPv4Daemon]):

@@ -282,6 +282,19 @@ async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_c
         assert ours(await rig.events()) == ["pending Pending", "reverted RolledBack"]
 
 
+async def test_admins_whose_group_is_not_there_are_told_of(rig: Rig, autojump_clock: MockClock) -> None:
+    access = ACCESS.replace("interfaces: [lan]", "interfaces: [lan], adminGroup: no-such-group")
+    async with rig.surroundings(links=LINKS):
+        async with rig.live():
+            trial = await up(rig)
+            result = await trial.apply(CONFIG.replace(ACCESS, access))
+            assert result["phase"] == "Drifted"
+            described = (await rig.ask("/describe", target="ManagementAccess/ssh")).json["resource"]
+            assert described["status"]["reason"] == "AdminGroupAbsent"
+        told = [one.event for one in await rig.events() if one.event.topic.endswith("management.group_absent")]
+    assert [(one.severity, one.generation) for one in told] == [("warning", 2)]
+
+
 # Guards
 
 
