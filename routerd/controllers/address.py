@@ -85,7 +85,7 @@ class AddressController:
                 reason, words = ("Restored", "put back") if key in self._seen else ("Installed", "put")
             elif not present.ours:
                 reason, words = "Adopted", "took over"  # or it would stay when it must go
-            elif not _lifetime_fits(present.valid_until, want.address.valid_until):
+            elif not lifetime_fits(present.valid_until, want.address.valid_until):
                 reason, words = "Extended", "extended"
             else:
                 continue
@@ -218,7 +218,8 @@ def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
     }
 
 
-def _lifetime_fits(present: float | None, wanted: float | None) -> bool:
+def lifetime_fits(present: float | None, wanted: float | None) -> bool:
+    """Is the lifetime on the host near enough to that which is wanted?"""
     if present is None or wanted is None:
         return present is wanted
     return abs(present - wanted) <= TOLERANCE
