@@ -46,6 +46,8 @@ from routerd.sim.world import World
 _KERNEL_METRIC = {4: 0, 6: 256}
 """Of connected routes, by IP version."""
 _MIN_MTU = 68
+ETHERNET_ADDRESS = 6
+"""Octets."""
 DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
 """What a kernel begins with."""
 
@@ -157,8 +159,10 @@ class SimulatedHost:
 
     def _speak_ipv6(self, link: Link) -> None:
         """A link that can carry frames has a link-local address (RFC 4291 §2.5.6); here nobody waits for duplicates."""
+        if not self._ipv6 or not link.carrier or len(link.mac) != ETHERNET_ADDRESS:
+            return
         address = Address(link.index, link_local(link.mac), ours=False)
-        if self._ipv6 and link.carrier and (link.index, address.address) not in self._addresses:
+        if (link.index, address.address) not in self._addresses:
             self.put_address(address)
 
     # Addresses
