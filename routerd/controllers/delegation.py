@@ -41,6 +41,12 @@ class Wanted6:
     ifname: str
 
     @property
+    def subnet(self) -> IPv6Network:
+        """Of which it is."""
+        assert isinstance(self.address.address, IPv6Interface)
+        return self.address.address.network
+
+    @property
     def deprecated(self) -> bool:
         """It is there only for what was begun with it."""
         return self.address.preferred_until == DEPRECATED
@@ -106,7 +112,7 @@ def wanted_addresses6(view: View) -> Iterator[Wanted6]:
 def standing_of(view: View, ref: Ref, spec: IPv6DelegatedAddress) -> Standing:
     """Of an IPv6DelegatedAddress whose client has spoken."""
     address = _address(view, ref, spec)
-    current = address.address.address.network if isinstance(address, Wanted6) else None
+    current = None if isinstance(address, Misfit) else address.subnet
     former = {prefix: until for prefix, until in _former(view, ref, spec, current) if prefix != current}
     return Standing(address, former)
 
@@ -292,10 +298,9 @@ def _former_owner(view: View, address: Address) -> Ref:
     for ref, status in view.objects.items():
         if ref.kind in DelegationController.kinds and str(address.address) in _addresses_told(status):
             return ref
-    for spec in (IPv6DelegatedAddress, DHCPv6Address):
-        for resource in view.declared.of(spec):
-            if link is not None and ifname_of(view.declared, resource.spec.interface) == link.name:
-                return ref_of(resource)
+    for resource in (*view.declared.of("IPv6DelegatedAddress"), *view.declared.of("DHCPv6Address")):
+        if link is not None and ifname_of(view.declared, resource.spec.interface) == link.name:
+            return ref_of(resource)
     return interface_of(view, link)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from routerd.resources.conditions import HELD, Dependency, When, not_too_many
-from routerd.resources.net import IFNAME
+from routerd.resources.net import DEVICE, check_way
 from routerd.resources.resource import NAME, ValueFrom, told
 from routerd.shapes.duration import Duration
 from routerd.shapes.invalid import Invalid
@@ -228,7 +228,7 @@ class IPv6StaticRoute:
     )
     device: str | None = attrs.field(
         default=None,
-        validator=IFNAME,
+        validator=DEVICE,
         metadata=told("The interface to send by: an Interface resource, or the kernel's name.", example="lan"),
     )
     device_from: ValueFrom | None = attrs.field(
@@ -251,3 +251,15 @@ class IPv6StaticRoute:
         metadata=told("Of routes to the same destination the lowest metric is used; 0 becomes 1024."),
     )
     depends_on: tuple[Dependency, ...] = attrs.field(default=(), validator=not_too_many, metadata=_DEPENDS)
+
+    def __attrs_post_init__(self) -> None:
+        check_way(
+            self.type,
+            device=self.device,
+            deviceFrom=self.device_from,
+            gateway=self.gateway,
+            gatewayFrom=self.gateway_from,
+        )
+        if self.gateway is not None and self.gateway.is_link_local and not (self.device or self.device_from):
+            words = f"{self.gateway} is on every link: it needs a device"
+            raise Invalid("value.required", words, "expected device or deviceFrom", field="device")

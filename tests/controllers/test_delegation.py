@@ -94,7 +94,7 @@ def test_a_lease_for_ever_is_an_address_for_ever() -> None:
 @pytest.mark.parametrize(("field", "until"), [("validUntilMonotonic", 7200), ("preferredUntilMonotonic", 900)])
 def test_other_lifetimes_are_set_in_silence(field: str, until: float) -> None:
     """Also shorter ones: the two hours of RFC 4862 are not for DHCPv6 (V6-18)."""
-    [step] = plan(scene_of(delegated(**{field: NOW + until}), addresses=[OWN]))
+    [step] = plan(scene_of({**delegated(), field: NOW + until}, addresses=[OWN]))
     assert (step.topic, step.reason) == ("", "Extended")
 
 
