@@ -163,6 +163,16 @@ def radvd(isp: Namespace, ifname: str, directory: Path, advertised: str) -> Iter
         yield process
 
 
+def forget(directory: Path) -> None:
+    """The servers' leases are gone. Who dhcpd is stays: it stands among them."""
+    for leases in directory.glob("kea6.leases*"):
+        leases.unlink()
+    path = directory / "dhcpd6.leases"
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines() if line.startswith("server-duid")]
+        path.write_text("\n".join((*kept, "")))
+
+
 DELEGATING = {"kea": kea, "dhcpd": dhcpd}
 """Those that delegate prefixes."""
 

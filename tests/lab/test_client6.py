@@ -26,7 +26,7 @@ from routerd.protocols.dhcpv6.outputs import (
 from routerd.protocols.dhcpv6.settings import Wanted
 from tests.lab.driven import Driven, Wan, dhcpv6, wan
 from tests.lab.netns import Namespace, wire
-from tests.lab.servers6 import DELEGATING, SERVER, Terms6, any_address, dnsmasq, kea
+from tests.lab.servers6 import DELEGATING, SERVER, Terms6, any_address, dnsmasq, forget, kea
 
 pytestmark = pytest.mark.lab
 
@@ -198,16 +198,6 @@ async def test_after_a_restart_another_server_may_confirm(isp: Namespace, link: 
             await second.until(lambda: second.heard(Extended))
     before, after = first.machine.bindings[PD], second.machine.bindings[PD]
     assert (after.content, after.server_id != before.server_id) == (before.content, True)
-
-
-def forget(directory: Path) -> None:
-    """The servers' leases are gone. Who dhcpd is stays: it stands among them."""
-    for leases in directory.glob("kea6.leases*"):
-        leases.unlink()
-    path = directory / "dhcpd6.leases"
-    if path.exists():
-        kept = [line for line in path.read_text().splitlines() if line.startswith("server-duid")]
-        path.write_text("\n".join((*kept, "")))
 
 
 def told_the_lan(client: Driven[Client], since: int = 0) -> list[Asset]:
