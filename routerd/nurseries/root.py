@@ -28,6 +28,7 @@ from routerd.changes.generations import Generations, generation_key
 from routerd.changes.stage import Stage
 from routerd.config import Router
 from routerd.controllers.address import AddressController
+from routerd.controllers.delegation import DelegationController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.management import ManagementController
 from routerd.controllers.meter import Meter
@@ -439,7 +440,13 @@ class Root:
 
 def new_planners() -> list[Planner]:
     """Those who change the host, as they are at the start."""
-    return [InterfaceController(), AddressController(), RouteController(), ManagementController()]
+    return [
+        InterfaceController(),
+        AddressController(),
+        DelegationController(),
+        RouteController(),
+        ManagementController(),
+    ]
 
 
 def all_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
