@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv6Interface
 from pathlib import Path
@@ -100,10 +100,12 @@ class Rig:
     generation: int = 1
     incidents: Incidents = attrs.field(factory=Incidents)
     began: int = 0
+    lives: int = 0
     daemon: DHCPv6Daemon = attrs.field(init=False)
 
     def make(self, *parts: Part, ifname: str = "eth0") -> DHCPv6Daemon:
         """A client; `live` runs it."""
+        self.lives += 1
         parts = parts or (pd(),)
         self.daemon = DHCPv6Daemon(
             parts[0].ref,
@@ -117,7 +119,7 @@ class Rig:
             generation=lambda: self.generation,
             reload=self._reload,
             run_sync=self.run_sync,
-            rng=random.Random(7),
+            rng=random.Random(self.lives),
         )
         return self.daemon
 
@@ -195,6 +197,3 @@ async def rigged(
             world.add_link(name, LINE, admin_up=True)
         yield Rig(directory, world, host, server, Endpoints(SimulatedEndpoints(world)), log)
         nursery.cancel_scope.cancel()
-
-
-Act = Callable[[], Awaitable[Any]]

@@ -58,7 +58,7 @@ async def surroundings(rig: Rig) -> AsyncIterator[Server]:
 async def bound(rig: Rig, ref: Ref) -> Status:
     """The status of a resource, once it is bound."""
     with trio.fail_after(60):
-        while (status := await rig.status_of(str(ref))).get("phase") != "Bound":
+        while (status := await rig.status_of(str(ref))).get("phase") != "Bound":  # noqa: ASYNC110
             await trio.sleep(0.05)
     return status
 
