@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network
 
 import attrs
+import trio
 
 from routerd.protocols.dhcpv6.message import Option
 from routerd.protocols.ndp.message import NameServers, Prefix, RouterAdvertisement
@@ -16,6 +17,7 @@ from routerd.sim.dhcpv6_station import Dhcpv6Station
 from routerd.sim.ethernet import Segment
 from routerd.sim.ra_router import RaRouter
 from routerd.sim.timeline import Timeline
+from routerd.sim.world import World
 
 Narrate = Callable[[str], None]
 """Takes a sentence on what the provider has just done."""
@@ -118,3 +120,10 @@ def _settings(pool: int) -> Settings:
         options=OPTIONS,
         creates=False,
     )
+
+
+async def run_isp6(world: World, segment: str, narrate: Narrate) -> None:
+    """Be the provider in IPv6 on `segment` of `world`, whose `run` somebody must be running; `narrate` hears what
+    happens."""
+    Isp6(world.timeline, world.segment(segment), narrate).open(world.now())
+    await trio.sleep_forever()
