@@ -22,7 +22,6 @@ from routerd.controllers.wanted_route import (
     declared_routes,
     inputs_of,
     is_kept_aggregate,
-    metric_of,
     place_of,
     places_kept,
     wanted_routes,
@@ -30,7 +29,7 @@ from routerd.controllers.wanted_route import (
 from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
 from routerd.host import PutRoute, RemoveRoute, Route
-from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress
+from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress, metric_of
 
 DECLARED = {kind.__name__: kind for kind in KINDS}
 INSTALLED = {4: "routerd.ipv4.route.installed", 6: "routerd.ipv6.route.installed"}

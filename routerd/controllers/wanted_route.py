@@ -19,7 +19,7 @@ from routerd.events import incidents
 from routerd.events.types import Ref
 from routerd.host import Link, Route
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
-from routerd.resources.net6 import IPv6StaticRoute
+from routerd.resources.net6 import IPv6StaticRoute, metric_of
 from routerd.resources.resource import Resource, ValueFrom
 
 Declared = IPv4Route | IPv6StaticRoute
@@ -41,8 +41,6 @@ Place = tuple[str, int]
 FIRST_METRIC = 100
 """Of the first client without a `routeMetric`; the next in the file has one more, so that the first is preferred."""
 
-METRIC6 = 1024
-"""What the kernel makes of an IPv6 route's metric 0."""
 LAST_RESORT = 2**31 - 1
 """Metric of what keeps a delegated prefix from going back to the provider: any other route to the same comes before."""
 
@@ -83,11 +81,6 @@ def declared_routes(router: Router) -> Iterator[Resource[Declared]]:
     """Those that the operator declares, of both versions."""
     yield from router.of(IPv4Route)
     yield from router.of(IPv6StaticRoute)
-
-
-def metric_of(spec: Declared) -> int:
-    """Of a declared route, as the kernel keeps it."""
-    return spec.metric or METRIC6 if isinstance(spec, IPv6StaticRoute) else spec.metric
 
 
 def metrics(view: View) -> Mapping[Ref, int]:

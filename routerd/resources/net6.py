@@ -12,9 +12,9 @@ from typing import Literal
 import attrs
 
 from routerd.resources.conditions import HELD, Dependency, When, not_too_many
-from routerd.resources.net import DEVICE, check_way
+from routerd.resources.net import DEVICE, IPv4Route, check_way
 from routerd.resources.resource import NAME, ValueFrom, told
-from routerd.shapes.duration import Duration
+from routerd.shapes.duration import Duration, format_duration
 from routerd.shapes.invalid import Invalid
 from routerd.shapes.limits import Between, Each, Matching
 
@@ -23,6 +23,8 @@ _LAN = told("Name of the Interface resource on the LAN.", example="lan", refers=
 _DEPENDS = told("What other resources must have first, all of it.")
 DUID = Matching(r"(0x)?([0-9A-Fa-f]{2}:?){3,130}", 392, "a DUID", "3 to 130 octets in hexadecimal")
 IAID = Between(0, 2**32 - 1)
+METRIC6 = 1024
+"""What the kernel makes of an IPv6 route's metric 0."""
 OPTION_CODE6 = Between(1, 2**16 - 1)
 DOMAIN = Matching(r"[A-Za-z0-9_]([-.A-Za-z0-9_]{0,251}[A-Za-z0-9_])?", 253, "a domain name", "letters, digits, - and .")
 
@@ -149,6 +151,16 @@ class IPv6DelegatedAddress:
     depends_on: tuple[Dependency, ...] = attrs.field(default=(), validator=not_too_many, metadata=_DEPENDS)
     when: When | None = attrs.field(default=None, metadata=HELD)
 
+    def __attrs_post_init__(self) -> None:
+        """The subnet's own address is that of any of its routers (RFC 4291 §2.6.1), but for links of two (RFC 6164)."""
+        suffix, bits = int(self.address_suffix), 128 - self.prefix_length
+        if suffix >> bits:
+            words = f"{self.address_suffix} is more than the {bits} bits that a /{self.prefix_length} leaves"
+            raise Invalid("value.address", words, "expected the address within the subnet", field="addressSuffix")
+        if suffix == 0 and bits > 1:
+            words = "is the address of the subnet itself"
+            raise Invalid("value.address", words, "expected a host's address, such as ::1", field="addressSuffix")
+
 
 @attrs.frozen
 class IPv6RAAddress:
@@ -216,6 +228,26 @@ class IPv6RouterAdvertisement:
     depends_on: tuple[Dependency, ...] = attrs.field(default=(), validator=not_too_many, metadata=_DEPENDS)
     when: When | None = attrs.field(default=None, metadata=HELD)
 
+    def __attrs_post_init__(self) -> None:
+        """Either a value or where it comes from; times as RFC 4861 §6.2.1 has them."""
+        for name, value, source in (("prefix", self.prefix, self.prefix_from), ("dnssl", self.dnssl, self.dnssl_from)):
+            if value and source is not None:
+                words = f"stands beside {name}"
+                raise Invalid("value.exclusive", words, "expected one of the two", field=f"{name}From")
+        if self.prefix is not None and (self.prefix.is_link_local or self.prefix.is_multicast):
+            words = f"{self.prefix} is no prefix for the addresses of hosts"
+            raise Invalid("value.network", words, "expected a unicast prefix", field="prefix")
+        if not 4 <= self.max_interval <= 1800:
+            raise Invalid("value.range", "is not from 4s to 30m", "expected 4s to 30m", field="maxInterval")
+        least = self.max_interval
+        if self.router_lifetime > 0 and not least <= self.router_lifetime <= 9000:
+            words = f"is neither 0s nor from maxInterval ({format_duration(least)}) to 2h30m"
+            raise Invalid("value.range", words, "hosts would forget the router in between", field="routerLifetime")
+        preferred, valid = self.preferred_lifetime, self.valid_lifetime
+        if preferred is not None and valid is not None and preferred > valid:
+            words = "is longer than validLifetime"
+            raise Invalid("value.range", words, "expected no more than that", field="preferredLifetime")
+
 
 @attrs.frozen
 class IPv6StaticRoute:
@@ -263,3 +295,8 @@ class IPv6StaticRoute:
         if self.gateway is not None and self.gateway.is_link_local and not (self.device or self.device_from):
             words = f"{self.gateway} is on every link: it needs a device"
             raise Invalid("value.required", words, "expected device or deviceFrom", field="device")
+
+
+def metric_of(route: IPv4Route | IPv6StaticRoute) -> int:
+    """Of a declared route, as the kernel keeps it: it makes something of 0 for IPv6."""
+    return route.metric or METRIC6 if isinstance(route, IPv6StaticRoute) else route.metric
