@@ -89,7 +89,7 @@ class LeaseMemory:
         return Recalled(own, remembered, tuple(said))
 
     def _declared_duid(self) -> bytes | None:
-        text = self._spec.whole.client_duid
+        text = self._spec.duid
         return None if text is None else bytes.fromhex(text.lower().removeprefix("0x").replace(":", ""))
 
     def _new_duid(self, mac: bytes) -> bytes:

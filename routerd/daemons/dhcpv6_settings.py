@@ -1,11 +1,12 @@
 """From the declared DHCPv6 resources of one interface to what their client is started with: the parts of it, settings
 of the machine, marking of packets.
 
-What is the client's as a whole (its DUID, rapid commit, markings, …) is said by the first DHCPv6PrefixDelegation.
+What is the client's as a whole (rapid commit, markings, …) is said by the first DHCPv6PrefixDelegation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 import attrs
@@ -70,8 +71,16 @@ class ClientSpec:
     @property
     def whole(self) -> DHCPv6PrefixDelegation:
         """What is the client's as a whole."""
-        specs = (part.spec for part in self.parts)
-        return next((spec for spec in specs if isinstance(spec, DHCPv6PrefixDelegation)), UNDECLARED)
+        return next(self._delegations, UNDECLARED)
+
+    @property
+    def duid(self) -> str | None:
+        """The DUID that the operator wants, in hexadecimal: it may stand at any of the prefixes."""
+        return next((spec.client_duid for spec in self._delegations if spec.client_duid is not None), None)
+
+    @property
+    def _delegations(self) -> Iterator[DHCPv6PrefixDelegation]:
+        return (part.spec for part in self.parts if isinstance(part.spec, DHCPv6PrefixDelegation))
 
 
 def settings_of(spec: ClientSpec, duid: bytes) -> Settings:
