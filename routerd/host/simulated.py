@@ -34,6 +34,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -60,6 +61,9 @@ class SimulatedHost:
     def __init__(self, world: World, *, ipv6: bool = False) -> None:
         self._ipv6 = ipv6
         self._sides: dict[int, HostSide6] = {}
+        self._obeying: set[int] = set()
+        """Links on which routers are obeyed although the host is one itself."""
+        self._forwarding = False
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
         self.world = world
@@ -105,6 +109,8 @@ class SimulatedHost:
                 self.set_link(change.index, change.admin_up, change.mtu)
             case SetHostSide6():
                 self.set_host_side(change)
+            case SetForwarding6(on):
+                self.set_forwarding(on)
             case PutAddress(address):
                 self.put_address(attrs.evolve(address, ours=True))
             case RemoveAddress(address):
@@ -132,9 +138,21 @@ class SimulatedHost:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         wanted = {name: value for name, value in attrs.asdict(change).items() if name != "index" and value is not None}
         self._sides[change.index] = attrs.evolve(self._sides.get(change.index, DEFAULT_SIDE), **wanted)
+        if change.accept_ra:
+            self._obeying.add(change.index)
+
+    def set_forwarding(self, on: bool) -> None:
+        """A router, on all links, or none. Nobody is told."""
+        if not self._ipv6:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._forwarding = on
 
     def _with_side(self, link: Link) -> Link:
-        return attrs.evolve(link, ipv6=self._sides.get(link.index, DEFAULT_SIDE)) if self._ipv6 else link
+        if not self._ipv6:
+            return link
+        side = self._sides.get(link.index, DEFAULT_SIDE)
+        obeys = side.accept_ra and (link.index in self._obeying or not self._forwarding)
+        return attrs.evolve(link, ipv6=attrs.evolve(side, accept_ra=obeys, forwarding=self._forwarding))
 
     def hear_link(self, change: LinkChanged) -> None:
         """The world says that a link has changed: addresses and routes follow."""

@@ -29,6 +29,7 @@ from routerd.changes.stage import Stage
 from routerd.config import Router
 from routerd.controllers.address import AddressController
 from routerd.controllers.delegation import DelegationController
+from routerd.controllers.forwarding import ForwardingController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.management import ManagementController
 from routerd.controllers.meter import Meter
@@ -444,6 +445,7 @@ def new_planners() -> list[Planner]:
         InterfaceController(),
         AddressController(),
         DelegationController(),
+        ForwardingController(),
         RouteController(),
         ManagementController(),
     ]

@@ -31,6 +31,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -514,6 +515,19 @@ async def test_whether_the_kernel_obeys_routers(stage: Stage) -> None:
         assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=False)
         with pytest.raises(HostRefused):
             await host.apply(SetHostSide6(99_999, accept_ra=True))
+
+
+async def test_a_host_that_forwards_obeys_only_where_it_was_told_to(stage: Stage) -> None:
+    async with stage.open_host() as host:
+        link = await ready(stage, host)
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True)
+        await host.apply(SetForwarding6(True))
+        await host.apply(SetForwarding6(True))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=False, autoconf=True, forwarding=True)
+        await host.apply(SetHostSide6(link.index, accept_ra=True))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True, forwarding=True)
+        await host.apply(SetForwarding6(False))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True)
 
 
 # Watching

@@ -71,6 +71,7 @@ async def test_a_prefix_arrives_on_the_lan_and_stays_over_a_restart(tmp_path: Pa
             told = await rig.status_of("IPv6DelegatedAddress/lan")
             assert (told["phase"], told["prefix"]) == ("Applied", "2001:db8:100:1::/64")
             assert own.valid_until == told["validUntilMonotonic"]
+            assert all(link.ipv6 and link.ipv6.forwarding for link in rig.host.snapshot().links), "it is a router"
         assert of_ours(rig.host) == (addresses, unreachable), "a restart is no loss"
         async with rig.host.watch() as notices, rig.live():
             await trio.sleep(60)
