@@ -13,8 +13,22 @@ from trio.testing import MockClock
 from routerd.host import Address, AddressChanged, Notice, RouteChanged
 from routerd.host.simulated import SimulatedHost
 from tests.router.rig import Rig, document
-from tests.router.test_dhcpv6 import INTERFACE, PREFIX, RESOURCE, surroundings
+from tests.router.test_dhcpv6 import PREFIX, surroundings
 
+WAN = """
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {name: wan}
+      spec: {ifname: eth0}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DHCPv6PrefixDelegation
+      metadata: {name: wan-pd}
+      spec: {interface: wan}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DHCPv6Address
+      metadata: {name: wan-na}
+      spec: {interface: wan}
+"""
 LAN = """
     - apiVersion: net.routerd.net/v1alpha1
       kind: Interface
@@ -25,12 +39,7 @@ LAN = """
       metadata: {name: lan}
       spec: {prefixDelegation: wan-pd, interface: lan, subnetID: 1, addressSuffix: "::1"}
 """
-CONFIG = document(
-    INTERFACE,
-    RESOURCE % ("DHCPv6PrefixDelegation", "wan-pd", ""),
-    RESOURCE % ("DHCPv6Address", "wan-na", ""),
-    LAN,
-)
+CONFIG = document(WAN, LAN)
 OWN = "2001:db8:100:1::1/64"
 
 
@@ -60,7 +69,6 @@ async def until_on(rig: Rig, text: str) -> Address:
 async def test_a_prefix_arrives_on_the_lan_and_stays_over_a_restart(tmp_path: Path, autojump_clock: MockClock) -> None:
     rig = Rig(tmp_path, config=CONFIG)
     async with surroundings(rig):
-        rig.world.add_link("eth1", "lan")
         async with rig.live():
             own = await until_on(rig, OWN)
             await trio.sleep(2)
