@@ -330,8 +330,8 @@ class DHCPv6Daemon:
                 self._voice.tell_circumstances(self._client)
 
     def _look_at_routers(self) -> None:
-        if self._routers.look(stored.status for stored in self._log.objects.of_kind("IPv6RAAddress")):
-            self._put(inputs.NetworkChanged())
+        for news in self._routers.look(stored.status for stored in self._log.objects.of_kind("IPv6RAAddress")):
+            self._put(news)
 
     def _may_speak(self) -> bool:
         """A client that follows routers begins when one says so; who has leases goes on in any case."""

@@ -450,6 +450,20 @@ async def test_other_routers_may_mean_another_network(tmp_path: Path, autojump_c
         await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
 
 
+@pytest.mark.req("V6-29")
+async def test_routers_that_begin_to_say_so_make_it_ask_for_information(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live(info()):
+        await rig.bound(INFO)
+        await routers(rig, "fe80::1")
+        await routers(rig, "fe80::1", other=True)
+        await until(lambda: rig.server.heard[MessageType.INFORMATION_REQUEST] == 2)
+        await routers(rig, "fe80::1", "fe80::2", other=True)
+        await trio.sleep(20)
+        assert heard(rig, MessageType.INFORMATION_REQUEST) == [2], "that is no news"
+
+
 async def routers(rig: Rig, *addresses: str, interface: str = "wan", **flags: Any) -> None:
     """What an IPv6RAAddress says now; the fleet has its clients look at it."""
     status = {"phase": "Bound", "interface": interface, "routers": [{"address": one} for one in addresses], **flags}
