@@ -6,13 +6,16 @@ These are the controllers `ipv6ra` and `routeradvertisement`: what they reconcil
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from routerd.api.plane import Running
+from routerd.api.sockets import LONGEST_PATH
 from routerd.config import Router
 from routerd.controllers.conditions import SILENT
 from routerd.controllers.gate import HELD, ref_of
@@ -126,6 +129,20 @@ def ra_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
         for part, specs in ((RAClient, clients), (RAServer, servers))
         for name, spec in specs.items()
     }
+
+
+def ra_socket_of(run_dir: Path, directory: str, name: str) -> Path:
+    """Where the daemon of this name is asked."""
+    return run_dir / directory / f"{name}.sock"
+
+
+def unreachable_ra(router: Router, run_dir: Path) -> str | None:
+    """What is wrong with the first daemon whose socket cannot have its path, None if there is none."""
+    for daemon, _ in ra_daemons_of(router).values():
+        path = ra_socket_of(run_dir, *daemon.split("/", 1))
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
+    return None
 
 
 async def forget_what_was_heard(log: Log, running: Running, started: int) -> None:

@@ -37,9 +37,13 @@ from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
 from routerd.controllers.rounds import Rounds
 from routerd.controllers.route import RouteController
+from routerd.controllers.slaac import SlaacController
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+from routerd.daemons.ndp_daemon import NdpDaemon
+from routerd.daemons.ra_client import RAClient
+from routerd.daemons.ra_server import RAServer
 from routerd.events.incidents import Incidents
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
@@ -60,6 +64,15 @@ from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.ra import (
+    Means,
+    RAClientFleet,
+    RAServerFleet,
+    forget_what_was_heard,
+    ra_daemons_of,
+    ra_socket_of,
+    unreachable_ra,
+)
 from routerd.nurseries.retention import RetentionController
 from routerd.nurseries.rules import RuleFleet, Run, alarm_by, ref_of, rule_run, tell_crashed
 from routerd.nurseries.signals import run_signals
@@ -173,6 +186,7 @@ class Root:
         judged = {kind for planner in self._planners for kind in planner.kinds} - {
             *ClientFleet.kinds,
             *ClientFleet6.kinds,
+            *RAClientFleet.kinds,
         }
         unheard = (stored.ref for stored in log.objects.all() if stored.ref.kind in judged)
         self._gate = Gatekeeper(system.host.clock, unheard)
@@ -211,6 +225,7 @@ class Root:
         self._started = await self._tell("routerd.daemon.lifecycle.started", "Started", message, causes)
         await forget_the_past(self._log, running, self._started)
         await forget_the_past6(self._log, running, self._started)
+        await forget_what_was_heard(self._log, running, self._started)
 
     def _configured(self) -> int:
         """The event with which the configuration in force began."""
@@ -241,6 +256,7 @@ class Root:
         clients6 = ClientFleet6(fleet6, self._look, self._log)
         self.plane.fleets.append(_Members(fleet6))
         self._start_controller(nursery, clients6.name, clients6.kinds, clients6)
+        self._start_advertisements(nursery)
         for planner in self._planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
@@ -256,6 +272,20 @@ class Root:
         nursery.start_soon(self._gate.run, lambda: self._look().admission, self._ring)
         self._ring("start")
         self.changes.see_soon()
+
+    def _start_advertisements(self, nursery: trio.Nursery) -> None:
+        options, system = self._options, self._system
+        means = Means(
+            self._make_ndp,
+            lambda spec: RAClient(spec, options.state_dir, system.run_sync, system.rng),
+            lambda name, spec: RAServer(name, spec, options.state_dir, self._host.clock, system.run_sync, system.rng),
+        )
+        listening = Fleet(nursery, means.new_client, self._run_ndp)
+        telling = Fleet(nursery, means.new_server, self._run_ndp)
+        self.plane.fleets += [_Members(listening), _Members(telling)]
+        clients, servers = RAClientFleet(listening, self._look), RAServerFleet(telling, self._look, self._log)
+        self._start_controller(nursery, clients.name, clients.kinds, clients)
+        self._start_controller(nursery, servers.name, servers.kinds, servers)
 
     def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
         bell, meter = Bell(), Meter(name, kinds, self._host.clock.wall)
@@ -334,6 +364,21 @@ class Root:
             rng=self._system.rng,
         )
 
+    def _make_ndp(self, name: str, ifname: str, part: RAClient | RAServer) -> NdpDaemon:
+        return NdpDaemon(
+            name,
+            ifname,
+            part,
+            host=self._host,
+            endpoints=self._system.endpoints,
+            log=self._log,
+            incidents=self._incidents,
+            began=lambda: max(self._started, self._configured()),
+            generation=lambda: self.plane.running.generation,
+            reload=self.configuration.reload,
+            run_sync=self._system.run_sync,
+        )
+
     async def _run_client(self, daemon: DHCPv4Daemon) -> None:
         await self._run_daemon(daemon, {socket_of(self._options.run_dir, daemon.source.instance): daemon})
 
@@ -341,7 +386,13 @@ class Root:
         faces: list[Daemon] = [daemon, *daemon.facets]
         await self._run_daemon(daemon, {socket_of6(self._options.run_dir, one.source.instance): one for one in faces})
 
-    async def _run_daemon(self, daemon: DHCPv4Daemon | DHCPv6Daemon, sockets: Mapping[Path, Daemon]) -> None:
+    async def _run_ndp(self, daemon: NdpDaemon) -> None:
+        socket = ra_socket_of(self._options.run_dir, daemon.directory, daemon.source.instance)
+        await self._run_daemon(daemon, {socket: daemon})
+
+    async def _run_daemon(
+        self, daemon: DHCPv4Daemon | DHCPv6Daemon | NdpDaemon, sockets: Mapping[Path, Daemon]
+    ) -> None:
         """A daemon with its journal, and with what answers at which socket."""
         directory = self._options.state_dir / daemon.directory / daemon.source.instance
 
@@ -445,6 +496,7 @@ def new_planners() -> list[Planner]:
         InterfaceController(),
         AddressController(),
         DelegationController(),
+        SlaacController(),
         ForwardingController(),
         RouteController(),
         ManagementController(),
@@ -453,12 +505,12 @@ def new_planners() -> list[Planner]:
 
 def all_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     """For which resource of a router which daemon runs, and with what."""
-    return {**daemons_of(router), **daemons_of6(router)}
+    return {**daemons_of(router), **daemons_of6(router), **ra_daemons_of(router)}
 
 
 def unusable(router: Router, run_dir: Path) -> str | None:
     """Why a router's daemons could not run or not be asked; None: they can."""
-    return unreachable(router, run_dir) or unreachable6(router, run_dir)
+    return unreachable(router, run_dir) or unreachable6(router, run_dir) or unreachable_ra(router, run_dir)
 
 
 class _Members(Mapping[str, Daemon]):
