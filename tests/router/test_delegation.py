@@ -79,6 +79,10 @@ async def test_a_prefix_arrives_on_the_lan_and_stays_over_a_restart(tmp_path: Pa
             told = await rig.status_of("IPv6DelegatedAddress/lan")
             assert (told["phase"], told["prefix"]) == ("Applied", "2001:db8:100:1::/64")
             assert own.valid_until == told["validUntilMonotonic"]
+            [item] = (await rig.ask("/get", subject="prefixes")).json["raw"]["items"]
+            assert (item["name"], item["prefix"], item["boundLength"]) == ("wan-pd", PREFIX, 56)
+            assert [one["prefix"] for one in item["subnets"]] == ["2001:db8:100:1::/64"]
+            assert {"renewAt", "rebindAt", "preferredUntil", "validUntil", "serverDUID", "iaid"} <= item.keys()
             assert all(link.ipv6 and link.ipv6.forwarding for link in rig.host.snapshot().links), "it is a router"
         assert of_ours(rig.host) == (addresses, unreachable), "a restart is no loss"
         async with rig.host.watch() as notices, rig.live():
