@@ -136,7 +136,8 @@ class RAClient:
     # Addresses
 
     def _make(self, around: Around) -> None:
-        """One address of each prefix; after a conflict another one, and after too many none."""
+        """One address of each prefix; after a conflict another one, and after too many none. With which length it was
+        made it stays."""
         self._note_conflicts(around)
         made: dict[IPv6Network, IPv6Interface] = {}
         for prefix, one in self._discovery.learned.prefixes.items():
@@ -145,7 +146,9 @@ class RAClient:
             if valid and prefix.prefixlen == SLAAC_LENGTH and conflicts <= RETRIES and self._makes_any:
                 address = stable_address(prefix, self._spec.ifname, self._secret, conflicts)
                 on_link = one.on_link_until is None or one.on_link_until > around.now
-                made[prefix] = address if on_link else IPv6Interface((int(address.ip), 128))
+                fresh = address if on_link else IPv6Interface((int(address.ip), 128))
+                before = self._made.get(prefix)
+                made[prefix] = before if before is not None and before.ip == fresh.ip else fresh
         self._made = made
 
     @property
