@@ -236,6 +236,18 @@ def phase_of(state: states.State, held: bool, released: bool, obstacle: str) -> 
     return _while(held, "Refreshing"), type(state).__name__
 
 
+def word_of(state: states.State) -> str:
+    """A machine's state in the contract's words: idle, soliciting, requesting, bound, renewing, rebinding."""
+    match state:
+        case states.Stopped() | states.NoLink() | states.Releasing():
+            return "idle"
+        case states.Informed() | states.Informing() | states.Declining():
+            return "bound"
+        case states.Confirming() | states.Revalidating():
+            return "rebinding"
+    return type(state).__name__.lower()
+
+
 def _while(held: bool, phase: str) -> str:
     return phase if held else "Acquiring"
 
@@ -278,7 +290,7 @@ def status_of(part: Part, client: Client, around: Circumstances) -> Status:
         "device": around.device,
         "clientDUID": around.duid.hex(":"),
         "observedGeneration": around.generation,
-        "conditions": [condition(ready, held, reason, around.generation)],
+        "conditions": [condition(ready, held, word_of(client.state), around.generation)],
         "lastError": around.last_error,
         **_information_fields(information or NOTHING),
     }
@@ -312,7 +324,7 @@ def _of_association(part: Part, about: Association, client: Client, around: Circ
     elif binding is not None:
         there = current_of(binding).asset in around.installed
         word = "OnInterface" if there else "NotYet"
-        ready = condition("LeaseReady", True, "Bound", around.generation)
+        ready = condition("LeaseReady", True, word_of(client.state), around.generation)
         fields["conditions"] = [ready, condition("AddressInstalled", there, word, around.generation)]
     return fields
 

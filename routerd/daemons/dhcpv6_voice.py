@@ -19,6 +19,7 @@ from routerd.daemons.dhcpv6_report import (
     reply_of,
     starting_status,
     status_of,
+    word_of,
 )
 from routerd.daemons.dhcpv6_settings import ClientSpec
 from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe, Told
@@ -163,7 +164,7 @@ class Voice:
 
     def _keep(self, client: Client) -> FileAct:
         self._kept = client.memory
-        return self._memory.keep(self._kept, type(client.state).__name__.lower(), self.last_error)
+        return self._memory.keep(self._kept, word_of(client.state), self.last_error)
 
     def _statuses_of(self, client: Client) -> Mapping[Ref, Status]:
         leased = {lease.asset for binding in client.bindings.values() for lease in binding.leases}

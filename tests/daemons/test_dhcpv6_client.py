@@ -318,6 +318,7 @@ async def test_the_lease_file_has_what_people_look_for(tmp_path: Path, autojump_
         await rig.bound()
         kept = json.loads(lease_path(rig).read_text())
         assert (kept["resource"], kept["interface"], kept["currentPrefix"]) == ("wan", "eth0", PREFIX)
+        assert kept["state"] == rig.status["conditions"][0]["reason"] == "bound", "words of the contract"
         assert (kept["iaid"], kept["serverDUID"]) == (7, SERVER.hex(":"))
         assert kept["validSeconds"] == 7200
 
