@@ -152,7 +152,8 @@ def test_the_whole_of_a_delegated_prefix_is_unreachable_but_for_its_subnets() ->
     assert plan(scene) == []
 
 
-@pytest.mark.req("V6-22", "V6-25")
+@pytest.mark.req("V6-22")
+@pytest.mark.req("V6-25")
 def test_a_prefix_that_was_replaced_stays_unreachable_while_hosts_use_it() -> None:
     scene = scene_of(PD, objects={PD_REF: delegated(OTHER, (PREFIX, 600))}, routes=[AGGREGATE])
     assert said(plan(scene)) == [f"installed the route to {OTHER}"]
