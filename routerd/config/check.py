@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from routerd.config.check6 import check6
@@ -12,11 +12,11 @@ from routerd.config.references import references
 from routerd.config.rules import rules
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
-from routerd.resources.net6 import IPv6StaticRoute, metric_of
+from routerd.resources.net6 import IPv6RAAddress, IPv6StaticRoute, metric_of
 from routerd.resources.system import LogRetention
 from routerd.shapes.invalid import Problem, described, did_you_mean
 
-DEFAULT = IPv4Network("0.0.0.0/0")
+DEFAULT, DEFAULT6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
 
 def check(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -121,8 +121,10 @@ def _overlap(one: Declared, other: Declared) -> Iterator[Finding]:
 
 def _routes(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Routes for the same place: the kernel keeps one for each destination and metric."""
-    clients = [one for one in of(declared, DHCPv4Client) if one.spec.use_routes and one.spec.route_metric is not None]
-    taken: dict[Any, Declared] = {(DEFAULT, one.spec.route_metric): one for one in reversed(clients)}
+    taken: dict[Any, Declared] = {}
+    for kind, default in ((DHCPv4Client, DEFAULT), (IPv6RAAddress, DEFAULT6)):
+        ways = [one for one in of(declared, kind) if one.spec.use_routes and one.spec.route_metric is not None]
+        taken |= {(default, one.spec.route_metric): one for one in reversed(ways)}
     for one in (*of(declared, IPv4Route), *of(declared, IPv6StaticRoute)):
         key = (one.spec.destination, metric_of(one.spec))
         other = taken.setdefault(key, one)

@@ -61,9 +61,12 @@ def _upstream(declared: Sequence[Declared]) -> Iterator[Finding]:
         if giver is not None and giver.spec.interface == one.spec.interface:
             message = f"{one.spec.interface} is where {giver.label} has the prefix from"
             yield one, Problem(("spec", "interface"), "value.upstream", message, "expected a LAN", at(giver))
-    listening = {one.spec.interface: one for one in (*of(declared, IPv6RAAddress), *givers.values())}
-    for one in of(declared, IPv6RouterAdvertisement):
-        other = listening.get(one.spec.interface)
+    listening = {one.spec.interface: one for one in of(declared, IPv6RAAddress)}
+    upstream = {**listening, **{one.spec.interface: one for one in givers.values()}}
+    routed = ((one, upstream) for one in of(declared, IPv6RouterAdvertisement))
+    addressed = ((one, listening) for one in of(declared, IPv6DelegatedAddress))
+    for one, taken in (*routed, *addressed):
+        other = taken.get(one.spec.interface)
         if other is not None:
             message = f"{one.spec.interface} is where the provider's router is: {other.label}"
             yield one, Problem(("spec", "interface"), "value.upstream", message, "expected a LAN", at(other))
