@@ -185,7 +185,7 @@ def leaving_addresses6(view: View) -> dict[AddressKey, Address]:
         and address.ours
         and key not in wanted
         and address.link not in spared
-        and (address.link not in advertised or address.address.network.prefixlen == 128)
+        and not (address.link in advertised and _is_advertised(view, address))
     }
 
 
@@ -203,6 +203,15 @@ def _spared_links(view: View) -> frozenset[int]:
 def _advertised_links(view: View) -> frozenset[int]:
     """Links on which addresses of ours are also made of what routers advertise."""
     return _links(view, {resource.spec.interface for resource in view.declared.of(IPv6RAAddress)})
+
+
+def _is_advertised(view: View, address: Address) -> bool:
+    """Whether an address on such a link is made of what a router told: one that stands alone is so if it is told of, or
+    as long as nobody has been heard (X-4)."""
+    if address.address.network.prefixlen != 128:
+        return True
+    told = [one for ref, one in view.objects.items() if ref.kind == "IPv6RAAddress"]
+    return any("state" not in one or str(address.address) in one.get("addresses", ()) for one in told)
 
 
 def _links(view: View, interfaces: set[str]) -> frozenset[int]:

@@ -72,16 +72,6 @@ class SlaacController:
         return Judgement(view.waiting(IPv6RAAddress), [ref for ref in stored if ref not in declared | busy])
 
 
-def claims_address(view: View, address: Address) -> bool:
-    """Whether an address of ours is the business of this controller."""
-    return any(one.link.index == address.link and _is_slaac(one, address) for one in listeners(view))
-
-
-def claims_route(view: View, route: Route) -> bool:
-    """Whether a route of ours is the business of this controller."""
-    return any(_is_by_router(one, route) for one in listeners(view))
-
-
 def listeners(view: View) -> Iterator[Listener]:
     """All of them whose link exists now, those among them that are declared no more."""
     metric = metrics(view)
@@ -229,7 +219,8 @@ def _changes_of_routes(view: View, listener: Listener, wanted: Mapping[str, Rout
         facts = {"destination": destination, "gateway": str(route.gateway)}
         yield _step(view, listener, PutRoute(route), "routerd.ipv6.route.installed", "Installed", words, **facts)
     for route in _our_routes(view, listener):
-        if str(route.destination) not in wanted:
+        want = wanted.get(str(route.destination))
+        if want is None or want.metric != route.metric:  # else it is replaced
             words = f"removed the route to {route.destination} via {route.gateway} dev {listener.link.name}"
             facts = {"destination": str(route.destination)}
             yield _step(view, listener, RemoveRoute(route), "routerd.ipv6.route.removed", "Removed", words, **facts)
@@ -242,14 +233,19 @@ def _stranger_at(view: View, route: Route) -> Route | None:
 
 
 def _our_routes(view: View, listener: Listener) -> list[Route]:
-    return [route for route in view.picture.routes.values() if _is_by_router(listener, route)]
+    return [route for route in view.picture.routes.values() if _is_by_router(view, listener, route)]
 
 
-def _is_by_router(listener: Listener, route: Route) -> bool:
-    """Of ours, by this link, via a router of it, with the metric of this resource's routes."""
+def _is_by_router(view: View, listener: Listener, route: Route) -> bool:
+    """Of ours, by this link, via a router's own address, and not declared as such."""
     gateway = route.gateway
-    via_router = isinstance(gateway, IPv6Address) and gateway.is_link_local
-    return route.ours and via_router and route.link == listener.link.index and route.metric == listener.metric
+    if not route.ours or route.link != listener.link.index:
+        return False
+    if not isinstance(gateway, IPv6Address) or not gateway.is_link_local:
+        return False
+    place = (str(route.destination), route.metric)
+    told = (one for ref, one in view.objects.items() if ref.kind == "IPv6StaticRoute")
+    return all((one.get("destination"), one.get("metric")) != place for one in told)
 
 
 def _step(
