@@ -60,6 +60,11 @@ class Attachment:
         found = self._addresses.get((self.index, address))
         return found is not None and found.standing == "ready"
 
+    def is_duplicate(self, address: IPv6Address) -> bool:
+        """Whether the interface has it, and so has another host."""
+        found = self._addresses.get((self.index, address))
+        return found is not None and found.standing == "duplicate"
+
     @property
     def obstacle(self) -> str:
         """Why nothing can be said on the link, as the word of a status; empty: nothing is in the way."""

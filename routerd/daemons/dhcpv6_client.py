@@ -11,6 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import trio
@@ -34,6 +35,7 @@ from routerd.events.writer import Runner
 from routerd.host import Host, Link, Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.dhcpv6 import inputs, outputs
+from routerd.protocols.dhcpv6.binding import Binding
 from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.states import Stopped
 from routerd.protocols.machine import Dropped, Refused, Start, Stop
@@ -94,9 +96,8 @@ class DHCPv6Daemon:
         self._rng = rng
         owners = {part.association: part.ref for part in reversed(spec.parts)}
         self._tell = Teller(resource, self.source, dict(reversed(owners.items())))
-        names = dict.fromkeys([resource.name, *(part.ref.name for part in spec.parts)])
-        paths = [state_dir / self.directory / name / "lease.json" for name in names]
-        self._memory = LeaseMemory(spec, state_dir, paths, host.clock, run_sync, self._tell, rng)
+        files = state_dir / self.directory
+        self._memory = LeaseMemory(spec, state_dir, files, host.clock, run_sync, self._tell, rng)
         self._commands = Commands(log, resource, self.source)
         self._phase: DaemonPhase = "Starting"
         self._since = host.clock.wall()
@@ -348,12 +349,20 @@ class DHCPv6Daemon:
             match output:
                 case outputs.Send():
                     await self._send(output)
+                case outputs.Bound(binding) | outputs.Resumed(binding) | outputs.Changed(binding):
+                    self._contest(binding)
                 case Dropped(reason):
                     self._drop(reason)
         self._voice.tell_step(client, said)
         self._end_commands(client, said)
         self._voice.tell_circumstances(client)
         self._in_step = False
+
+    def _contest(self, binding: Binding) -> None:
+        """An address that is on the interface already, and found to be somebody else's, is no good (V6-26)."""
+        for lease in binding.leases:
+            if isinstance(lease.asset, IPv6Address) and self._attachment.is_duplicate(lease.asset):
+                self._put(inputs.Conflict(lease.asset))
 
     async def _send(self, output: outputs.Send) -> None:
         """A packet that does not leave is a lost packet: the machine is told, its timers run on."""

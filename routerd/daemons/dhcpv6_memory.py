@@ -25,6 +25,7 @@ from routerd.protocols.dhcpv6.duid import Form, duid_en, duid_ll, duid_llt, duid
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.malformed import Malformed
 
+FILE = "lease.json"
 ENTERPRISE = 32473
 """Of a DUID-EN: the number that is nobody's (RFC 5612), as routerd has none; its identifier is random."""
 
@@ -41,15 +42,16 @@ class Recalled:
 class LeaseMemory:
     """The lease file of one client, and the identity with which its leases were obtained.
 
-    `paths` are where it may be, our own first: a client has the name of one of its resources, and when that is another
-    one than before, its file is still under the old name.
+    It is in `directory`, under the client's name. That is the name of one of its resources: when that is another one
+    than before, the file is still under the old name. An interface has one client, so whatever file there is of the
+    same interface is this client's.
     """
 
     def __init__(
         self,
         spec: ClientSpec,
         state_dir: Path,
-        paths: Sequence[Path],
+        directory: Path,
         clock: Clock,
         run_sync: Runner,
         tell: Teller,
@@ -57,7 +59,8 @@ class LeaseMemory:
     ) -> None:
         self._spec = spec
         self._state_dir = state_dir
-        self._paths = tuple(paths)
+        self._directory = directory
+        self._path = directory / tell.resource.name / FILE
         self._clock = clock
         self._run_sync = run_sync
         self._tell = tell
@@ -68,15 +71,11 @@ class LeaseMemory:
     async def recall(self, mac: bytes) -> Recalled:
         """Look at what is kept. Nothing on the disk is so bad that there would be no client."""
         said: list[Event] = []
-        kept: record.ClientRecord | None = None
-        own = self._declared_duid()
-        for path in self._paths:
-            found = await self._read(path)
-            if found is not None and path != self._paths[0]:
-                self._strays += (path,)
-            if isinstance(found, Malformed):
-                said.append(self._unreadable(path, found.reason))
-            kept = found if kept is None and isinstance(found, record.ClientRecord) else kept
+        own, found = self._declared_duid(), await self._read(self._path)
+        if isinstance(found, Malformed):
+            said.append(self._unreadable(self._path, found.reason))
+        before = await self._under_other_names()
+        kept = found if isinstance(found, record.ClientRecord) else before
         if own is None:
             duid, trouble = await self._run_sync(device_duid, self._state_dir, mac, partial(self._new_duid, mac))
             said += [self._tell("identity.changed", "DuidUnusable", trouble, "warning")] if trouble else []
@@ -87,6 +86,17 @@ class LeaseMemory:
             remembered, told = self._revive(kept, own)
             said += told
         return Recalled(own, remembered, tuple(said))
+
+    async def _under_other_names(self) -> record.ClientRecord | None:
+        """The newest of the files of our interface that have another name. They go when ours is written next: none of
+        them must come back to life some day."""
+        newest: record.ClientRecord | None = None
+        for path in await self._run_sync(_files, self._directory):
+            found = None if path == self._path else await self._read(path)
+            if isinstance(found, record.ClientRecord) and found.interface == self._spec.ifname:
+                self._strays += (path,)
+                newest = found if newest is None or found.wall > newest.wall else newest
+        return newest
 
     def _declared_duid(self) -> bytes | None:
         text = self._spec.duid
@@ -143,11 +153,16 @@ class LeaseMemory:
             wall=clock.wall() / 1e9,
             last_error=last_error,
         )
-        return partial(_replace, self._paths[0], record.dump(kept), self._strays)
+        return partial(_replace, self._path, record.dump(kept), self._strays)
 
     def forget(self) -> FileAct:
         """What deletes it."""
-        return partial(_remove, (self._paths[0], *self._strays))
+        return partial(_remove, (self._path, *self._strays))
+
+
+def _files(directory: Path) -> list[Path]:
+    """Every lease file there is."""
+    return sorted(directory.glob(f"*/{FILE}"))
 
 
 def _replace(path: Path, data: bytes, strays: Sequence[Path]) -> None:

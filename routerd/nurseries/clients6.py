@@ -58,8 +58,10 @@ class ClientFleet6:
         """Fit the fleet; nothing is ever refused here."""
         view = self._look()
         declared = {ref_of(resource) for spec in SPECS for resource in view.declared.of(spec)}
-        for name in self._fleet.members.keys() - names_of(view.declared).keys():
-            self._fleet.members[name].leave_for_good()
+        interfaces = {interface for _, interface in _firsts(view.declared)}
+        for name, one in self._fleet.specs.items():
+            if one.spec.interface not in interfaces:
+                self._fleet.members[name].leave_for_good()
         await self._fleet.fit(desired_clients(view.router, view.declared))
         for member in self._fleet.members.values():
             member.refresh()
@@ -88,11 +90,6 @@ def desired_clients(router: Router, declared: Router) -> dict[str, Desired]:
         for first, interface in _firsts(declared)
         if interface in parts
     }
-
-
-def names_of(declared: Router) -> dict[str, Ref]:
-    """The names of all clients that are declared, and whose they are."""
-    return {first.name: first for first, _ in _firsts(declared)}
 
 
 def parts_of(router: Router) -> Iterator[Part]:

@@ -135,6 +135,19 @@ async def test_an_address_that_somebody_else_has_is_declined(tmp_path: Path, aut
         assert rig.server.violations == []
 
 
+@pytest.mark.req("V6-26", "breaks")
+async def test_an_address_that_somebody_else_took_while_we_were_away_is_declined(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(na()):
+            await rig.bound(NA)
+        await rig.put(f"{ADDRESS}/128", standing="duplicate")
+        async with rig.live(na()):
+            await until(lambda: rig.server.heard[MessageType.DECLINE] == 1)
+            await until(lambda: rig.status_of(NA).get("currentAddress") not in (None, ADDRESS))
+
+
 # Time
 
 

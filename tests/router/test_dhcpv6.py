@@ -202,6 +202,25 @@ async def test_resources_that_are_declared_no_more_are_forgotten(rig: Rig, autoj
         assert server.violations == []
 
 
+async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(rig: Rig, autojump_clock: MockClock) -> None:
+    """The client has another name then, and that is all."""
+    rig.config = both(", releaseOnStop: true")
+    async with surroundings(rig) as server, rig.live() as hang_up:
+        await bound(rig)
+        await reload(rig, hang_up, config(("DHCPv6Address", "wan-na", "")))
+        with trio.fail_after(30):
+            while (await rig.ask("/describe", target=str(PD))).status != 404:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        await trio.sleep(20)
+        [address] = await bound(rig, NA)
+        assert address["currentAddress"] == ADDRESS
+        assert (server.heard[MessageType.SOLICIT], server.heard[MessageType.RELEASE]) == (1, 0)
+        assert [path.parent.name for path in rig.state_dir.glob("dhcpv6-client/*/lease.json")] == ["wan-na"]
+        assert server.violations == []
+    said = Counter(topics(await rig.events(), DHCP))
+    assert (said["address.lost"], said["address.resumed"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
