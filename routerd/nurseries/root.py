@@ -153,7 +153,7 @@ async def run_router(
 def journal_cursor(state_dir: Path, source: str) -> int:
     """The last cursor that a daemon's journal has, 0 if it cannot be read (whoever writes it complains): when the log
     was lost, its count goes on from there."""
-    for daemon in (DHCPv4Daemon, DHCPv6Daemon):
+    for daemon in (DHCPv4Daemon, DHCPv6Daemon, RAClient, RAServer):
         kind, dash, instance = source.rpartition(f"{daemon.kind}-")
         if kind or not dash:
             continue
