@@ -91,6 +91,7 @@ class LeaseMemory:
         """The newest of the files of our interface that have another name. They go when ours is written next: none of
         them must come back to life some day."""
         newest: record.ClientRecord | None = None
+        self._strays = ()
         for path in await self._run_sync(_files, self._directory):
             found = None if path == self._path else await self._read(path)
             if isinstance(found, record.ClientRecord) and found.interface == self._spec.ifname:
