@@ -37,7 +37,8 @@ class ClientSpec:
 def starting(spec: ClientSpec, generation: int) -> Status:
     """The status before anybody was heard in this life of routerd: without `state`."""
     words = "nobody was heard yet since routerd started"
-    return {**_base(spec, generation, "Pending", STARTING, words), "conditions": []}
+    conditions = [_condition("RouterKnown", None, STARTING, generation)]
+    return {**_base(spec, generation, "Pending", STARTING, words), "conditions": conditions}
 
 
 def status_of(spec: ClientSpec, learned: Learned, state: str | None, made: Made, error: str, around: Around) -> Status:
@@ -50,7 +51,7 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, made: Made,
     addresses = _of_kernel(around.facts) if kernel else [str(one) for one in made.values()]
     there = _there(around.facts, addresses)
     generation = around.generation
-    return {
+    status = {
         **_base(spec, generation, phase, reason, error or message),
         **({} if state is None else {"state": state}),
         "mode": spec.resource.mode,
@@ -69,6 +70,7 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, made: Made,
             _condition("AddressInstalled", there, "Installed" if there else "NotYet", generation),
         ],
     }
+    return {key: value for key, value in status.items() if value is not None}
 
 
 def _base(spec: ClientSpec, generation: int, phase: str, reason: str, message: str) -> dict[str, Any]:
@@ -124,8 +126,9 @@ def _route(one: LearnedRoute) -> dict[str, Any]:
     }
 
 
-def _condition(kind: str, holds: bool, reason: str, generation: int) -> dict[str, Any]:
-    return {"type": kind, "status": str(holds), "reason": reason, "observedGeneration": generation}
+def _condition(kind: str, holds: bool | None, reason: str, generation: int) -> dict[str, Any]:
+    status = "Unknown" if holds is None else str(holds)
+    return {"type": kind, "status": status, "reason": reason, "observedGeneration": generation}
 
 
 # What the kernel has made (mode kernel)

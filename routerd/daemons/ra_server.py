@@ -49,7 +49,8 @@ class ServerSpec:
 def starting(spec: ServerSpec, generation: int) -> Status:
     """The status before it is known what is to be told."""
     words = "it is not known yet what is to be told"
-    return _base(spec, generation, "Pending", "Starting", words)
+    condition = {"type": "Applied", "status": "Unknown", "reason": "Starting", "observedGeneration": generation}
+    return {**_base(spec, generation, "Pending", "Starting", words), "conditions": [condition]}
 
 
 class RAServer:
@@ -228,7 +229,7 @@ class RAServer:
             "routerLifetime": told.lifetime,
             "rdnss": [str(one) for servers in told.name_servers for one in servers.addresses],
             "dnssl": [name for domains in told.search_domains for name in domains.names],
-            "mtu": told.mtu,
+            **({} if told.mtu is None else {"mtu": told.mtu}),
         }
 
 
