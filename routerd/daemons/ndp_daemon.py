@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any, Protocol
 
 import attrs
@@ -27,7 +28,8 @@ from routerd.events.writer import Runner
 from routerd.host import Host, Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.machine import Dropped, Machine, Start, Stop
-from routerd.protocols.ndp.message import NdpPacket
+from routerd.protocols.ndp.message import NdpPacket, RouterAdvertisement
+from routerd.protocols.retransmit import TokenBucket
 
 API_VERSION = "net.routerd.net/v1alpha1"
 GOODBYE = 2.0
@@ -36,6 +38,8 @@ FAREWELL = 10.0
 """The same for one that ends for good, and has to say so three times (RFC 4861 §6.2.5)."""
 INBOX = 256
 """Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
+MOST_HEARD = 64
+"""Routers whose advertisements are counted apart."""
 COMMANDS = ("start", "stop", "reload")
 
 
@@ -144,6 +148,7 @@ class NdpDaemon:
         self._working: trio.Nursery | None = None
         self._stopped = False
         self._status: Status | None = None
+        self._heard: dict[IPv6Address, TokenBucket] = {}
 
     # The face
 
@@ -275,8 +280,20 @@ class NdpDaemon:
         self._received += 1
         if self._inbox.statistics().current_buffer_used >= INBOX:
             self._drop("inbox-full")
+        elif isinstance(packet.message, RouterAdvertisement) and not self._may_speak(packet.source):
+            self._drop("too-often")
         else:
             self.put(packet)
+
+    def _may_speak(self, router: IPv6Address) -> bool:
+        """No router advertises more often (RFC 4861 §6.2.6): one that changes its mind a hundred times a second must
+        not do so with our routes, statuses and events."""
+        now, bucket = self._host.clock.now(), self._heard.get(router, TokenBucket())
+        if bucket.ready_at() > now or (router not in self._heard and len(self._heard) >= MOST_HEARD):
+            self._heard = {one: known for one, known in self._heard.items() if known.full_at > now}
+            return False
+        self._heard[router] = bucket.take(now)
+        return True
 
     def _drop(self, reason: str) -> None:
         """Count what is ignored."""

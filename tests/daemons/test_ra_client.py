@@ -167,6 +167,21 @@ async def test_a_flood_of_advertisements_costs_few_statuses(autojump_clock: Mock
         assert rig.log.objects.version - before <= 10
 
 
+async def test_a_router_that_cannot_make_up_its_mind_costs_little(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        for count in range(1000):
+            router.advertisement = attrs.evolve(TOLD, lifetime=1800 * (count % 2))
+            router.advertise(rig.world.now())
+            await trio.sleep(0.01)
+        assert rig.daemon.packets.dropped["too-often"] > 900
+        await trio.sleep(20)
+        router.advertise(rig.world.now())
+        await until(lambda: rig.status.get("phase") == "Bound")
+    assert len(await rig.topics(TOPIC)) < 60
+
+
 async def test_routes_and_many_routers_are_told(autojump_clock: MockClock, rig: Rig) -> None:
     rig.router(attrs.evolve(TOLD, managed=True, mtu=1492, routes=(MoreSpecificRoute(OLD, 600),)))
     async with rig.client(use_dns=False):
