@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -488,6 +488,17 @@ async def test_an_ipv6_address_and_a_route_by_a_link_local_gateway(stage: Stage)
             await host.apply(removal)
         snapshot = await host.observe()
         assert (addresses_of(snapshot, link), routes_of(snapshot, link, 6)) == ([], [])
+
+
+@pytest.mark.parametrize(("kind", "metric"), [("unreachable", 2**31 - 1), ("unreachable", 1024), ("blackhole", 1024)])
+async def test_an_ipv6_route_to_nowhere_is_kept_as_it_was_put(stage: Stage, kind: Any, metric: int) -> None:
+    async with stage.open_host() as host:
+        await ready(stage, host)
+        nowhere = Route(ip_network("2001:db8:40::/56"), None, metric=metric, kind=kind)
+        await host.apply(PutRoute(nowhere))
+        assert nowhere in (await host.observe()).routes
+        await host.apply(RemoveRoute(nowhere))
+        assert nowhere not in (await host.observe()).routes
 
 
 async def test_an_ipv6_address_with_lifetimes_and_past_duplicate_detection(stage: Stage) -> None:
