@@ -332,7 +332,9 @@ class DHCPv6Daemon:
 
     def _look_at_routers(self) -> None:
         for news in self._routers.look(stored.status for stored in self._log.objects.of_kind("IPv6RAAddress")):
-            self._put(news)
+            # One that is under way asks for the same; the machine's refusal of a second one would be taken for its end.
+            if not isinstance(news, inputs.RequestInformation) or not self._commands.is_under_way("info-request"):
+                self._put(news)
 
     def _may_speak(self) -> bool:
         """A client that follows routers begins when one says so; who has leases goes on in any case."""

@@ -22,6 +22,7 @@ from routerd.protocols.dhcpv6.message import MessageType
 from routerd.sim.dhcpv6_server import Server, Settings
 from routerd.sim.dhcpv6_station import Dhcpv6Station
 from tests.api.client import fetch
+from tests.router.changing import done
 from tests.router.mortal import Mortal
 from tests.router.rig import GATEWAY_MAC, LINE, Rig, document, topics
 
@@ -243,3 +244,15 @@ def test_what_could_not_run_is_refused(more: list[tuple[str, ...]], words: str |
     text = document(INTERFACE % ("wan", "eth0"), INTERFACE % ("lan", "eth1"), *(RESOURCE % one for one in more))
     objection = unreachable6(load(text, "router.yaml"), Path("/run/of/a/router/with/a/rather/long/name"))
     assert (objection is None) if words is None else words in (objection or "")
+
+
+async def test_a_plan_names_the_client_that_it_restarts(rig: Rig, autojump_clock: MockClock) -> None:
+    rig.config = both()
+    async with surroundings(rig), rig.live():
+        await bound(rig)
+        for text, restarts in (
+            (both(", rapidCommit: true"), ["dhcpv6-client/wan-pd"]),
+            (both(", required: true"), None),
+            (config(("DHCPv6PrefixDelegation", "wan-pd", "")), ["dhcpv6-client/wan-pd"]),
+        ):
+            assert (await done(rig, "/plan", candidateYaml=text, replace=True)).get("restarts") == restarts
