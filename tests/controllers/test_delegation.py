@@ -108,7 +108,6 @@ def test_without_a_prefix_there_is_nothing(status: Status | None) -> None:
     assert plan(scene_of(status)) == []
 
 
-@pytest.mark.req("X-4")
 @pytest.mark.parametrize("status", [None, silent(), {**delegated(), "device": "eth7"}])
 def test_nothing_is_withdrawn_before_the_client_has_spoken(status: Status | None) -> None:
     scene = scene_of(status, addresses=[OWN, NEW])
@@ -228,7 +227,6 @@ def test_a_subnet_that_moves_to_another_link_leaves_before_it_arrives() -> None:
     assert said(plan(scene)) == ["removed 2001:db8:40:1::1/64 from eth1", "put 2001:db8:40:1::1/64 on eth2"]
 
 
-@pytest.mark.req("X-2")
 def test_an_address_goes_after_the_routes_that_send_from_it() -> None:
     scene = Scene([WAN, LAN, PD], addresses=[OWN], objects={PD_REF: speaking()})
     scene.routes = [route6("2001:db8:20::/48", ETH1, source=OWN.address.ip)]

@@ -165,7 +165,6 @@ def test_a_prefix_that_was_replaced_stays_unreachable_while_hosts_use_it() -> No
     assert changes(scene) == [RemoveRoute(AGGREGATE)]
 
 
-@pytest.mark.req("X-4")
 @pytest.mark.parametrize("told", [None, silent(), {**delegated(), "device": "eth7"}])
 def test_it_stays_until_the_client_has_spoken(told: Status | None) -> None:
     scene = scene_of(PD, objects={} if told is None else {PD_REF: told}, routes=[AGGREGATE])
