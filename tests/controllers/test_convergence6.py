@@ -9,6 +9,7 @@ from typing import Any
 import trio
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from routerd.config import ConfigErrors, load
 from routerd.controllers.delegation import DelegationController, leaving_addresses6, wanted_addresses6
@@ -101,7 +102,9 @@ def test_they_come_to_rest(
         load(document(*INTERFACES, PD, NA, *more), "test")
     except ConfigErrors:
         reject()
-    trio.run(_live, [*INTERFACES, PD, NA, *more], {PD_REF: prefix, NA_REF: lease}, held, known, order)
+    objects = {PD_REF: prefix, NA_REF: lease}
+    # The clock begins before the leases of `scene6` end.
+    trio.run(_live, [*INTERFACES, PD, NA, *more], objects, held, known, order, clock=MockClock())
 
 
 async def _live(
