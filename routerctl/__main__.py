@@ -115,7 +115,8 @@ def _main(argv: list[str]) -> int:
         if verb not in VERBS:
             from routerctl.kinds import did_you_mean
 
-            raise Failure(Exit.USAGE, f'there is no verb "{verb}"', did_you_mean(verb, VERBS))
+            hint = did_you_mean(verb, VERBS) or "routerctl --help lists them"
+            raise Failure(Exit.USAGE, f'there is no verb "{verb}"', hint)
         return _run(verb, [*leading, *rest])
     except Failure as failure:
         return fail(failure)

@@ -21,10 +21,10 @@ from routerctl.changes import (
     show_warnings,
 )
 from routerctl.client import PREFIX, entries, number, part
-from routerctl.errors import Exit, Failure
+from routerctl.errors import Declined, Exit, Failure
 from routerctl.kinds import reference
 from routerctl.output import cell
-from routerctl.times import go_duration, parse_count, parse_duration
+from routerctl.times import go_duration, parse_count, parse_duration, parse_generation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ TIMEOUT = "90s"
 """What `--timeout` is without being said. It is for the change to end."""
 OFFERED = "5m"
 """How long a change over SSH lasts without being confirmed, unless said otherwise."""
-_THREE_WAYS = f"go on, and undo it in {OFFERED} unless confirmed? [Y]es, [n]o: for good, [q]uit:"
+_FOR_GOOD = "for good"
+"""What is typed for a change over SSH that nothing undoes. A `no` is a no."""
+_THREE_WAYS = f"go on, and undo it in {OFFERED} unless confirmed? [Y]es, [n]o, or `{_FOR_GOOD}`:"
 
 
 def arguments(verb: str, parser: ArgumentParser) -> None:
@@ -70,15 +72,16 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
         parser.add_argument("--force", action="store_true", help="also what is left of a resource in no configuration")
     else:
         which = parser.add_mutually_exclusive_group()
-        which.add_argument("--to", metavar="GENERATION", type=parse_count, help="which one; else the one before")
+        which.add_argument("--to", metavar="GENERATION", type=parse_generation, help="which one; else the one before")
         which.add_argument("--list", action="store_true", help="which there are")
         parser.add_argument("--limit", metavar="N", type=parse_count, default=20, help="list at most N (20)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--no-reconcile", action="store_true", help="write it, do not take it up before the next change")
+    how.add_argument("--confirm-within", metavar="DURATION", help="undo it after that, unless `confirm` comes")
     parser.add_argument(
-        "--no-reconcile", action="store_true", help="write it, do not take it up before the next change"
+        "--if-match", metavar="GENERATION", type=parse_generation, help="only if this is the latest one"
     )
-    parser.add_argument("--confirm-within", metavar="DURATION", help="undo it after that, unless `confirm` comes")
-    parser.add_argument("--if-match", metavar="GENERATION", type=parse_count, help="only if this is the latest one")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
@@ -110,13 +113,20 @@ def _body(verb: str, args: Namespace) -> Object:
     flags = {"no_reconcile": "noReconcile", "replace": "replace", "force": "force"}
     body: Object = {name: True for option, name in flags.items() if getattr(args, option, False)}
     if args.confirm_within is not None:
-        body["confirmWithin"] = go_duration(args.confirm_within)
+        body["confirmWithin"] = _trial(args.confirm_within)
     if verb == "apply":
         return {"candidateYaml": candidate(args.file), **body}
     if verb == "delete":
         version = {"targetApiVersion": args.api_version} if args.api_version else {}
         return {"target": reference(args.target), **version, **body}
     return body if args.to is None else {"to": args.to, **body}
+
+
+def _trial(text: str) -> str:
+    """How long a change is on trial. Raises Failure (usage)."""
+    if parse_duration(text) <= 0:
+        raise Failure(Exit.USAGE, "--confirm-within must be longer than nothing", "for example --confirm-within 5m")
+    return go_duration(text)
 
 
 # Asking
@@ -143,7 +153,7 @@ def _as_seen(client: Client) -> list[tuple[str, str]]:
 
 
 def _agreed(out: Out, client: Client, verb: str, body: Object, question: str) -> Object:
-    """Show what would be done and ask; the request by the answer. Raises Failure when it is a no."""
+    """Show what would be done and ask; the request by the answer. Raises Declined when it is a no."""
     result = part(client.post(f"/{verb}", {**body, "dryRun": True}), "result")
     if not differs(result):
         return body
@@ -151,11 +161,11 @@ def _agreed(out: Out, client: Client, verb: str, body: Object, question: str) ->
     if question.endswith(_THREE_WAYS):
         if reply in ("", "y", "yes"):
             return {**body, "confirmWithin": OFFERED}
-        agreed = reply in ("n", "no")
+        agreed = reply == _FOR_GOOD
     else:
         agreed = reply in ("y", "yes")
     if not agreed:
-        raise Failure(Exit.FAILED, "nothing changed, as you wished")
+        raise Declined(Exit.FAILED, "nothing changed, as you wished")
     return body
 
 
@@ -226,6 +236,7 @@ def _show(out: Out, answer: Object, result: Object) -> None:
         head = f"generation {generation} is written, and taken up at the next change or start"
     elif not differs(result):
         head = f"no changes: generation {generation} stays"
+        head += "" if outcome_of(result) is Exit.OK else f", and is {phase} as before: routerctl doctor tells why"
     else:
         head = f"generation {generation}: {phase}"
     out.line(head + (f", {counted(warnings, 'warning')}" if warnings else ""))

@@ -58,12 +58,17 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
 
 
 def _too_late(client: Client, failure: Failure) -> Failure:
-    """The failure, or that there is nothing to confirm because the change has been undone just now."""
+    """The failure, or that there is nothing to confirm because the change has been undone just now, and none came
+    after it: to go back makes one generation, any further one is of somebody who has gone on."""
     if failure.code is not Exit.CONFLICT:
         return failure
     ends = entries(client.get("/events", [("tail", "1"), *(("topic", topic) for topic in ENDS)]), "events")
     last = ends[0] if ends else {}
     if last.get("topic") != REVERTED or stored(last) < time.time() - RECENTLY:
+        return failure
+    undone = str(part(last, "attributes").get("generation") or "")
+    current = number(client.get("/generations", [("limit", "1")], as_admin=True), "current")
+    if undone.isdecimal() and current > int(undone) + 1:
         return failure
     return Failure(Exit.ROLLED_BACK, str(last.get("message")), f"routerctl events --since {number(last, 'id') - 1}")
 

@@ -50,9 +50,13 @@ BY_STATUS = {
     409: Exit.CONFLICT,
     410: Exit.CONFLICT,
     412: Exit.CONFLICT,
-    503: Exit.UNREACHABLE,
 }
 """What an HTTP status means to a script; anything else that is not 2xx is FAILED."""
+SPOKEN = {"GET /generations": "routerctl generations", "GET /consumers": "routerctl get consumers"}
+"""What a hint of the API's is on the command line."""
+AWAY = ("", "stopping", "busy", "log.unreadable")
+"""The words of a 503 of which routerd itself is the trouble, and that passes: as good as not reached. With any other,
+as of a full disk, it was reached, and tried."""
 
 
 class Failure(Exception):
@@ -91,7 +95,7 @@ class Failure(Exception):
             return self._listed()
         shown = [f"error[{self.word}]: {self.message}" if self.word else f"error: {self.message}"]
         shown += [f"  --> {self.where}"] if self.where else []
-        shown += [f"help: {self.hint}"] if self.hint else []
+        shown += [f"help: {self.hint}"] if self.hint and self.hint not in self.message else []
         return shown + ([f"request {self.request}"] if self.request else [])
 
     def _listed(self) -> list[str]:
@@ -105,6 +109,14 @@ class Failure(Exception):
         return [*lines, "", tail]
 
 
+class Declined(Failure):
+    """It was asked, and the answer was a no: it ends here, and nothing is wrong."""
+
+    def lines(self) -> list[str]:
+        """Its message alone."""
+        return [self.message]
+
+
 def refusal(status: int, body: Any) -> Failure:
     """The Failure that an answer outside 2xx stands for. `body`: the decoded JSON, whatever it is (contract rule 2).
     What `get` does not find is 400 on the wire, and not found all the same."""
@@ -113,11 +125,10 @@ def refusal(status: int, body: Any) -> Failure:
     error = error if isinstance(error, dict) else {"message": error or body.get("message")}
     place = [str(error[key]) for key in ("line", "column") if error.get(key) is not None]
     field, message = str(error.get("field") or ""), str(error.get("message") or f"routerd answered HTTP {status}")
-    absent = status == 400 and message.startswith("bad request: ") and message.endswith(" not found")
     return Failure(
-        Exit.NOT_FOUND if absent else BY_STATUS.get(status, Exit.FAILED),
+        _exit_of(status, str(error.get("code") or ""), message),
         f"{field}: {message}" if "." in field and field not in message else message.removeprefix("bad request: "),
-        str(error.get("hint") or ""),
+        _spoken(str(error.get("hint") or "")),
         where=":".join([str(error.get("file") or "line"), *place]) if place else "",
         word=str(error.get("code") or ""),
         request=str(body.get("requestId") or ""),
@@ -125,6 +136,19 @@ def refusal(status: int, body: Any) -> Failure:
         oldest=str(error.get("oldest") or ""),
         excerpts=excerpts_of(error),
     )
+
+
+def _spoken(hint: str) -> str:
+    for path, words in SPOKEN.items():
+        hint = hint.replace(path, words)
+    return hint
+
+
+def _exit_of(status: int, word: str, message: str) -> Exit:
+    if status == 503 and word in AWAY:
+        return Exit.UNREACHABLE
+    absent = status == 400 and message.startswith("bad request: ") and message.endswith(" not found")
+    return Exit.NOT_FOUND if absent else BY_STATUS.get(status, Exit.FAILED)
 
 
 def excerpts_of(answer: Any) -> list[str]:

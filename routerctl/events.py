@@ -9,7 +9,7 @@ from routerctl.errors import Exit, Failure
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
 from routerctl.output import Table
-from routerctl.times import ago, clock, parse_count, parse_moment
+from routerctl.times import ago, clock, is_cursor, parse_count, parse_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +49,14 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Print them."""
+    _forward(args)
     feed = Feed(client, out.note, filters(args))
-    first = _first(args, client, feed)
+    try:
+        first = _first(args, client, feed)
+    except Failure as failure:
+        if failure.status == 400 and failure.code is Exit.FAILED:
+            failure.code = Exit.USAGE  # All that was asked with stands on the command line.
+        raise
     printer = Printer(out, args)
     if out.whole and not args.follow:
         wanted = list(printer.wanted(entries(first, "events")))
@@ -79,6 +85,15 @@ def _acknowledge(args: Namespace, feed: Feed, out: Out, whole: bool) -> None:
         if not args.follow or failure.code is not Exit.UNREACHABLE:
             raise
         out.note(f"not acknowledged ({failure.message}): these events will come again")
+
+
+def _forward(args: Namespace) -> None:
+    """Raises Failure (usage) when the end is before the beginning."""
+    if args.until and args.since and not is_cursor(args.since):
+        now = time.time()
+        if parse_moment(args.until, now) < parse_moment(args.since, now):
+            what = f"--until {args.until} is before --since {args.since}"
+            raise Failure(Exit.USAGE, what, "both are times: 10m is ten minutes ago")
 
 
 def filters(args: Namespace) -> list[tuple[str, str]]:
@@ -131,7 +146,7 @@ def _first(args: Namespace, client: Client, feed: Feed) -> Object:
         usual = 10 if args.follow else 50 if args.limit is None else args.limit
         return feed.last(min(usual if args.tail is None else args.tail, PAGE))
     cursor = args.since
-    if not cursor.isdigit():
+    if not is_cursor(cursor):
         moment = parse_moment(cursor, time.time())
         cursor = cursor_at(client, moment)
     return feed.after(cursor, min(args.limit or PAGE, PAGE))

@@ -6,7 +6,7 @@ import json
 
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
-from routerctl.kinds import canonical, did_you_mean
+from routerctl.kinds import KNOWN, canonical, did_you_mean
 from routerctl.output import Table, cell, clean
 
 TYPE_CHECKING = False
@@ -46,13 +46,21 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     kind, _, rest = args.path.partition(".")
     kind = canonical(kind)
     if kind not in kinds:
-        raise Failure(Exit.NOT_FOUND, f"this routerd has no kind {kind}", did_you_mean(kind, kinds))
+        raise _no_kind(kind, kinds)
     found = _at(schema, kinds[kind], kind, [step for step in rest.split(".") if step])
     if out.form == "table":
         _show(out, schema, args.path.replace(args.path.partition(".")[0], kind, 1), found)
     else:
         out.one(found, f"{kind}.{rest}" if rest else kind)
     return Exit.OK
+
+
+def _no_kind(kind: str, kinds: dict[str, Object]) -> Failure:
+    """There is none, or this routerd is too old or too young for it."""
+    if kind in KNOWN:
+        hint = "routerctl explain lists those that it supports"
+        return Failure(Exit.NOT_FOUND, f"the kind {kind} is known, and this routerd does not support it", hint)
+    return Failure(Exit.NOT_FOUND, f"this routerd has no kind {kind}", did_you_mean(kind, kinds))
 
 
 def kinds_of(schema: Object) -> dict[str, Object]:

@@ -9,7 +9,7 @@ import time
 
 from routerctl.client import entries, number
 from routerctl.errors import Exit, Failure
-from routerctl.times import parse_instant
+from routerctl.times import is_cursor, parse_instant, parse_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +108,14 @@ def cursor_at(client: Client, moment: float) -> str:
         else:
             high = middle
     return str(low)
+
+
+def moment_of(client: Client, text: str, now: float) -> float:
+    """The moment that a `--since` names, be it a time or a place in the log: of what follows there. Raises Failure."""
+    if not is_cursor(text):
+        return parse_moment(text, now)
+    found = entries(client.get("/events", [("since", text), ("limit", "1")]), "events")
+    return stored(found[0]) if found else now
 
 
 def event_row(event: Object, when: str) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from routerctl.client import entries, part
 from routerctl.errors import Exit
 from routerctl.output import Table, cell, clean
 from routerctl.subjects import HEADERS, generation_row
-from routerctl.times import ago, parse_count
+from routerctl.times import ago, parse_count, parse_generation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ USUAL = 20
 
 def arguments(verb: str, parser: ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("number", metavar="GENERATION", type=parse_count, nargs="?", help="one, whole")
+    parser.add_argument("number", metavar="GENERATION", type=parse_generation, nargs="?", help="one, whole")
     parser.add_argument("--limit", metavar="N", type=parse_count, default=USUAL, help=f"at most N ({USUAL})")
 
 

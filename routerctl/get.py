@@ -5,7 +5,7 @@ from __future__ import annotations
 from routerctl.client import entries
 from routerctl.errors import Exit, Failure
 from routerctl.feed import PAGE, POLL, Feed
-from routerctl.kinds import canonical, reference
+from routerctl.kinds import canonical, did_you_mean, reference
 from routerctl.resources import ALL, RECENT, suggested
 from routerctl.subjects import PATHS, SUBJECT_OF, WORDS, View, items_of
 from routerctl.times import parse_count
@@ -155,4 +155,12 @@ def _get(client: Client, asked: str, query: Query) -> Object:
     try:
         return client.get("/get", [("subject", asked), *query])
     except Failure as failure:
-        raise suggested(client, asked, failure) from None
+        raise _ours_too(asked, suggested(client, asked, failure)) from None
+
+
+def _ours_too(asked: str, failure: Failure) -> Failure:
+    """The failure: where routerd lists what `/get` answers to, with the subjects that are asked for elsewhere."""
+    if failure.code is Exit.NOT_FOUND and "/" not in asked and not failure.hint.startswith("did you mean"):
+        ours = did_you_mean(asked, PATHS)
+        failure.hint = f"{failure.hint}; and {', '.join(PATHS)}" if failure.hint and "?" not in ours else ours
+    return failure

@@ -60,6 +60,9 @@ _SHORT = {
 }
 """Kinds with short names, and those that people type most; a test holds it to what routerd knows."""
 
+KNOWN = frozenset(_SHORT)
+"""Kinds that people may mean, whether or not this routerd supports them."""
+
 SHORT_NAMES = {short: kind for kind, shorts in _SHORT.items() for short in shorts.split()}
 
 DAEMON_DIRECTORIES = {

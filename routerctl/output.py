@@ -141,11 +141,11 @@ class Out:
     # Questions
 
     def ask(self, question: str, lines: Iterable[str] = ()) -> str:
-        """The answer of the person at the terminal, lower-case and stripped; empty at the end of input. `lines`, as
+        """The answer of the person at the terminal, lower-case and stripped; `no` at the end of input. `lines`, as
         `drawn` gives them, are what it is about: they go where the question goes, because stdout is for data."""
         self.progress("")
         _stderr("".join(f"{line}\n" for line in lines) + clean(question) + " ")
-        return sys.stdin.readline().strip().lower()
+        return (sys.stdin.readline() or "no").strip().lower()
 
     # Notes
 

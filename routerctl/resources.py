@@ -78,7 +78,18 @@ def brief_spec(resource: Object) -> str:
     """What its spec is about, on one line: `interface=wan`, `destination=10.0.0.0/8`. `describe` has all of it."""
     spec = part(resource, "spec")
     keys = [key for key in _SUBJECTS if spec.get(key)] or list(spec)[:2]
-    return " ".join(f"{key}={cell(spec[key])}" for key in keys)
+    return " ".join(f"{key}={_brief(spec[key])}" for key in keys)
+
+
+def _brief(value: object) -> str:
+    """What a value is about: of a mapping its subject, or else its first plain word."""
+    if isinstance(value, list):
+        return ", ".join(_brief(one) for one in value) or "-"
+    if not isinstance(value, dict):
+        return cell(value)
+    plain = {key: one for key, one in value.items() if not isinstance(one, (dict, list))}
+    key = next((key for key in (*_SUBJECTS, *plain) if plain.get(key)), "")
+    return cell(plain[key]) if key else "{...}"
 
 
 def newest_event(resource: Object) -> Object:

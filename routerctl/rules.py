@@ -8,8 +8,9 @@ from routerctl.candidate import candidate, file_option, placed
 from routerctl.changes import show_warnings
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
+from routerctl.feed import moment_of
 from routerctl.output import Table, cell
-from routerctl.times import clock, go_duration, parse_count
+from routerctl.times import clock, parse_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "rules": """
   routerctl rules test -f rule.yaml                 against the events of the last day
-  routerctl rules test -f rule.yaml --since 7d
+  routerctl rules test -f rule.yaml --since 7d      or 02:13, or RFC 3339, or the id of an event
 """
 }
 SINCE = "24h"
@@ -32,18 +33,21 @@ def arguments(verb: str, parser: ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("action", choices=("test",), help="test: through stored events, nothing is sent")
     file_option(parser, what="a configuration or list with the EventRule")
-    parser.add_argument("--since", metavar="DURATION", default=SINCE, help=f"how far back ({SINCE})")
+    parser.add_argument("--since", metavar="TIME", default=SINCE, help=f"as with events: how far back ({SINCE})")
     parser.add_argument("--limit", metavar="N", type=parse_count, help="show at most N")
 
 
 def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     """Ask and show."""
-    body: Object = {"ruleYaml": candidate(args.file), "since": go_duration(args.since)}
+    now = time.time()
+    back = max(0.001, now - moment_of(client, args.since, now))
+    body: Object = {"ruleYaml": candidate(args.file), "since": f"{round(back * 1000)}ms"}
     body |= {"limit": args.limit} if args.limit is not None else {}
     try:
         answer = client.post("/rules/test", body)
     except Failure as failure:
         failure.excerpts = placed(failure.excerpts, args.file)
+        failure.message = failure.message.replace("ruleYaml", "stdin" if args.file == "-" else args.file)
         raise
     fired = entries(answer, "fired")
     if out.whole:

@@ -188,6 +188,8 @@ def _brief(actor: str) -> str:
 
 
 def _counts(item: Object) -> str:
-    """`+1 -2 ~3`: resources added, removed, changed."""
+    """`+1 -2 ~3`: resources added, removed, changed; and whether it was taken back, or took back another."""
     signs = (("+", "added"), ("-", "removed"), ("~", "changed"))
-    return " ".join(f"{sign}{cell(item[key])}" for sign, key in signs if item.get(key))
+    counts = [f"{sign}{cell(item[key])}" for sign, key in signs if item.get(key)]
+    back = [f"back to {cell(item['restores'])}"] if item.get("restores") else []
+    return " ".join([*counts, *back, *(["reverted"] if item.get("reverted") is True else [])])

@@ -1,4 +1,4 @@
-"""Counts, durations and instants as operators type and read them. Instants are seconds since 1970."""
+"""Numbers, durations and instants as operators type and read them. Instants are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "
 
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(Z?)", re.ASCII)
+_CURSOR = re.compile(r"(?:[0-9a-f]+-)?\d+", re.ASCII)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
 def parse_count(text: str) -> int:
     """How many: `0`, `50`. Raises Failure (usage)."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Failure(Exit.USAGE, f'"{text}" is not a number of rows', "write it as 50")
-    return int(text)
+    return _whole(text, f'"{text}" is not a number of rows', "write it as 50")
+
+
+def parse_generation(text: str) -> int:
+    """Which one: `41`. Raises Failure (usage)."""
+    return _whole(text, f'"{text}" is not the number of a generation', "routerctl generations lists them")
 
 
 def parse_duration(text: str) -> float:
@@ -35,6 +39,11 @@ def parse_duration(text: str) -> float:
 def go_duration(text: str) -> str:
     """A duration as the API takes it, which knows neither days nor bare seconds. Raises Failure (usage)."""
     return f"{round(parse_duration(text) * 1000)}ms"
+
+
+def is_cursor(text: str) -> bool:
+    """Whether it is no time, but a place in the event log: the id of an event, or the cursor of an answer."""
+    return _CURSOR.fullmatch(text) is not None
 
 
 def parse_moment(text: str, now: float) -> float:
@@ -91,6 +100,12 @@ def clock(text: object, now: float) -> str:
         return "-"
     shape = "%H:%M:%SZ" if instant // 86400 == now // 86400 else "%Y-%m-%dT%H:%M:%SZ"
     return time.strftime(shape, time.gmtime(instant))
+
+
+def _whole(text: str, otherwise: str, hint: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Failure(Exit.USAGE, otherwise, hint)
+    return int(text)
 
 
 def _instant(text: str) -> float:

@@ -41,16 +41,41 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = verbs.add_parser("serve", help="run the router")
     freebsd = sys.platform.startswith("freebsd")
-    serve.add_argument("--config", type=Path, default=Path("/usr/local/etc/routerd/router.yaml"))
-    serve.add_argument("--run-dir", type=Path, default=Path("/var/run/routerd" if freebsd else "/run/routerd"))
-    serve.add_argument("--state-dir", type=Path, default=Path("/var/db/routerd" if freebsd else "/var/lib/routerd"))
-    serve.add_argument("--host", choices=HOSTS, default="freebsd" if freebsd else "linux", help="default: this system")
+    serve.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=Path("/usr/local/etc/routerd/router.yaml"),
+        help="the configuration; it is read at the start and at SIGHUP (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        default=Path("/var/run/routerd" if freebsd else "/run/routerd"),
+        help="folder of the sockets that routerctl talks to (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        default=Path("/var/db/routerd" if freebsd else "/var/lib/routerd"),
+        help="folder of what outlives a restart: event log, leases, generations (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--host",
+        choices=HOSTS,
+        default="freebsd" if freebsd else "linux",
+        help="the system to drive, or a simulated one, which takes no rights (default: this system, %(default)s)",
+    )
     serve.add_argument("--check", action="store_true", help="validate the configuration and exit")
     _logging_flags(serve)
     serve.set_defaults(run=_serve)
 
     demo = verbs.add_parser("demo", help="run the router on a simulated host and line, here and without root")
-    demo.add_argument("--dir", type=Path, default=DEMO, help="where its sockets and state go (default: ./demo)")
+    demo.add_argument(
+        "--dir", type=Path, default=DEMO, metavar="DIR", help="where its sockets and state go (default: ./demo)"
+    )
     _logging_flags(demo, level="warning")
     demo.set_defaults(run=_demo)
 
@@ -60,12 +85,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _logging_flags(parser: argparse.ArgumentParser, level: str = "info") -> None:
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=level)
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default=level,
+        help="the least severity that is written to stderr; the event log has all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="of what is written to stderr: lines for people, or one object each (default: %(default)s)",
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     router = _load(arguments.config, arguments.run_dir, arguments.log_format)
+    if router is None and not arguments.check and _put_back(arguments.config.absolute(), arguments.state_dir):
+        router = _load(arguments.config, arguments.run_dir, arguments.log_format)
     if router is None:
         return FAILED
     if arguments.check:
@@ -137,6 +174,27 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     return router
 
 
+def _put_back(config: Path, state_dir: Path) -> bool:
+    """Whether a change was on trial, and what was before it is back in the place of a file that cannot be used."""
+    from routerd.changes.canonical import Busy
+    from routerd.changes.commit_rescue import rescue
+    from routerd.nurseries.lock import AlreadyRunning, state_lock
+
+    if not state_dir.is_dir():
+        return False
+    try:
+        with state_lock(state_dir):
+            rescued = rescue(config, state_dir.absolute())
+    except (AlreadyRunning, Busy, OSError) as error:
+        _fail(f"what was before a change on trial cannot be put back: {_words(error)}", "", FAILED)
+        return False
+    if rescued is None:
+        return False
+    words = f"generation {rescued.generation} was on trial: {config} holds generation {rescued.previous} again"
+    _fail(words, "" if rescued.aside is None else f"the faulty file is kept as {rescued.aside}", FAILED)
+    return True
+
+
 def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> int:
     import trio
 
@@ -150,8 +208,9 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
     _raise_descriptors()
     options = Options(arguments.config.absolute(), arguments.run_dir.absolute(), arguments.state_dir.absolute())
     try:
-        for directory in (options.run_dir, options.state_dir):
-            _make_directory(directory)
+        for directory, flag in ((options.run_dir, "--run-dir"), (options.state_dir, "--state-dir")):
+            if not _make_directory(directory, "--dir" if "dir" in arguments else flag):
+                return FAILED
         with state_lock(options.state_dir):
             trio.run(_route, options, router, arguments.host, greeting)
     except AlreadyRunning as error:
@@ -173,14 +232,21 @@ def _raise_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _make_directory(directory: Path) -> None:
-    """Raises OSError. Of one that was there before and that others may write, the operator is told."""
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if directory.stat().st_mode & 0o022:
+def _make_directory(directory: Path, flag: str) -> bool:
+    """Whether it is there now; if not, it was told why, and which flag names it. Of one that was there before and that
+    others may write, the operator is told."""
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        mode = directory.stat().st_mode
+    except OSError as error:
+        _fail(f"cannot make {directory}: {error.strerror}", _hint(error) or f"name another folder with {flag}", FAILED)
+        return False
+    if mode & 0o022:
         logging.getLogger("routerd").warning(
             "others may write %s, and so put files and sockets of theirs in the place of ours: chmod go-w %s",
             *(directory, directory),
         )
+    return True
 
 
 def _judge(group: BaseExceptionGroup[BaseException]) -> int:

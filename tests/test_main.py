@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from routerd.__main__ import main
+
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = """
 apiVersion: routerd.net/v1alpha1
@@ -73,3 +75,15 @@ def test_others_may_enter_and_ask_and_nothing_else_whatever_the_umask(tmp_path: 
             assert not others or path.name in FOR_ALL, path
     assert [path.name for path in texts] == ["1.yaml"]
     assert b"hunter2" not in data + log.read_bytes()
+
+
+@pytest.mark.parametrize("verb", ["serve", "demo"])
+def test_help_explains_every_flag_and_what_it_is_by_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    _, _, options = capsys.readouterr().out.partition("options:")
+    flags = [" ".join(text.split()) for text in options.split("\n  -")]
+    assert len(flags) > 3
+    for text in flags[2:]:
+        flag, _, words = text.partition(" ")
+        assert "(default: " in words or flag == "-check", text

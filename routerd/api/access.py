@@ -61,6 +61,11 @@ def groups_named(operators: str, *admins: str) -> Groups:
     return Groups(_gid(operators), known, operators, admins)
 
 
+def has_group(name: str) -> bool:
+    """Whether the host knows it now."""
+    return _gid(name) is not None
+
+
 def _gid(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid
@@ -146,7 +151,7 @@ class Audit:
             await self._tell(client, event)
 
     async def begins(self, client: Client, act: Act, generation: int) -> None:
-        """Somebody is about to do something. It is on disk when this returns."""
+        """Somebody is about to do something. It is on disk when this returns, or the log is degraded."""
         words, attributes = act.words, act.attributes
         event = Event(REQUESTED, "info", "CommandRequested", words, act.resource, None, attributes)
         act.began = await self._tell(client, attrs.evolve(event, generation=generation))

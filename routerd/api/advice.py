@@ -75,7 +75,12 @@ def advise(case: Case) -> str | None:
 def is_troubled(status: Status) -> bool:
     """Whether there is something to be explained about it: also a lease that is held without a carrier, and what the
     configuration holds back."""
-    return rank_of(status) > 0 or status.get("reason") in ("NoCarrier", "WhenFalse", "DependsOnFalse")
+    return suffers(status) or status.get("reason") == "WhenFalse"
+
+
+def suffers(status: Status) -> bool:
+    """Whether it is in trouble by what happened, not by the wish of the configuration."""
+    return rank_of(status) > 0 or status.get("reason") in ("NoCarrier", "DependsOnFalse")
 
 
 def _about_root(case: Case) -> str:

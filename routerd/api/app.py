@@ -22,6 +22,7 @@ from werkzeug.routing import MapAdapter, Rule
 from routerd.api import control, daemon, openapi
 from routerd.api.access import Act, Client, Role, role_of
 from routerd.api.operation import Call, Doorway, Operation, answer
+from routerd.api.plane import Plane
 from routerd.api.refusal import Refusal, encode_error, new_request_id
 from routerd.api.traffic import UNKNOWN
 from routerd.events.types import Ref
@@ -174,12 +175,15 @@ def _act(doorway: Doorway, path: str) -> Act:
 
 
 async def _audited(operation: Operation, call: Call, act: Act) -> Response:
-    """Answer, with the record of who asked on disk before it begins, and the record of how it ended after that."""
+    """Answer, with the record of who asked on disk before it begins, and the record of how it ended after that. What
+    cannot be on record is not done, unless it is urgent."""
     audit, client, plane = call.doorway.audit, call.client, call.plane
     await audit.begins(client, act, plane.running.generation)
     outcome: str = "abandoned"
     status: int | None = None
     try:
+        if not operation.urgent:
+            _check_record(plane)
         response = await operation.handler(call)
         outcome, status = act.outcome, response.status_code
         return response
@@ -192,6 +196,14 @@ async def _audited(operation: Operation, call: Call, act: Act) -> Response:
     finally:
         with trio.move_on_after(1, shield=True):
             await audit.ended(client, act, outcome, status, plane.running.generation)
+
+
+def _check_record(plane: Plane) -> None:
+    """Raises Refusal while what is told reaches no disk."""
+    if (trouble := plane.log.degraded) is not None:
+        words = f"the event log cannot be written ({trouble}), and nothing is changed without a record of who did it"
+        hint = f"mend the disk of {plane.state_dir}, or make room there; daemons' commands (renew) work all the same"
+        raise Refusal(503, "log.degraded", words, hint=hint)
 
 
 async def _check_role(operation: Operation, doorway: Doorway, client: Client) -> None:

@@ -78,7 +78,7 @@ class Commits(Protocol):
 
     @property
     def pending(self) -> Pending | None:
-        """The one that waits, with its token if that was given in this life of routerd."""
+        """The one that waits, with its token."""
 
     async def confirm(self, token: str, terms: Terms) -> Confirmation:
         """Keep the change."""

@@ -213,6 +213,7 @@ OPERATIONS = (
         DHCPLeaseEventResult,
         body=DHCPLeaseEvent,
         errors=(503,),
+        urgent=True,
     ),
     _absent("POST", f"{PREFIX}/dhcpv6-event", "events of another DHCPv6 client", Role.ADMIN),
 )

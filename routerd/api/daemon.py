@@ -8,7 +8,7 @@ import orjson
 from quart.wrappers import Response
 
 from routerd.api.access import Role
-from routerd.api.events import SEVERITY, TOPIC, reading
+from routerd.api.events import LIMIT, SEVERITY, TOPIC, reading
 from routerd.api.operation import Call, Operation, answer, count, duration, flag
 from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
 from routerd.api.refusal import Refusal
@@ -239,7 +239,7 @@ _EVENTS = (
     TOPIC,
     SEVERITY,
     flag("tail", "Instead: the newest event, and its cursor."),
-    count("limit", "Events in one answer.", 1000, least=1, most=1000),
+    count("limit", LIMIT, 1000, least=1, most=1000),
 )
 _WAIT = (duration("wait", "How long to wait for the end of the command.", "10s", "60s"),)
 
@@ -267,5 +267,6 @@ OPERATIONS = (
         params=_WAIT,
         body=CommandRequest,
         errors=(409, 501, 503),
+        urgent=True,
     ),
 )

@@ -45,6 +45,7 @@ def _consumer(text: str) -> str:
     return text
 
 
+LIMIT = "Events in one answer; of a stream, which has no end, events that are read at once."
 RESOURCE = Param("resource", "Only events of this resource, `Kind/name`.", _reference, {"type": "string"})
 TOPIC = text("topic", "Only events of this topic, a glob: `*` is one segment, `**` any number. Repeatable.", many=True)
 SEVERITY = choice("severity", "Only events at least this severe.", SEVERITIES, "debug")
@@ -62,7 +63,7 @@ PARAMS = (
     TOPIC,
     RESOURCE,
     SEVERITY,
-    count("limit", "Events in one answer.", 100, least=1, most=1000),
+    count("limit", LIMIT, 100, least=1, most=1000),
     CONSUMER,
 )
 

@@ -19,11 +19,14 @@ from routerd.shapes.instant import Instant
 DEBUGGING = Duration(600.0)
 """Seconds for which `debug` holds when nobody says how long: a disk is full sooner than one remembers."""
 
+LONGEST = 86400.0
+"""Seconds for which a level may hold: for more, leave it out and be the one who ends it."""
+
 
 @attrs.frozen
 class LogLevelRequest:
     """`POST /log-level`. `default` (or nothing) is the level of the command line. `for`: so long, then that level
-    again; without it `debug` holds for 10m, and the others without end."""
+    again, at most 24h; without it `debug` holds for 10m, and the others without end."""
 
     api_version: ControlVersion | None = None
     kind: Literal["LogLevelRequest"] | None = None
@@ -62,4 +65,6 @@ def _seconds(level: Level | None, lasting: Duration | None) -> float | None:
         raise Refusal(400, "body.conflict", "the default level holds without end", field="for", hint="leave it out")
     if lasting is not None and not lasting:
         raise Refusal(400, "value.duration", "it would end at once", field="for", hint="for example 10m")
+    if lasting is not None and lasting > LONGEST:
+        raise Refusal(400, "value.range", "it may hold for 24h at most", field="for", hint="for example 10m")
     return DEBUGGING if level == "debug" and lasting is None else lasting

@@ -109,7 +109,7 @@ def _param(param: Param) -> Document:
 def _responses(operation: Operation, answers: Refs) -> Document:
     error = {JSON: {"schema": schema_of(Error, answers)}}
     absent = operation.answer is None
-    statuses = sorted({*ALWAYS, *operation.errors, *((501,) if absent else ())})
+    statuses = sorted({*ALWAYS, *operation.refusals, *((501,) if absent else ())})
     responses = {str(status): {"description": REASONS[status], "content": error} for status in statuses}
     if operation.answer is None:
         return responses

@@ -137,9 +137,17 @@ class Operation:
     """Whether it may change anything: then it is told before it is done, and how it ended. Every POST that this version
     has, unless it says that it does not."""
 
+    urgent: bool = False
+    """Whether it is done even while the log cannot be written: what the network needs now."""
+
     @mutates.default
     def _mutates(self) -> bool:
         return self.method == "POST" and self.answer is not None
+
+    @property
+    def refusals(self) -> frozenset[int]:
+        """`errors`, and the one of whatever must be on record first."""
+        return frozenset({*self.errors, *((503,) if self.mutates and not self.urgent else ())})
 
     def raised(self, query: Mapping[str, Any]) -> Operation:
         """The operation as it is with these parameters: some take more of a role."""

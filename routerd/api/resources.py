@@ -96,6 +96,6 @@ def _event(stored: StoredEvent, ref: Ref) -> ResourceEvent:
         type=event.topic,
         reason=event.reason,
         message=event.message,
-        generation=event.generation or 0,
+        generation=event.generation,
         created_at=Instant(stored.created_at),
     )

@@ -122,7 +122,7 @@ def bind_unix(path: str, *, mode: int, gid: int = -1, backlog: int = 128) -> Lis
     EEXIST (a file that is no socket), or what the system says.
     """
     _check_length(path)
-    _check_free(path)
+    check_free(path)
     draft = path + DRAFT
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # close-on-exec, as all of Python's
     try:
@@ -150,7 +150,8 @@ def _check_length(path: str) -> None:
         raise OSError(errno.ENAMETOOLONG, f"a socket's path has at most {LONGEST_PATH} bytes, this has {length}", path)
 
 
-def _check_free(path: str) -> None:
+def check_free(path: str) -> None:
+    """Raises OSError: EADDRINUSE (a live process serves it), EEXIST (a file that is no socket)."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ import attrs
 from quart.wrappers import Response
 
 from routerd.api import events
-from routerd.api.advice import Case, advise, is_troubled
+from routerd.api.advice import Case, advise, is_troubled, suffers
 from routerd.api.operation import Call, answer, text
 from routerd.api.plane import Plane
 from routerd.api.resources import one_matching
@@ -156,10 +156,10 @@ class _Reader:
 
 async def _suppressed(reader: _Reader, target: Ref, chain: Chain, since: StoredEvent | None) -> list[str]:
     """Who else is in trouble for the same root, or because of what this one has been since then; and which alarms were
-    raised for that."""
+    raised for that. Not who led there: the chain tells of them."""
     began = since.id if since is not None else chain.top.event.id
     others = (one for one in reader.log.objects.all() if one.ref.kind not in ALARM_KINDS and one.ref != target)
-    starts = [(one.ref, one.version) for one in others if is_troubled(one.status)][:OTHERS]
+    starts = [(one.ref, one.version) for one in others if suffers(one.status)][:OTHERS]
     for kind in sorted(ALARM_KINDS):
         page = await reader.log.tail(LOOKED_AT, Filter(kind=kind))
         starts += _newest_of_each(one for one in page.events if one.id > max(chain.root))
@@ -168,7 +168,7 @@ async def _suppressed(reader: _Reader, target: Ref, chain: Chain, since: StoredE
         other = await reader.chain(start)
         if other is not None and (other.root & chain.root or other.passes.get(target, 0) >= began):
             alike.add(ref)
-    return sorted(str(ref) for ref in alike - {target})
+    return sorted(str(ref) for ref in alike - {target} - chain.passes.keys())
 
 
 def _newest_of_each(found: Iterable[StoredEvent]) -> list[tuple[Ref, int]]:

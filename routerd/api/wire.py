@@ -297,8 +297,9 @@ class ResourceEvent:
     type: str
     reason: str
     message: str
-    generation: int
     created_at: Instant
+    generation: int | None = None
+    """Of the configuration then in force, as far as the event tells."""
 
 
 @attrs.frozen

@@ -185,6 +185,10 @@ class GenerationItem:
     removed: int | None = None
     warnings: Sequence[str] | None = None
     """What of it is on the host although it was taken back."""
+    reverted: bool | None = None
+    """It was on trial, and was taken back."""
+    restores: int | None = None
+    """It went back to this generation."""
 
 
 # Answers

@@ -46,7 +46,8 @@ class Why:
     chain: WhyCause | None = None
     """None: the log has no event (any more) that tells of the phase."""
     suppressed: Sequence[str]
-    """Other resources that are in trouble for the same root, and alarms that were raised for it, as `Kind/name`."""
+    """Other resources that are in trouble for the same root, and alarms that were raised for it, as `Kind/name`; those
+    that the chain tells of are not repeated."""
     next: str | None = None
     """What there is to do about it, in a sentence."""
     oldest: int

@@ -96,8 +96,7 @@ class RouterChanges:
     async def validate(self, candidate: Candidate | None) -> Sequence[str]:
         """See Changes."""
         if candidate is not None:
-            await self.gate.draft(drafted(candidate, self.gate.judge), Terms())
-            return ()
+            return (await self.gate.draft(drafted(candidate, self.gate.judge), Terms())).warnings
         found = await self.gate.look()
         if found.errors is not None:
             raise found.errors
@@ -151,7 +150,7 @@ class RouterChanges:
         number = self._before_latest() if to is None else to
         octets = await self._run(self.gate.generations.text_of, number)
         words = f"back to the configuration of generation {number}"
-        telling = Telling("rolled_back", "ConfigurationRolledBack", words, {"to": str(number)})
+        telling = Telling("rolled_back", "ConfigurationRolledBack", words, {"to": str(number)}, number)
         return await self._changed(as_it_was(number, octets, self.gate.judge), terms, telling)
 
     def _before_latest(self) -> int:
@@ -220,7 +219,7 @@ class RouterChanges:
             changes=compared.changes,
             restarts=list(compared.foreseen.daemons) or None,
             orphans=list(outcome.orphans(objects, passed.router)) or None,
-            warnings=warnings or None,
+            warnings=[*passed.warnings, *warnings] or None,
             pending=passed.pending,
             event_id=passed.event_id,
         )
@@ -237,6 +236,7 @@ class RouterChanges:
             changed=passed.new,
             resources=None,
             changes=changes or None,
+            warnings=list(passed.warnings) or None,
             event_id=passed.event_id,
         )
 
@@ -299,9 +299,9 @@ class RouterChanges:
 
     async def _try(self, make: Make, terms: Terms) -> Result:
         draft = await self.gate.draft(make, terms)
-        return await self._planned(draft.router)
+        return await self._planned(draft.router, draft.warnings)
 
-    async def _planned(self, router: Router) -> Result:
+    async def _planned(self, router: Router, warnings: Sequence[str] = ()) -> Result:
         compared = self._compared(router)
         await trio.lowlevel.checkpoint()
         objects, running = self._stage.objects(), self.gate.running
@@ -315,6 +315,7 @@ class RouterChanges:
             changes=compared.changes,
             restarts=list(compared.foreseen.daemons) or None,
             orphans=list(outcome.orphans(objects, running.router, router)) or None,
+            warnings=list(warnings) or None,
         )
 
     def _compared(self, router: Router) -> Compared:
@@ -353,4 +354,6 @@ class RouterChanges:
             changed=record.changed,
             removed=record.removed,
             warnings=record.warnings,
+            reverted=record.reverted,
+            restores=record.restores,
         )

@@ -24,7 +24,7 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 
 
 def digest_of(token: str) -> str:
-    """What is kept of a token: it is chance enough that nobody can guess it from this."""
+    """What a token is compared by: it is chance enough that nobody can guess it from this."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """The change on trial as it is on disk, so that it goes back in time whatever becomes of routerd and of the host.
 
-The file is readable for root alone: it holds configurations, and those may hold secrets. Of the token it has a digest.
+The file is readable for root alone: it holds configurations, and those may hold secrets. It holds the token, too,
+so that admins are told it after a restart as before: who can read it can do all that admins may.
 Everything here that takes a path blocks, and raises OSError.
 """
 
@@ -30,7 +31,8 @@ _MOST = 16 << 20
 @attrs.frozen
 class Kept:
     """All that is needed to go back: to the file at `path`. `until` is on the host's clock in the boot `boot_id`,
-    `confirm_by` the same moment for people. `previous_octets` None: there was no file. `going_back`: that has begun."""
+    `confirm_by` the same moment for people. `previous_octets` None: there was no file. `going_back`: that has begun.
+    `token` None: a version of routerd that kept no more than its digest has written it."""
 
     generation: int
     previous: int
@@ -44,6 +46,7 @@ class Kept:
     octets: bytes = attrs.field(repr=False)
     previous_octets: bytes | None = attrs.field(default=None, repr=False)
     going_back: Revert | None = None
+    token: str | None = attrs.field(default=None, repr=False)
 
 
 class Torn(Exception):

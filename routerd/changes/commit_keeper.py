@@ -67,13 +67,12 @@ REFUSED = (NotChanged, ConfigErrors, OSError)
 
 @attrs.frozen
 class _Trial:
-    """The change on trial in this life. `token` None: it was begun in an earlier one, and only its digest is known."""
+    """The change on trial, in this life."""
 
     kept: Kept
     machine: PendingCommit
     router: Router | None
     """What is on trial; None when it cannot be read any more."""
-    token: str | None = None
     restored: bool = False
     """Whether the file holds the configuration of before already."""
 
@@ -125,12 +124,12 @@ class CommitKeeper:
 
     @property
     def pending(self) -> Pending | None:
-        """The commit that waits, with its token if that was given in this life."""
+        """The commit that waits, with its token."""
         trial = self._trial
         if trial is None:
             return None
         kept = trial.kept
-        return Pending(kept.generation, kept.previous, self._confirm_by(kept), kept.actor, trial.token)
+        return Pending(kept.generation, kept.previous, self._confirm_by(kept), kept.actor, kept.token)
 
     def _confirm_by(self, kept: Kept) -> Instant:
         """The wall clock may have been set since, and other reasons to differ are not worth telling."""
@@ -164,10 +163,11 @@ class CommitKeeper:
             standing(self._look(), (commit.previous_router, commit.router), caller),
             commit.octets,
             await self._run_sync(self._before, commit),
+            token=token,
         )
         await self._on_disk(commit_file.save, self._path, kept)
         self._aftermath = None
-        self._trial = _Trial(kept, _machine(kept, now), commit.router, token)
+        self._trial = _Trial(kept, _machine(kept, now), commit.router)
         pending = self.pending
         assert pending is not None
         return pending
@@ -307,12 +307,16 @@ class CommitKeeper:
             logger.warning("%s stays: %s", self._path, error.strerror)
 
     async def _is_over(self, kept: Kept) -> None:
-        """It was never written, or has gone back already: routerd ended before it could say so."""
-        if kept.going_back is None:
-            await self._voice.abandoned(kept)
-        elif not await self._voice.has_told(kept):
-            await self._voice.reverted(kept, kept.going_back, ())
-        await self._forget()
+        """It was never written, or has gone back already: routerd ended before it could say so. That it went back is
+        told once the router runs, for its status to stay."""
+        if kept.going_back is None or await self._voice.has_told(kept):
+            if kept.going_back is None:
+                await self._voice.abandoned(kept)
+            await self._forget()
+            return
+        now, router = self._clock.now(), _read(kept.octets, self._canonical.path)
+        self._trial = _Trial(kept, _machine(kept, now), router, restored=True)
+        self._due = self._trial.machine.handle(Start(), now)
 
     async def _put_back(self, trial: _Trial, octets: bytes | None) -> Router | None:
         """The file as it was before. If that cannot be had, the router begins with what there is, and tries again."""

@@ -11,6 +11,7 @@ import attrs
 from routerd.api.change import NotChanged, Terms
 from routerd.changes.commit import Revert
 from routerd.changes.commit_file import Kept
+from routerd.changes.generations import CONTROL
 from routerd.config import ConfigErrors
 from routerd.events.log import Log
 from routerd.events.objects import RECORD
@@ -67,7 +68,7 @@ class Voice:
         self._complained = ""
         message = f"generation {kept.generation} was taken back: {revert.message}"
         told = Terms(causes=causes)
-        status = self._status("Degraded", "Reverted", message)
+        status = self._status("Degraded", "Reverted", message) | self._record(kept, reverted=True)
         await self._tell(REVERTED, "error", revert.reason, f"{message}; {_stays(kept)}", kept, told, {}, status)
 
     async def calm(self) -> None:
@@ -81,7 +82,7 @@ class Voice:
         """Somebody went back by hand."""
         message = f"generation {kept.generation} was rolled back before it was confirmed"
         told = attrs.evolve(terms, causes=(*await self.event_of(kept), *terms.causes))
-        await self._tell(REVERTED, "info", "RolledBack", message, kept, told)
+        await self._tell(REVERTED, "info", "RolledBack", message, kept, told, {}, self._record(kept, reverted=True))
 
     async def revert_failed(self, kept: Kept, revert: Revert, words: str, causes: tuple[int, ...]) -> None:
         """It must go back and cannot. The same words once only, however often it is tried."""
@@ -105,9 +106,7 @@ class Voice:
         """What of it is on the host after all."""
         words = "; ".join(left)
         message = f"of generation {kept.generation}, which was taken back, there is left: {words}"
-        ref = Ref(RECORD, str(kept.generation), "control.routerd.net/v1alpha1")
-        stored = self._log.objects.get(ref)
-        record = {} if stored is None else {ref: {**stored.status, "warnings": list(left)}}
+        record = self._record(kept, warnings=list(left))
         causes = tuple(event.id for event in await self._of(REVERTED, kept))
         await self._tell(RESIDUE, "warning", "Residue", message, kept, Terms(causes=causes), {"left": words}, record)
 
@@ -126,6 +125,12 @@ class Voice:
         except OSError:
             return []
         return [stored for stored in page.events if stored.event.attributes.get("generation") == str(kept.generation)]
+
+    def _record(self, kept: Kept, **fields: Any) -> dict[Ref, Status]:
+        """Of its generation, with these fields."""
+        ref = Ref(RECORD, str(kept.generation), CONTROL)
+        stored = self._log.objects.get(ref)
+        return {} if stored is None else {ref: {**stored.status, **fields}}
 
     def _status(self, phase: str, reason: str, message: str) -> dict[Ref, Status]:
         """Of the configuration itself."""

@@ -38,11 +38,13 @@ class Found:
 
 @attrs.frozen(eq=False)
 class Draft:
-    """A file as it is to be."""
+    """A file as it is to be. `whole`: it takes the place of what was there, whatever that was."""
 
     octets: bytes = attrs.field(repr=False)
     router: Router
     document: Document
+    whole: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 Judge = Callable[[Router], str | None]
@@ -113,7 +115,7 @@ def _whole(found: Found, octets: bytes, called: str, judge: Judge) -> Draft:
     """A file that is replaced as a whole. Errors are told of the text by the name that its author knows it by."""
     try:
         document = compose(decode(octets, found.source))
-        return Draft(octets, _judged(Edited(document, ()), judge), document)
+        return Draft(octets, _judged(Edited(document, ()), judge), document, whole=True)
     except ConfigErrors as errors:
         raise ConfigErrors(attrs.evolve(error, source=called) for error in errors.errors) from None
 

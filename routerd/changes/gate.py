@@ -22,6 +22,7 @@ from routerd.changes.generations import Generations, Record
 from routerd.changes.pending import Commit, Commitments
 from routerd.changes.told import Teller, Telling
 from routerd.config import Router
+from routerd.config.diff import diff
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.events.writer import Runner
@@ -41,6 +42,7 @@ class Passed:
     loaded: bool
     pending: Pending | None = None
     event_id: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -103,7 +105,7 @@ class Gate:
         """What a change would make of the file; nothing is changed. Raises ConfigErrors, NotChanged."""
         found = await self.look()
         self._check_seen(found, terms)
-        return await self._run(make, found)  # type: ignore[no-any-return]
+        return self._warned(found, await self._run(make, found))
 
     async def change(
         self, make: Make, terms: Terms, telling: Telling | None, foresee: Callable[[Router], None]
@@ -115,7 +117,7 @@ class Gate:
             async with self._held():
                 found = await self.look()
                 self._check_seen(found, terms)
-                draft: Draft = await self._run(make, found)
+                draft = self._warned(found, await self._run(make, found))
                 foresee(draft.router)
                 return await self._commit(found, draft, terms, telling)
 
@@ -153,7 +155,8 @@ class Gate:
         if latest is not None and latest.config_hash == self.generations.hash_of(draft.router):
             return _Change(draft, found, terms, telling, latest.generation, None)
         number = await self._run(self.generations.next_number, draft.octets)
-        record = self._teller.record(draft.router, number, self._predecessor(found), terms)
+        restores = None if telling is None else telling.restores
+        record = self._teller.record(draft.router, number, self._predecessor(found), terms, restores)
         return _Change(draft, found, terms, telling, number, record)
 
     def _loads(self, change: _Change) -> bool:
@@ -188,12 +191,12 @@ class Gate:
             await self._run(self.generations.forget_texts, (number, before.generation))
         waiting = number if number != before.generation else None
         self.running = attrs.evolve(before, waiting=waiting, pending_error=None)
-        return Passed(number, change.draft.router, before, change.new, False, event_id=event_id)
+        return Passed(number, change.draft.router, before, change.new, False, None, event_id, change.draft.warnings)
 
     async def _enter(self, change: _Change, commit: Commit | None) -> Passed:
         """Put it in force."""
         before, number, router = self.running, change.number, change.draft.router
-        passed = Passed(number, router, before, change.new, False)
+        passed = Passed(number, router, before, change.new, False, warnings=change.draft.warnings)
         if number == before.generation:
             self.running = attrs.evolve(before, pending_error=None, waiting=None)
             if self.commitments is not None:
@@ -240,6 +243,19 @@ class Gate:
             return self.running.router
         same = found.router is not None and self.generations.hash_of(found.router) == latest.config_hash
         return found.router if same else None
+
+    def _warned(self, found: Found, draft: Draft) -> Draft:
+        """With a word on what somebody has changed in the file by hand and nobody has loaded: it was not asked for, and
+        comes or goes with the change."""
+        latest = self.generations.latest
+        if found.router is None or latest is None or self.generations.hash_of(found.router) == latest.config_hash:
+            return draft
+        known = self.running.router if latest.generation == self.running.generation else None
+        differing = [] if known is None else [f"{one.resource} {one.change}" for one in diff(known, found.router)]
+        what = f" ({', '.join(differing)})" if differing else ""
+        becomes = "is overwritten" if draft.whole else "is part of this change, too"
+        words = f"{found.source} was changed by hand since generation {latest.generation}{what}: that {becomes}"
+        return attrs.evolve(draft, warnings=(words,))
 
     def _superseded(self) -> dict[Ref, Status]:
         """The record of what was in force until now, with how it came out in the end."""

@@ -47,6 +47,10 @@ class Record:
     removed: int | None = None
     warnings: tuple[str, ...] | None = None
     """What is left of it although it was taken back."""
+    reverted: bool | None = None
+    """Whether it was on trial and was taken back."""
+    restores: int | None = None
+    """The generation back to which it went."""
 
     @property
     def ref(self) -> Ref:

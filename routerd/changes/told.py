@@ -23,6 +23,8 @@ class Telling:
     reason: str
     message: str
     attributes: dict[str, str] = attrs.field(factory=dict)
+    restores: int | None = None
+    """The generation back to which it goes."""
 
 
 @attrs.frozen
@@ -76,7 +78,9 @@ class Teller:
         """Configurations of another name: they are not there any more."""
         return [one.ref for one in self.log.objects.of_kind("Router") if one.ref != ref_of(router)]
 
-    def record(self, router: Router, number: int, predecessor: Router | None, terms: Terms) -> Record:
+    def record(
+        self, router: Router, number: int, predecessor: Router | None, terms: Terms, restores: int | None = None
+    ) -> Record:
         """Of a new generation, compared with the one before it, if that is at hand."""
         now = self.log.now()
         return Record(
@@ -87,6 +91,7 @@ class Teller:
             terms.actor,
             len(router.resources),
             now if terms.no_reconcile else None,
+            restores=restores,
             **({} if predecessor is None else _counted(predecessor, router)),
         )
 

@@ -7,7 +7,7 @@ thing that YAML allows and a configuration should not have (tags, merge keys, a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import attrs
@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 from routerd.config.document import Document, Mapping, Node, Scalar, Sequence
 from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.text import Span, Text
-from routerd.shapes.invalid import Problem, described
+from routerd.shapes.invalid import Problem
 
 DEEPEST = 32
 MOST_NODES = 150_000
@@ -64,7 +64,7 @@ class _Composer:
         self._nodes = 0
 
     def document(self) -> Document:
-        for event in _events(self._text):
+        for event in _events(self._text, self._open):
             node = self._node(event)
             if node is not None:
                 self._place(node, event)
@@ -72,7 +72,7 @@ class _Composer:
             raise self._text.refusal(
                 "yaml.empty", "there is nothing in the file", 0, "`routerd schema` says what may be"
             )
-        return Document(self._text, self._root, tuple(self._errors))
+        return Document(self._text, self._root, tuple(self._errors), bool(self._anchors))
 
     def _node(self, event: Event) -> Node | None:
         """The node that is complete with this event."""
@@ -169,8 +169,8 @@ class _Composer:
             self._tell("yaml.merge-key", "fields cannot be merged in", node.span, hint)
         elif node.text in frame.entries:
             line = self._text.place(frame.entries[node.text][0].span.start)[0] + 1
-            message = f"the key {described(node.text)} stands here twice"
-            self._tell("yaml.duplicate-key", message, node.span, f"it is on line {line} already")
+            # Not quoted: below a secret it may be one.
+            self._tell("yaml.duplicate-key", "this key stands here twice", node.span, f"it is on line {line} already")
         else:
             frame.key, frame.skipping = node, False
 
@@ -206,11 +206,13 @@ def resolved(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _events(text: Text) -> Iterator[Event]:
+def _events(text: Text, opened: Iterable[_Open]) -> Iterator[Event]:
+    """The events of a text. `opened`: the collections that have not ended, as far as the events have come."""
     try:
         yield from YAML(typ="safe", pure=True).parse(text.text)
     except MarkedYAMLError as error:
-        raise _syntax(text, error) from None
+        brackets = [frame.event.start_mark.index for frame in opened if frame.event.flow_style]
+        raise _syntax(text, error, brackets) from None
     except ValueError:  # the one that ruamel.yaml lets through: an escape beyond Unicode
         wrong = re.search(r"\\U(?!000|0010)[0-9A-Fa-f]{8}", text.text)
         raise text.refusal(
@@ -218,6 +220,7 @@ def _events(text: Text) -> Iterator[Event]:
         ) from None
 
 
+_NEVER_CLOSED = "the bracket that opens here is never closed"
 _COMPLAINTS = (
     # (what ruamel.yaml says, what we say, what helps, whether the fault lies where the construct began)
     ("character '\\t'", "a tab cannot indent", "use spaces", False),
@@ -225,15 +228,18 @@ _COMPLAINTS = (
     ("mapping values are not allowed", "a `:` has no key here", "indent it like its neighbours, or quote it", False),
     ("expected <block end>", "this does not fit the indentation above", "indent it like its neighbours", False),
     ("could not find expected ':'", "a `:` is missing after this key", "write key: value", True),
-    ("expected ',' or", "the bracket that opens here is never closed", "close it, or put a comma between", True),
+    ("expected ',' or", _NEVER_CLOSED, "close it, or put a comma between", True),
     ("expected '<document start>'", "this cannot follow what stands above", "one file, one mapping", False),
     ("expected the node content", "a value is missing here", "write it, or remove the comma or key before", False),
     ("cannot start any token", "a value cannot begin with this character", "quote the text", False),
 )
 
 
-def _syntax(text: Text, error: MarkedYAMLError) -> ConfigErrors:
+def _syntax(text: Text, error: MarkedYAMLError, brackets: list[int]) -> ConfigErrors:
+    """What ruamel.yaml complains of, in our words. `brackets`: where those that are open stand."""
     said = " ".join(str(part) for part in (error.context, error.problem) if part)
+    if brackets and "expected the node content, but found '<stream end>'" in said:
+        return text.refusal("yaml.syntax", _NEVER_CLOSED, brackets[-1], "close it")
     known = next((complaint for complaint in _COMPLAINTS if complaint[0] in said), ("", said, "", False))
     _, message, hint, at_start = known
     marks = (error.context_mark, error.problem_mark) if at_start else (error.problem_mark, error.context_mark)

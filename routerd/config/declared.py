@@ -15,7 +15,8 @@ from routerd.shapes.invalid import Path, Problem
 @attrs.frozen
 class Declared:
     """A resource in a file: where it stands, and what is known of it. `spec` may be a draft that lacks fields, or None;
-    `resource` is None unless all of it is right."""
+    `resource` is None unless all of it is right. `parts`: what is right by itself in fields that are wrong, each with
+    its path."""
 
     path: Path
     label: str
@@ -24,6 +25,7 @@ class Declared:
     line: int
     spec: Any
     resource: Resource[Any] | None
+    parts: tuple[tuple[Path, Any], ...] = ()
 
     @property
     def fields(self) -> Iterator[tuple[str, Any, Mapping[Any, Any]]]:
@@ -31,6 +33,12 @@ class Declared:
         cls: Any = type(self.spec)
         for wire, field in fields_of(cls).items() if self.spec is not None else ():
             yield wire, getattr(self.spec, field.name), field.metadata
+
+    @property
+    def values(self) -> Iterator[tuple[Path, Any]]:
+        """Whatever of the spec could be read, each with its path."""
+        yield from ((("spec", wire), value) for wire, value, _ in self.fields)
+        yield from self.parts
 
 
 Finding = tuple[Declared, Problem]

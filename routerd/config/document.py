@@ -50,11 +50,13 @@ Node = Scalar | Sequence | Mapping
 
 @attrs.frozen(eq=False)
 class Document:
-    """One document. `errors` are those that did not keep the rest from being read."""
+    """One document. `errors` are those that did not keep the rest from being read. `anchored`: what stands in one place
+    of it may be meant in another, too."""
 
     text: Text
     root: Node
     errors: tuple[ConfigError, ...]
+    anchored: bool = False
 
     def find(self, path: Path, at: Literal["key", "value"] = "value") -> Span:
         """Where a path leads: to its value or to its key; as far as it goes when something on it is missing."""
@@ -64,6 +66,12 @@ class Document:
         if isinstance(node, Mapping) and self._is_block(node) and node.entries:
             return next(iter(node.entries.values()))[0].span
         return Span(node.span.start, node.span.start + 1) if self._is_block(node) else node.span
+
+    def path_at(self, offset: int, within: Path) -> tuple[Path, Literal["key", "value"]]:
+        """The path of the innermost key or value at an offset, below the path `within`."""
+        _, node, _ = self._walk(within)
+        path, at = _inside(node, offset)
+        return (*within, *path), at
 
     def scalar(self, path: Path) -> Scalar | None:
         """The single value that stands there, if there is one."""
@@ -86,3 +94,24 @@ class Document:
         if node.span.start >= node.span.end:
             return True
         return not isinstance(node, Scalar) and self.text.text[node.span.start] not in "[{&"
+
+
+def _inside(node: Node, offset: int) -> tuple[Path, Literal["key", "value"]]:
+    if isinstance(node, Mapping):
+        for name, (key, value) in node.entries.items():
+            if holds(key, offset):
+                return (name,), "key"
+            if holds(value, offset):
+                path, at = _inside(value, offset)
+                return (name, *path), at
+    elif isinstance(node, Sequence):
+        for number, item in enumerate(node.items):
+            if holds(item, offset):
+                path, at = _inside(item, offset)
+                return (number, *path), at
+    return (), "value"
+
+
+def holds(node: Node, offset: int) -> bool:
+    """Whether an offset lies in a node."""
+    return node.span.start <= offset < node.span.end

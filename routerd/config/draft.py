@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 
-from routerd.shapes.convert import fields_of, from_wire
-from routerd.shapes.invalid import Problem, Problems
+from routerd.shapes.convert import fields_of, from_wire, present
+from routerd.shapes.invalid import Path, Problem, Problems
 
 T = TypeVar("T")
 
@@ -38,6 +39,31 @@ def draft(cls: type, data: Any, problems: list[Problem]) -> Any:
     if not isinstance(data, dict):
         return None
     return from_wire(_draft_of(cls), without(data, top_level(problems)))
+
+
+def parts(cls: type, data: Any, problems: list[Problem], path: Path) -> Iterator[tuple[Path, Any]]:
+    """The objects in fields that are wrong which are right by themselves, each with its path."""
+    given = data if isinstance(data, dict) else {}
+    for wire in fields_of(cls).keys() & top_level(problems) & given.keys():
+        yield from _right(fields_of(cls)[wire].type, given[wire], (*path, wire))
+
+
+def _right(tp: Any, data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    tp = present(tp)
+    inside: Any = get_origin(tp)
+    if isinstance(tp, type) and attrs.has(tp):
+        try:
+            yield path, from_wire(tp, data)
+        except Problems:
+            for wire, field in fields_of(tp).items() if isinstance(data, dict) else ():
+                if wire in data:
+                    yield from _right(field.type, data[wire], (*path, wire))
+    elif isinstance(inside, type) and issubclass(inside, Mapping) and isinstance(data, dict):
+        for name, value in data.items():
+            yield from _right(get_args(tp)[1], value, (*path, name))
+    elif isinstance(inside, type) and issubclass(inside, Sequence) and isinstance(data, list):
+        for number, item in enumerate(data):
+            yield from _right(get_args(tp)[0], item, (*path, number))
 
 
 def without(data: Any, names: set[str | int]) -> Any:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as HashMap
 from typing import Any
 
 import attrs
 
 from routerd.config.compose import compose
-from routerd.config.document import Document, Mapping, Node
+from routerd.config.document import Document, Mapping, Node, holds
 from routerd.config.document import Sequence as Listed
 from routerd.config.draft import taken
-from routerd.config.errors import ConfigError, ConfigErrors
+from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors
 from routerd.config.splice import Dashed, Layout, Piece, Splice, layout_of, odd, reindented, spliced
-from routerd.config.text import Text, decode
+from routerd.config.text import Span, Text, decode
 from routerd.config.write import item, on_one_line
 from routerd.resources.resource import told
-from routerd.shapes.invalid import Problem, dotted
+from routerd.shapes.invalid import Path, Problem, dotted
 
 Key = tuple[Any, Any, Any]
 """apiVersion, kind and name: two resources that agree in these are one."""
@@ -52,20 +53,64 @@ class Edited:
 
     document: Document
     pieces: tuple[Piece, ...]
+    candidate: Document | None = None
+    brought: HashMap[int, int] = attrs.field(factory=dict)
+    """Of each resource that the candidate brought: its place here, and its place there."""
+    gone: str = ""
+    """The resource that was taken out, as Kind/name."""
 
     def traced(self, errors: ConfigErrors) -> ConfigErrors:
         """Errors of the edited text, each at the place where its author has written it."""
-        return ConfigErrors(map(self._traced, errors.errors))
+        traced = map(self._traced, errors.errors)
+        return ConfigErrors(_still_used(error, self.gone) if self.gone else error for error in traced)
 
     def _traced(self, error: ConfigError) -> ConfigError:
-        text = self.document.text
-        offset = text.starts[error.line - 1] + error.column - 1
+        start = self.document.text.starts[error.line - 1] + error.column - 1
+        offset = start
         for piece in self.pieces:
             if offset < len(piece.text) or piece is self.pieces[-1]:
                 line, column = piece.origin_of(offset)
-                return attrs.evolve(error, source=piece.origin.source, line=line + 1, column=column + 1)
+                if piece.form == "copied":
+                    return attrs.evolve(error, source=piece.origin.source, line=line + 1, column=column + 1)
+                at = piece.origin.starts[line] + column
+                span = self._in_candidate(start) if piece.form == "made" else None
+                return _told_anew(error, piece.origin, span or Span(at, at + error.width), self._label(error))
             offset -= len(piece.text)
         return error
+
+    def _in_candidate(self, offset: int) -> Span | None:
+        """Where the candidate has what was written anew from its values."""
+        for here, there in self.brought.items():
+            within: Path = ("spec", "resources", here)
+            if self.candidate is not None and holds(_resources(self.document).items[here], offset):
+                path, at = self.document.path_at(offset, within)
+                return self.candidate.find(("spec", "resources", there, *path[len(within) :]), at)
+        return None
+
+    def _label(self, error: ConfigError) -> str:
+        """What the error's resource is called where its author wrote it: one without a name by its place."""
+        places = {_placed(here): _placed(there) for here, there in self.brought.items()}
+        return places.get(error.resource, error.resource)
+
+
+def _placed(number: int) -> str:
+    return dotted(("spec", "resources", number))
+
+
+def _still_used(error: ConfigError, gone: str) -> ConfigError:
+    """Whatever is missed in a configuration that was right before is what was taken out of it."""
+    if error.code not in ("reference.dangling", "value.lockout"):
+        return error
+    by = f"{error.resource} ({error.source}:{error.line})"
+    lockout = "management plane lockout risk: " if error.code == "value.lockout" else ""
+    message, hint = f"{lockout}{gone} is still used by {by}", f"change or delete {error.resource} first"
+    return attrs.evolve(error, message=message, expected="used here", hint=hint)
+
+
+def _told_anew(error: ConfigError, text: Text, span: Span, label: str) -> ConfigError:
+    """The same error of another text, with that one's line beside it."""
+    problem = Problem((), error.code, error.message, error.expected, error.hint)
+    return text.error(problem, span, label, error.path, hide=error.text.endswith(f": {HIDDEN}"))
 
 
 def merged(canonical: Document, candidate: Text) -> Edited:
@@ -87,12 +132,14 @@ def merged(canonical: Document, candidate: Text) -> Edited:
             wanted[place] = data
     if not replaced and not appended:
         return Edited(canonical, (Piece(canonical.text.text, canonical.text, 0),))
+    new = enumerate(appended, len(wanted) - len(appended))
     layout = layout_of(canonical)
     offer = _Offer(offered, candidate, _copyable(document), layout.column, layout.newline)
     splices = [layout.replacing(place, offer.piece(number, new=False)) for place, number in replaced.items()]
     if appended:
         splices += layout.appending([offer.piece(number, new=True) for number in appended])
-    return _checked(canonical, splices, wanted)
+    edited = _checked(canonical, splices, wanted)
+    return attrs.evolve(edited, candidate=document, brought={**replaced, **dict(new)})
 
 
 def removed(canonical: Document, key: Key) -> Edited:
@@ -102,7 +149,8 @@ def removed(canonical: Document, key: Key) -> Edited:
     if place is None:
         raise KeyError(key)
     del wanted[place]
-    return _checked(canonical, layout_of(canonical).removing(place), wanted)
+    edited = _checked(canonical, layout_of(canonical).removing(place), wanted)
+    return attrs.evolve(edited, gone=f"{key[1]}/{key[2]}")
 
 
 def key_of(data: Any) -> Key:
@@ -200,7 +248,7 @@ class _Offer:
 
 def _copyable(candidate: Document) -> Layout | None:
     """Where the resources of a candidate stand, if they mean the same elsewhere: an alias does not."""
-    if "&" in candidate.text.text or "*" in candidate.text.text:
+    if candidate.anchored:
         return None
     try:
         return layout_of(candidate)

@@ -100,6 +100,8 @@ def brief(text: str) -> str:
 
 _KEY = re.compile(r"""\b(\w+)["']?\s*:\s*""")
 _SECRETIVE = ("secret", "passw", "token")
+_CREDENTIALS = re.compile(r"://\S*[@?]")
+"""What may be a URL with a password or a token in it."""
 _HARMLESS = re.compile(
     rf"""([-\s,{{}}\[\]]|["']?({"|".join(NUMBERS)})["']?\s*:\s*[0-9]{{1,5}}\b|["']?({"|".join(SENSITIVE)})["']?\s*:)*"""
 )
@@ -108,7 +110,7 @@ _HARMLESS = re.compile(
 
 def shown(lines: Sequence[str]) -> list[str]:
     """The lines as they may be shown: nothing behind the key of what may be a secret, and nothing indented below it;
-    around one only what is harmless."""
+    around one only what is harmless; of a URL that may hold a password the scheme."""
     result = []
     hidden_below: int | None = None
     guarded_below: int | None = None
@@ -121,6 +123,9 @@ def shown(lines: Sequence[str]) -> list[str]:
             guarded_below = None
         secretive, guard = _first_key(line, _is_secretive), _first_key(line, AROUND.__contains__)
         ends = [len(line)] if secretive is None else [secretive]
+        credentials = _CREDENTIALS.search(line)
+        if credentials is not None:
+            ends.append(credentials.start() + len("://"))
         if guarded_below is not None:
             ends.append(_harmless(line, 0))
         elif guard is not None:

@@ -18,7 +18,7 @@ from routerd.config.check import check
 from routerd.config.compose import compose
 from routerd.config.declared import Declared, Finding
 from routerd.config.document import Document
-from routerd.config.draft import draft, taken
+from routerd.config.draft import draft, parts, taken
 from routerd.config.envelope import RECONCILE_LATER, ResourceDocument, RouterDocument
 from routerd.config.errors import MOST_ERRORS, ConfigError, ConfigErrors
 from routerd.config.router import Router
@@ -31,6 +31,8 @@ from routerd.shapes.invalid import Path, Problem, described, did_you_mean, dotte
 WHOLE = Declared((), "", "", "", 1, None, None)
 """The document itself, as one of which there may be something to say."""
 NOT_HERE = "is not supported by this version of routerd"
+_QUOTING = ("schema.type", "schema.pattern", "schema.length", "schema.enum")
+"""Problems whose message or hint repeats the value."""
 _HERE = f"this version has {', '.join(KINDS)}"
 
 
@@ -107,11 +109,13 @@ def _resource(document: Document, path: Path, data: Any) -> tuple[Declared, list
     if kind is None and isinstance(given.get("kind"), str):
         problems.append(_no_such_kind(word))
     spec: Any = None
+    right: tuple[tuple[Path, Any], ...] = ()
     if kind is not None:
         problems += _version(kind, given.get("apiVersion"))
         if "spec" in given:
             spec, wrong = taken(kind.spec, given["spec"])
             problems += [attrs.evolve(one, path=("spec", *one.path)) for one in _judged(wrong, (), kind.later)]
+            right = tuple(parts(kind.spec, given["spec"], wrong, ("spec",)))
             spec = draft(kind.spec, given["spec"], wrong) if spec is None else spec
     line, column = document.text.place(document.find(path).start)
     resource = None
@@ -120,7 +124,7 @@ def _resource(document: Document, path: Path, data: Any) -> tuple[Declared, list
         about = header.metadata
         resource = Resource(kind.api_version, word, name, spec, about.owner_refs, about.annotations, position)
     label = "/".join(part for part in (word, name) if part) or dotted(path)
-    return Declared(path, label, word, name, line + 1, spec, resource), problems
+    return Declared(path, label, word, name, line + 1, spec, resource, right), problems
 
 
 def _text(data: Any, *names: str) -> str:
@@ -177,7 +181,10 @@ def _discreet(problem: Problem) -> Problem:
     """A problem around a secret, without the words of the file: they may be it."""
     if problem.code == "schema.unknown-field":
         return attrs.evolve(problem, path=problem.path[:-1], message="has a field that it cannot have")
-    return attrs.evolve(problem, message=problem.expected) if problem.code == "schema.type" else problem
+    if problem.code in _QUOTING:
+        hint = "quote it" if problem.hint.startswith(("quote it", "if text")) else ""
+        return attrs.evolve(problem, message=problem.expected, hint=hint)
+    return problem
 
 
 def _digest(data: Any) -> str:

@@ -4,17 +4,16 @@ no resource may wait for itself."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Literal
 
 import attrs
 
 from routerd.config.declared import Declared, Finding
-from routerd.resources.conditions import Dependency, StateKey, StateMatch, When, clauses
+from routerd.config.rules import conditions
+from routerd.resources.conditions import Dependency, StateKey, StateMatch, When, clauses, state_key
 from routerd.resources.kinds import KINDS
 from routerd.resources.net import Interface
 from routerd.resources.resource import ValueFrom
-from routerd.resources.rules import DerivedEvent
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean
 
 
@@ -41,14 +40,19 @@ def references(declared: Sequence[Declared]) -> Iterator[Finding]:
 
 
 def _references(one: Declared) -> Iterator[Reference]:
-    for wire, value, _ in one.fields:
-        path: Path = ("spec", wire)
+    for path, value in one.values:
         match value:
             case ValueFrom():
                 yield Reference(path, StateKey(value.resource, value.field), (*path, "resource"), (*path, "field"))
             case When():
                 for place, key, match in clauses(value, path):
                     yield Reference(place, key, place, place, "key", tuple(_phases_of(match, place)))
+            case StateMatch():
+                named = state_key(str(path[-1]))
+                if named is not None:
+                    yield Reference(path, named, path, path, "key", tuple(_phases_of(value, path)))
+            case Dependency():
+                yield _of_dependency(value, path)
             case (Dependency(), *_):
                 for number, dependency in enumerate(value):
                     yield _of_dependency(dependency, (*path, number))
@@ -99,11 +103,9 @@ def _edges(one: Declared, interfaces: Mapping[str, str]) -> Iterator[tuple[Path,
 
 def _inputs(one: Declared) -> Iterator[tuple[Path, str]]:
     """Whom a DerivedEvent looks at."""
-    inputs = one.spec.inputs if one.kind == DerivedEvent.__name__ and one.spec is not None else None
-    for number, given in enumerate(inputs or ()):
-        for condition in chain.from_iterable(given.alternatives):
-            kind, name, _ = condition.place
-            yield ("spec", "inputs", number), f"{kind}/{name}"
+    for path, condition in conditions(one):
+        kind, name, _ = condition.place
+        yield path[:3], f"{kind}/{name}"
 
 
 def _cycles(declared: Sequence[Declared]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ def rules(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Everything that is wrong between the rules of a file, and between them and others."""
     labels = dict.fromkeys(other.label for other in declared)
     for one in declared:
-        for path, condition in _conditions(one):
+        for path, condition in conditions(one):
             yield from ((one, problem) for problem in _judged(path, condition, labels))
     told = [one for one in declared if one.kind in (EventRule.__name__, DerivedEvent.__name__)]
     if len(told) > MOST:
@@ -36,11 +36,16 @@ def rules(declared: Sequence[Declared]) -> Iterator[Finding]:
         yield from _circles(told)
 
 
-def _conditions(one: Declared) -> Iterator[tuple[Path, DerivedCondition]]:
+def conditions(one: Declared) -> Iterator[tuple[Path, DerivedCondition]]:
+    """What a DerivedEvent looks at, and where it says so."""
     inputs = one.spec.inputs if one.kind == DerivedEvent.__name__ and one.spec is not None else None
-    for number, given in enumerate(inputs or ()):
-        path: Path = ("spec", "inputs", number)
-        yield from ((_place(path, given, way, place), each) for way, place, each in _tests(given))
+    whole = ((("spec", "inputs", number), given) for number, given in enumerate(inputs or ()))
+    for path, given in (*whole, *one.parts):
+        match given:
+            case DerivedInput():
+                yield from ((_place(path, given, way, place), each) for way, place, each in _tests(given))
+            case DerivedCondition():
+                yield path, given
 
 
 def _tests(given: DerivedInput) -> Iterator[tuple[int, int, DerivedCondition]]:
@@ -88,7 +93,7 @@ def _hears(one: Declared) -> Iterator[Heard]:
     if isinstance(one.spec, EventRule):
         yield from _globs(one.spec.pattern)
     elif isinstance(one.spec, DerivedEvent):
-        for path, condition in _conditions(one):
+        for path, condition in conditions(one):
             word, name, _ = condition.place
             yield (*path, "field"), f"{word}/{name}"
 

@@ -65,16 +65,26 @@ class Picture:
                 self._leaving.remove(thing)
 
     def _leaving_by(self, change: Change) -> Iterator[Address | Route]:
-        """What a change takes away beside what it makes: a route in the same place, the routes of a link set down."""
+        """What a change takes away beside what it makes: a route in the same place, the routes of a link set down or
+        left without an address."""
         match change:
             case RemoveAddress(address):
                 yield address
+                yield from self._by_last(address)
             case RemoveRoute(route):
                 yield route
             case PutRoute(route):
                 yield from self._in_place_of(route)
             case SetLink(index, admin_up=False):
                 yield from self._by_link(index)
+
+    def _by_last(self, address: Address) -> list[Route]:
+        """What goes with an IPv4 address: if it is the last of its link, all IPv4 routes there."""
+        family = address.address.version
+        others = [a for a in self.addresses.values() if a.link == address.link and a.address.version == family]
+        if family == 6 or any(address_key(other) != address_key(address) for other in others):
+            return []
+        return [route for route in self._by_link(address.link) if route.destination.version == family]
 
     def _in_place_of(self, route: Route) -> list[Route]:
         return [old for key, old in self.routes.items() if key[:2] == route_key(route)[:2] and old != route]

@@ -31,6 +31,9 @@ TOLD_SINGLY = 8
 """Steps alike (of one topic, for one resource) in one round; more are told as one event: a lease may bring sixty
 routes, and others each time."""
 
+_PLAIN = {"installed": "install", "removed": "remove", "took": "take", "extended": "extend"}
+"""Verbs of the messages of steps; "put" and "set" are their own."""
+
 
 @attrs.frozen
 class View:
@@ -98,11 +101,12 @@ class Blocked:
 @attrs.frozen
 class Judgement:
     """What is now true of the resources of a controller, and what each status was decided by (beside what was done
-    for it in the same round)."""
+    for it in the same round). `told`: events beside those."""
 
     statuses: Mapping[Ref, Status] = attrs.field(factory=dict)
     gone: Collection[Ref] = ()
     because: Mapping[Ref, tuple[Input, ...]] = attrs.field(factory=dict)
+    told: Sequence[Event] = ()
 
 
 class Planner(Protocol):
@@ -219,7 +223,9 @@ class HostReconciler:
     async def _tell(self, now: _Round, judgement: Judgement) -> None:
         """A status is decided by what was done for it in this round; if that was nothing, by what it hangs on."""
         await trio.lowlevel.checkpoint()
-        view, events = now.view, self._events(now)
+        view = now.view
+        said = (attrs.evolve(one, source=self._source, generation=view.generation) for one in judgement.told)
+        events = [*self._events(now), *said]
         changed = {ref: s for ref, s in judgement.statuses.items() if differs(view.objects.get(ref), s)}
         gone = [ref for ref in judgement.gone if ref in view.objects]
         if not (events or changed or gone):
@@ -246,7 +252,7 @@ class HostReconciler:
             try:
                 await self._apply(now.view, step)
             except HostRefused as no:
-                self._refuse(now, step.change, step, no.reason, f"{step.message}: {no.reason}")
+                self._refuse(now, step.change, step, no.reason, f"could not {_wish(step)}: {no.reason}")
                 continue
             now.done.append(step)
 
@@ -280,7 +286,8 @@ class HostReconciler:
         for step in now.done:
             if step.topic:
                 alike.setdefault((step.topic, step.resource), []).append(step)
-        return [event for steps in alike.values() for event in self._told_of(now, steps)] + now.warnings
+        events = [event for steps in alike.values() for event in self._told_of(now, steps)] + now.warnings
+        return [attrs.evolve(event, generation=now.view.generation) for event in events]
 
     def _told_of(self, now: _Round, steps: Sequence[Step]) -> list[Event]:
         """Events of steps that are alike; of many, one."""
@@ -295,6 +302,12 @@ class HostReconciler:
         return Event(
             step.topic, "info", step.reason, step.message, step.resource, self._source, step.attributes, causes
         )
+
+
+def _wish(step: Step) -> str:
+    """What a step was to do: its message tells of it as done."""
+    verb, _, rest = step.message.partition(" ")
+    return f"{_PLAIN.get(verb, verb)} {rest}"
 
 
 def _acts(events: Sequence[Event], ref: Ref, status: Status) -> tuple[int, ...]:

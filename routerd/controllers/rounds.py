@@ -16,16 +16,20 @@ class Rounds:
 
     def __init__(self) -> None:
         self._all: list[tuple[Bell, Meter]] = []
+        self._begun: dict[Meter, int] = {}
 
     def add(self, bell: Bell, meter: Meter) -> None:
         """One more controller."""
         self._all.append((bell, meter))
 
+    def changed(self) -> None:
+        """Something has changed that each is to take in."""
+        self._begun = {meter: meter.begun for _, meter in self._all}
+
     async def settled(self) -> None:
-        """Return when each has looked once from now on, and all of them have been quiet for a moment."""
-        began = [meter.begun for _, meter in self._all]
-        for (_, meter), begun in zip(self._all, began, strict=True):
-            await meter.ended_after(begun)
+        """Return when each has looked once since the last change, and all of them have been quiet for a moment."""
+        for _, meter in self._all:
+            await meter.ended_after(self._begun.get(meter, 0))
         await self.quiet()
 
     async def quiet(self) -> None:

@@ -3,7 +3,7 @@ ours. What routers advertise is not this controller's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address
 
 import attrs
@@ -12,6 +12,7 @@ from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of, undecided_links
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.controllers.wanted_route import (
     KINDS,
     LAST_RESORT,
@@ -22,13 +23,14 @@ from routerd.controllers.wanted_route import (
     declared_routes,
     inputs_of,
     is_kept_aggregate,
+    is_within_reach,
     place_of,
     places_kept,
     wanted_routes,
 )
 from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
-from routerd.host import PutRoute, RemoveRoute, Route
+from routerd.host import Address, PutRoute, RemoveRoute, Route
 from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress, metric_of
 
 DECLARED = {kind.__name__: kind for kind in KINDS}
@@ -53,9 +55,9 @@ class RouteController:
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each declared route."""
-        resolved = {want.resource: want for want in wanted_routes(view)}
+        resolved, staying = {want.resource: want for want in wanted_routes(view)}, staying_addresses(view)
         statuses = {
-            ref: _status(view, resource.spec, resolved[ref], refused.get(ref))
+            ref: _status(view, staying, resource.spec, resolved[ref], refused.get(ref))
             for resource in declared_routes(view.router)
             for ref in [ref_of(resource)]
         }
@@ -119,9 +121,13 @@ def _places_told(view: View) -> Iterator[Place]:
 
 
 def _is_wanted(view: View, route: Route, wanted: Mapping[Place, Wanted]) -> bool:
-    """It is one that is wanted, or about to be replaced by that in one stroke."""
+    """It is one that is wanted, or about to be replaced by that in one stroke; unless its address waits for it to go,
+    and what replaces it for the next address."""
     want = wanted.get(place_of(route))
-    return want is not None and (want.route == route or not _is_there(view, want.route))
+    if want is None or want.route == route:
+        return want is not None
+    lasts = route.source is None or any(a.address.ip == route.source for a in settled_addresses(view))
+    return not _is_there(view, want.route) and (lasts or is_within_reach(staying_addresses(view), want.route))
 
 
 def _is_there(view: View, route: Route) -> bool:
@@ -131,9 +137,12 @@ def _is_there(view: View, route: Route) -> bool:
 
 
 def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Blocked]:
+    staying = staying_addresses(view)
     for want in wanted.values():
         if _is_there(view, want.route):
             continue
+        if not is_within_reach(staying, want.route):
+            continue  # On gain, the address comes first (X-2); its notice wakes us again.
         stranger = _stranger_at(view, want.route)
         facts = {"destination": str(want.route.destination), "gateway": str(want.route.gateway or "")}
         if stranger is not None:
@@ -180,15 +189,19 @@ def _words(view: View, route: Route) -> str:
     return f"{route.destination}{via}{f' dev {link.name}' if link else ''}"
 
 
-def _outcome(view: View, route: Route, refused: str | None) -> tuple[str, str, str]:
+def _outcome(view: View, staying: Collection[Address], route: Route, refused: str | None) -> tuple[str, str, str]:
     if refused is not None:
         return "Error", "HostRefused", refused
     if not _is_there(view, route):
+        if not is_within_reach(staying, route):
+            return "Pending", "NotYet", f"no address toward {route.gateway} is there yet"
         return "Pending", "NotYet", "it is not in the table yet"
     return "Installed", "Installed", ""
 
 
-def _status(view: View, spec: Declared, resolved: Wanted | Waiting, refused: str | None) -> Status:
+def _status(
+    view: View, staying: Collection[Address], spec: Declared, resolved: Wanted | Waiting, refused: str | None
+) -> Status:
     status: dict[str, object] = {
         "type": spec.type,
         "destination": str(spec.destination),
@@ -199,7 +212,7 @@ def _status(view: View, spec: Declared, resolved: Wanted | Waiting, refused: str
     if isinstance(resolved, Waiting):
         phase, reason, message = "Pending", resolved.reason, resolved.message
     else:
-        phase, reason, message = _outcome(view, resolved.route, refused)
+        phase, reason, message = _outcome(view, staying, resolved.route, refused)
         link = view.picture.links.get(resolved.route.link) if resolved.route.link is not None else None
         status |= {"device": link.name} if link else {}
         status |= {"gateway": str(resolved.route.gateway)} if resolved.route.gateway else {}

@@ -4,20 +4,19 @@ resolved now."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import attrs
 
 from routerd.config import Router
-from routerd.controllers.address import leaving_addresses
-from routerd.controllers.delegation import leaving_addresses6
 from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
 from routerd.controllers.lease6 import delegations, unspoken_delegations
 from routerd.controllers.reconcile import Input, View
+from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.events import incidents
 from routerd.events.types import Ref
-from routerd.host import Link, Route
+from routerd.host import Address, Link, Route
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
 from routerd.resources.net6 import IPv6StaticRoute, metric_of
 from routerd.resources.resource import Resource, ValueFrom
@@ -64,13 +63,15 @@ def place_of(route: Route) -> Place:
 
 def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
     """Every route that shall be there now, and every declared one that has to wait. What the operator declares comes
-    before what a provider sends."""
+    before what a provider sends. Where a gateway is, is judged by the addresses that there will be: while they change
+    a route is neither moved nor taken away for it."""
+    addresses = settled_addresses(view)
     for resource in declared_routes(view.router):
-        yield _declared(view, ref_of(resource), resource.spec)
+        yield _declared(view, addresses, ref_of(resource), resource.spec)
     metric = metrics(view)
     for lease in leases(view):
         if lease.spec.use_routes and _installed(view, lease):
-            yield from _lease_routes(view, lease, metric[lease.client])
+            yield from _lease_routes(addresses, lease, metric[lease.client])
     for delegation in delegations(view):
         for prefix in delegation.aggregates:
             # What of it is no subnet of ours would go round between the provider and us (RFC 7084 WPD-5).
@@ -90,7 +91,7 @@ def metrics(view: View) -> Mapping[Ref, int]:
     return {ref: next(free) if metric is None else metric for ref, metric in declared.items()}
 
 
-def _lease_routes(view: View, lease: LeaseInUse, metric: int) -> Iterator[Wanted]:
+def _lease_routes(addresses: Collection[Address], lease: LeaseInUse, metric: int) -> Iterator[Wanted]:
     for destination, gateway in lease.routes:
         yield Wanted(
             Route(
@@ -101,7 +102,7 @@ def _lease_routes(view: View, lease: LeaseInUse, metric: int) -> Iterator[Wanted
                 source=lease.address.ip,
                 mtu=lease.mtu,
                 # A gateway outside the subnet is on the link all the same (V4-18).
-                onlink=gateway is not None and not _on_subnet(view, lease.link, gateway),
+                onlink=gateway is not None and not _on_subnet(addresses, lease.link.index, gateway),
             ),
             lease.client,
         )
@@ -115,7 +116,7 @@ def _installed(view: View, lease: LeaseInUse) -> bool:
     return there and lease.link.admin_up
 
 
-def _declared(view: View, ref: Ref, spec: Declared) -> Wanted | Waiting:
+def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: Declared) -> Wanted | Waiting:
     if spec.type != "unicast":
         return Wanted(Route(spec.destination, None, metric=metric_of(spec), kind=spec.type), ref)
     for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
@@ -131,7 +132,7 @@ def _declared(view: View, ref: Ref, spec: Declared) -> Wanted | Waiting:
         return Waiting(ref, "Unresolved", "neither its device nor its gateway is known now")
     if device is None and isinstance(via, IPv6Address) and via.is_link_local:
         return Waiting(ref, "Unresolved", f"{via} is on every link: it needs a device")
-    link = _device(view, device, spec.device_from) if device is not None else _toward(view, via)
+    link = _device(view, device, spec.device_from) if device is not None else _toward(view, addresses, via)
     if link is None:
         missing = f"there is no interface {device}" if device is not None else f"no interface has {via} on its subnet"
         return Waiting(ref, "LinkAbsent", missing)
@@ -145,7 +146,7 @@ def _declared(view: View, ref: Ref, spec: Declared) -> Wanted | Waiting:
         via,
         metric=metric_of(spec),
         source=spec.preferred_source,
-        onlink=via is not None and device is not None and not _on_subnet(view, link, via),
+        onlink=via is not None and device is not None and not _on_subnet(addresses, link.index, via),
     )
     return Wanted(route, ref)
 
@@ -153,12 +154,7 @@ def _declared(view: View, ref: Ref, spec: Declared) -> Wanted | Waiting:
 def _stays(view: View, source: IPv4Address | IPv6Address) -> bool:
     """Is this an address of the host that can be sent from, and not about to go? For a route by it would go first
     (X-2)."""
-    leaving = leaving_addresses(view) if source.version == 4 else leaving_addresses6(view)
-    return any(
-        a.address.ip == source and a.standing == "ready"
-        for key, a in view.picture.addresses.items()
-        if key not in leaving
-    )
+    return any(a.address.ip == source and a.standing == "ready" for a in staying_addresses(view))
 
 
 def _value(view: View, reference: ValueFrom | None) -> str | None:
@@ -206,20 +202,27 @@ def inputs_of(view: View, spec: Declared) -> tuple[Input, ...]:
     return (view.configuration, *givers, *happened)
 
 
-def _toward(view: View, gateway: IPv4Address | IPv6Address | None) -> Link | None:
+def _toward(view: View, addresses: Collection[Address], gateway: IPv4Address | IPv6Address | None) -> Link | None:
     """The link that has the gateway on its subnet; of several the one that is up, with the longest prefix."""
     found = [
         (link.admin_up, a.address.network.prefixlen, link)
-        for a in view.picture.addresses.values()
+        for a in addresses
         if gateway in a.address.network and (link := view.picture.links.get(a.link)) is not None
     ]
     return max(found, key=lambda one: one[:2])[2] if found else None
 
 
-def _on_subnet(view: View, link: Link, gateway: IPv4Address | IPv6Address) -> bool:
+def _on_subnet(addresses: Collection[Address], link: int | None, gateway: IPv4Address | IPv6Address) -> bool:
+    """Every link has the link-local ones."""
     if isinstance(gateway, IPv6Address) and gateway.is_link_local:
         return True
-    return any(a.link == link.index and gateway in a.address.network for a in view.picture.addresses.values())
+    return any(a.link == link and gateway in a.address.network for a in addresses)
+
+
+def is_within_reach(staying: Collection[Address], route: Route) -> bool:
+    """Whether the system would take it now: one of the addresses that are there and stay has its gateway on the
+    subnet."""
+    return route.gateway is None or route.onlink or _on_subnet(staying, route.link, route.gateway)
 
 
 def places_kept(view: View) -> Iterator[Place]:

@@ -41,6 +41,10 @@ SCHEMA = 2
 MIGRATIONS = {1: CONSUMERS}
 """What makes of a file of this format one of the next."""
 
+FEWEST_PAGES, MOST_PAGES, SHARE = 32, 1024, 8
+"""Of the write-ahead log: long enough for few checkpoints, each of them two more syncs, and short enough to be
+overwritten soon, for a file that grows takes twice as long to sync; and the part of the free disk that it may take."""
+
 # Where each source stands is written down only when its events go (and when they were lost). Until then it is the end
 # of the index, looked up source by source, not row by row.
 _CURSORS = """
@@ -179,6 +183,17 @@ class Database:
             self._connection.executescript("pragma incremental_vacuum")
         oldest: int | None = self._connection.execute("select min(id) from events").fetchone()[0]
         return Pruned(len(front), oldest or 1)
+
+    def trim(self) -> None:
+        """Give back the room that the write-ahead log takes, as far as there is room to write its pages where they
+        belong; and let it have but an eighth of what is free."""
+        with contextlib.suppress(sqlite3.OperationalError):  # The disk is full, or somebody reads: it stays for now.
+            self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        disk = os.statvfs(self._path)
+        [size] = self._connection.execute("pragma page_size").fetchone()
+        pages = min(max(disk.f_bavail * disk.f_frsize // SHARE // size, FEWEST_PAGES), MOST_PAGES)
+        for pragma in (f"wal_autocheckpoint = {pages}", f"journal_size_limit = {2 * pages * size}"):
+            self._connection.execute(f"pragma {pragma}")
 
     def close(self) -> None:
         """Close the file."""

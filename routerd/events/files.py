@@ -85,6 +85,7 @@ def _open_undoubted(path: Path, fresh: Contents, doubt: Doubt) -> Opened:
             raise Corrupt("it is another log than the one that was open")
         if doubt.thorough:
             check(path)
+        database.trim()
     except BaseException:
         database.close()
         raise
@@ -99,10 +100,7 @@ def open_database(path: Path, fresh: Contents) -> Database:
     with contextlib.ExitStack() as undo:
         connection = undo.enter_context(_connected(path))
         version = _check_version(path, connection)
-        # FULL: synced before a commit returns. The write-ahead log is long enough for few checkpoints, each of them
-        # two more syncs, and short enough to be overwritten soon: a file that grows takes twice as long to sync.
-        for pragma in ("synchronous = full", "wal_autocheckpoint = 1024", f"journal_size_limit = {4 * 2**20}"):
-            connection.execute(f"pragma {pragma}")
+        connection.execute("pragma synchronous = full")  # synced before a commit returns
         _migrate(connection, version)
         database = Database(path, connection)
         undo.pop_all()

@@ -153,6 +153,7 @@ class Change:
 def status_changed(change: Change, causes: tuple[int, ...], given: Event | None, now: int) -> Event:
     """`routerd.resource.status.changed` (contract §3.5). `given` is the last of its causes: what it makes true was
     wanted by the same actor at the same moment."""
+    observed = change.after.get("observedGeneration")
     return Event(
         topic="routerd.resource.status.changed",
         reason="StatusChanged",
@@ -162,6 +163,6 @@ def status_changed(change: Change, causes: tuple[int, ...], given: Event | None,
         attributes=change.attributes,
         causes=causes,
         actor=given.actor if given else "routerd",
-        generation=given.generation if given else None,
+        generation=given.generation if given and given.generation is not None else observed,
         time=given.time if given else now,
     )

@@ -15,8 +15,10 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.api.access import has_group
 from routerd.api.plane import Daemon, Running
 from routerd.api.serve import serve_api, serve_daemon
+from routerd.api.sockets import check_free
 from routerd.api.unfinished import tell_unfinished
 from routerd.changes.canonical import Canonical
 from routerd.changes.changes import RouterChanges
@@ -100,6 +102,11 @@ class Options:
     gauge_interval: float = 1.0
     """Seconds between two looks at the event loop's lateness. A simulated year wants few of them."""
 
+    @property
+    def sockets(self) -> tuple[str, str]:
+        """Paths of the main and of the status socket."""
+        return str(self.run_dir / "routerd.sock"), str(self.run_dir / "routerd-status.sock")
+
 
 async def run_router(
     options: Options,
@@ -110,6 +117,8 @@ async def run_router(
 ) -> None:
     """Run the router until a signal ends it or the task is cancelled. `ready` is called once the API answers and
     every controller has been started. Raises OSError (a socket's path is in use), LogVersionError."""
+    for path in options.sockets:
+        check_free(path)  # They are taken when there is something to answer; one that is in use ends it before a word.
     floor = partial(journal_cursor, options.state_dir)
     async with (
         open_log(
@@ -235,14 +244,9 @@ class Root:
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The main and the status socket."""
-        run_dir = self._options.run_dir
-        await serve_api(
-            self.plane,
-            main_path=str(run_dir / "routerd.sock"),
-            status_path=str(run_dir / "routerd-status.sock"),
-            group=self._options.group,
-            task_status=task_status,
-        )
+        main, status = self._options.sockets
+        group = self._options.group
+        await serve_api(self.plane, main_path=main, status_path=status, group=group, task_status=task_status)
 
     async def start_inner(self, nursery: trio.Nursery) -> None:
         """Lookout, daemons and controllers."""
@@ -468,6 +472,7 @@ class Root:
         return any(meter.crashed for meter in self.plane.meters)
 
     def _reconfigured(self) -> None:
+        self._rounds.changed()
         for meter in self.plane.meters:
             meter.note(last_reload=self._host.clock.wall(), last_change_reason="configuration reloaded")
         self._ring("configuration")
@@ -499,7 +504,7 @@ def new_planners() -> list[Planner]:
         SlaacController(),
         ForwardingController(),
         RouteController(),
-        ManagementController(),
+        ManagementController(has_group),
     ]
 
 

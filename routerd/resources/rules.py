@@ -22,6 +22,25 @@ GLOB = Matching(
     "a topic or a glob of topics",
     "words joined by dots; * is one word, ** any number of them",
 )
+_RESERVED = r"routerd(\..*)?"
+
+
+@attrs.frozen
+class _OwnTopic:
+    """A topic for events that are not routerd's own: who reads of a lost lease can rely on that it was lost."""
+
+    def __call__(self, instance: object, field: object, value: Any) -> None:
+        TOPIC(instance, field, value)
+        if re.fullmatch(_RESERVED, value):
+            message = f"{described(value)} would pass for an event of routerd's own"
+            hint = f"did you mean home.{value.partition('.')[2] or 'event'}?"
+            raise Invalid("schema.topic", message, "expected a topic that does not begin with routerd.", hint)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON Schema keywords."""
+        return {**TOPIC.schema(), "not": {"pattern": f"^{_RESERVED}$"}}
+
+
 CORRELATION = Matching(
     r"attributes\.[!-~]{1,100}|resource\.(name|kind|apiVersion)|daemon\.(instance|kind)",
     111,
@@ -245,7 +264,10 @@ class EventPattern:
 class Emission:
     """The event that follows."""
 
-    topic: str = attrs.field(validator=TOPIC, metadata=told("Its topic.", example="home.wan.flapping"))
+    topic: str = attrs.field(
+        validator=_OwnTopic(),
+        metadata=told("Its topic. Those that begin with `routerd.` are routerd's own.", example="home.wan.flapping"),
+    )
     attributes: Mapping[str, str] = attrs.field(
         factory=dict,
         hash=False,
@@ -404,8 +426,12 @@ class DerivedEvent:
     """Says when something that the statuses of resources tell together begins to hold, and when it ends."""
 
     topic: str = attrs.field(
-        validator=TOPIC,
-        metadata=told("What its topics begin with: `.asserted` and `.retracted` follow.", example="home.wan.usable"),
+        validator=_OwnTopic(),
+        metadata=told(
+            "What its topics begin with: `.asserted` and `.retracted` follow. Not with `routerd.`: those are routerd's "
+            "own.",
+            example="home.wan.usable",
+        ),
     )
     inputs: tuple[DerivedInput, ...] = attrs.field(
         validator=_some,

@@ -69,7 +69,7 @@ def _is_literal(tp: Any) -> bool:
 
 def _literal(tp: Any) -> Hook:
     choices = get_args(tp)
-    listed = "|".join(map(str, choices))
+    listed = "|".join(filter(None, map(str, choices)))  # nobody is told to write nothing
     what = f"one of {listed}" if len(choices) > 1 else listed
 
     def structure(value: Any, _: Any) -> Any:

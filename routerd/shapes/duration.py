@@ -19,6 +19,7 @@ DAY = 24 * 3600 * 10**9
 PATTERN = r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
 PERIOD_PATTERN = rf"^([0-9]{{1,6}}d|{PATTERN.removeprefix('^').removesuffix('$')})$"
 EXPECTED = "expected number + ms|s|m|h"
+EXPECTED_PERIOD = "expected number + d, or number + ms|s|m|h"
 LONGEST = 2**63 - 1
 """Nanoseconds: what a Go duration can hold, 292 years."""
 
@@ -31,6 +32,11 @@ _WORDS = {
     "m": "m min mins minute minutes",
     "h": "h hr hrs hour hours",
 }
+_DAYS_OF = {
+    word: days
+    for days, words in ((1, "d day days"), (7, "w week weeks"), (30, "month months"), (365, "y yr year years"))
+    for word in words.split()
+}
 _UNIT_OF = {word: unit for unit, words in _WORDS.items() for word in words.split()}
 
 
@@ -39,7 +45,8 @@ def parse_duration(text: str, *, days: bool = False) -> Duration:
     if days and re.fullmatch(r"[0-9]{1,6}d", text):
         return _seconds(int(text[:-1]) * DAY, text)
     if len(text) > 100 or not _WHOLE.fullmatch(text):
-        raise Invalid("schema.duration", f"{described(text)} is not a duration", EXPECTED, _did_you_mean(text))
+        expected, hint = EXPECTED_PERIOD if days else EXPECTED, _did_you_mean(text, days)
+        raise Invalid("schema.duration", f"{described(text)} is not a duration", expected, hint)
     return _seconds(sum(_nanoseconds(*part) for part in _PART.findall(text)), text)
 
 
@@ -80,12 +87,13 @@ def _decimal(amount: int, unit: int) -> str:
     return f"{whole}.{rest:0{places}}".rstrip("0").rstrip(".")
 
 
-def _did_you_mean(text: str) -> str:
+def _did_you_mean(text: str, days: bool) -> str:
     nearly = _NEARLY.fullmatch(text[:40])
-    if nearly is None:
-        return "write it as 500ms, 30s or 1m30s"
-    number, word = nearly[1], nearly[2].lower()
-    if word in ("d", "day", "days") and "." not in number:
-        return f"did you mean {int(number) * 24}h?"
+    number, word = (nearly[1], nearly[2].lower()) if nearly is not None else ("", "")
+    if not number or (word in _DAYS_OF and "." in number):
+        return "write it as 30d or 12h" if days else "write it as 500ms, 30s or 1m30s"
+    if word in _DAYS_OF:
+        meant = int(number) * _DAYS_OF[word]
+        return f"did you mean {meant}d?" if days else f"did you mean {meant * 24}h?"
     near = difflib.get_close_matches(word, _UNIT_OF, 1)
     return f"did you mean {number}{_UNIT_OF[near[0]] if near else 's'}?"

@@ -66,7 +66,8 @@ def dotted(path: Path) -> str:
 
 
 def described(value: Any) -> str:
-    """A value as a person would name it: `"30x"`, `the number 30`, `a list`."""
+    """A value as a person would name it: `"30x"`, `the number 30`, `a list`. Of a URL only the scheme: the rest may
+    hold a password."""
     match value:
         case None:
             return "nothing"
@@ -75,7 +76,8 @@ def described(value: Any) -> str:
         case int() | float():
             return f"the number {value}"
         case str():
-            quoted = json.dumps(value, ensure_ascii=False)
+            scheme, url, _ = value.partition("://")
+            quoted = json.dumps(f"{scheme}{url}…" if url else value, ensure_ascii=False)
             return quoted if len(quoted) <= 60 else quoted[:56] + '…"'
         case list() | tuple():
             return "a list"

@@ -20,7 +20,7 @@ async def choose(served: Served, socket: str = "main", **body: Any) -> Answer:
     ("body", "level", "seconds"),
     [
         ({"level": "debug"}, "debug", 600.0),
-        ({"level": "debug", "for": "1h"}, "debug", 3600.0),
+        ({"level": "debug", "for": "24h"}, "debug", 86400.0),
         ({"level": "warning"}, "warning", None),
         ({"level": "error", "for": "90s", "kind": "LogLevelRequest"}, "error", 90.0),
         ({"level": "info", "apiVersion": "control.routerd.net/v1alpha1"}, "info", None),
@@ -49,6 +49,8 @@ async def test_levels(served: Served, body: Any, level: str | None, seconds: flo
         ({"level": "debug", "for": "10"}, "for"),
         ({"level": "debug", "for": "-1s"}, "for"),
         ({"level": "debug", "for": "0s"}, "for"),
+        ({"level": "debug", "for": "24h0m1s"}, "for"),
+        ({"level": "warning", "for": "99999h"}, "for"),
         ({"level": "default", "for": "10m"}, "for"),
         ({"level": "info", "until": "10m"}, "until"),
         ({"level": "info", "kind": "ApplyRequest"}, "kind"),
@@ -57,6 +59,7 @@ async def test_levels(served: Served, body: Any, level: str | None, seconds: flo
 async def test_what_is_wrong_changes_nothing(served: Served, body: Any, field: str) -> None:
     answer = await choose(served, **body)
     assert answer.status == 400 and answer.error["field"] == field
+    assert "|default" not in answer.error["message"], "the empty word is not offered"
     assert served.bench.verbosity.chosen == []
 
 

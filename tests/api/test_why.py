@@ -92,9 +92,11 @@ async def test_who_suffers_from_the_same_and_which_alarms_were_raised(served: Se
     await log.append(Event("site.wan.lost", resource=RULE, source=EVENTRULE, causes=(changed,)))
     await log.append(Event("site.wan.lost", resource=attrs.evolve(RULE, name="other"), source=EVENTRULE, causes=(1,)))
     await log.append(Event("routerd.test.down", resource=LAN), status={LAN: {"phase": "Down"}})
+    held = Ref("IPv4StaticAddress", "held")
+    await log.append(status={held: {"phase": "Pending", "reason": "WhenFalse"}}, because={held: (changed,)})
     told = (await why(served)).json
     assert told["suppressed"] == ["EventRule/wan-lost", "IPv4Route/default"]
-    assert (await why(served, "IPv4Route/default")).json["suppressed"] == ["DHCPv4Client/wan", "EventRule/wan-lost"]
+    assert (await why(served, "IPv4Route/default")).json["suppressed"] == ["EventRule/wan-lost"], "the client led there"
     assert (await why(served, "Interface/lan")).json["suppressed"] == []
     [lost] = told["chain"]["causes"]
     [down] = lost["causes"]

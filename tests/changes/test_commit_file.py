@@ -30,6 +30,7 @@ KEPT = Kept(
     guards=Guards(("eth1",), ("wan",), Caller("192.0.2.1", "2001:db8::7")),
     octets=b"spec: {secret: planted-secret}\n",
     previous_octets=b"\xff\xfe not UTF-8 \n",
+    token="the-token",
 )
 
 
@@ -50,6 +51,7 @@ def whole(path: Path) -> bytes:
     [
         KEPT,
         attrs.evolve(KEPT, previous_octets=None, guards=Guards()),
+        attrs.evolve(KEPT, token=None),
         attrs.evolve(KEPT, going_back=Revert("GuardFailed", "eth1 has no carrier for 10s")),
         attrs.evolve(KEPT, until=0.0, octets=b"x" * (1 << 20), previous_octets=b"y" * (1 << 20)),
     ],
@@ -71,6 +73,7 @@ def test_it_is_for_root_alone_and_leaves_nothing_beside_it(path: Path) -> None:
 
 def test_a_reader_of_its_repr_learns_no_secret() -> None:
     assert "planted-secret" not in repr(KEPT) and KEPT.token_digest not in repr(KEPT)
+    assert "the-token" not in repr(KEPT)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)

@@ -78,7 +78,7 @@ def test_order_and_what_is_added_and_removed() -> None:
     assert diff(router(a, b), router(b, a)) == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(documents(), documents())
 def test_it_is_empty_when_and_only_when_they_say_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     before, after = load(json.dumps(one)), load(json.dumps(other))

@@ -227,6 +227,41 @@ def test_errors_are_told_where_their_author_wrote_them() -> None:
     [error] = gone.traced(refused.value).errors
     assert error.source == "router.yaml"
     assert CANONICAL.splitlines()[error.line - 1][error.column - 1 :].startswith("lan, address")
+    assert error.message == f"Interface/lan is still used by IPv4StaticAddress/lan (router.yaml:{error.line})"
+    assert error.hint == "change or delete IPv4StaticAddress/lan first"
+
+
+ONE = "apiVersion: " + NET + "\n      kind: Interface\n      metadata: {name: %s}\n      spec: {ifname: eth2%s}\n"
+IN_BRACKETS = "spec: {resources: [{apiVersion: " + NET + ", kind: Interface, metadata: {name: dmz}, spec: {mtuu: 1}}]}"
+ANCHORED = (
+    "spec:\n  resources:\n    - apiVersion: " + NET + "\n      kind: Interface\n"
+    "      metadata: {name: &name dmz, annotations: {a: *name}}\n      spec:\n        mtuu: 1   # no\n"
+)
+
+
+@pytest.mark.parametrize("text", [IN_BRACKETS, ANCHORED])
+def test_errors_in_what_is_written_anew_have_the_authors_place_and_line_too(text: str) -> None:
+    edited = merge(CANONICAL, text)
+    with pytest.raises(ConfigErrors) as refused:
+        router_of(edited.document)
+    wrong = next(error for error in edited.traced(refused.value).errors if error.code == "schema.unknown-field")
+    line = text.splitlines()[wrong.line - 1]
+    assert line[wrong.column - 1 :].startswith("mtuu: 1")
+    assert wrong.text in line or wrong.text.strip("…") in line
+    assert wrong.text[wrong.caret :].startswith("mtuu")
+
+
+def test_a_glob_is_no_alias_and_its_comments_come_along() -> None:
+    text = "spec:\n  resources:\n    # *all* of them & more\n    - " + ONE % ("dmz", "}  # *")
+    assert text.partition("resources:")[2].rstrip() in after(merge(CANONICAL, text))
+
+
+def test_a_resource_without_a_name_is_called_by_its_place_in_the_candidate() -> None:
+    edited = merge(CANONICAL, "spec: {resources: [null, 7]}")
+    with pytest.raises(ConfigErrors) as refused:
+        router_of(edited.document)
+    told = {(error.resource, error.column) for error in edited.traced(refused.value).errors}
+    assert told == {("spec.resources[0]", 20), ("spec.resources[1]", 26)}
 
 
 # Properties
@@ -278,7 +313,7 @@ def as_data(base: list[dict[str, Any]], given: list[dict[str, Any]]) -> list[dic
     return [by_name.get(name, data) for name, data in zip(names, base, strict=True)] + new
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), LISTS, LISTS)
 def test_a_merge_of_texts_says_what_a_merge_of_values_says(
     data: st.DataObject, base: list[dict[str, Any]], given: list[dict[str, Any]]

@@ -65,3 +65,32 @@ def test_another_generation_is_seen_in_its_conditions() -> None:
     scene = Scene((LAN, access), addresses=[INSIDE])
     after = ManagementController().judge(attrs.evolve(scene, generation=7).view(), {}).statuses[ACCESS]
     assert after["observedGeneration"] == after["conditions"][0]["observedGeneration"] == 7
+
+
+def test_a_group_that_is_not_there_is_told_once() -> None:
+    asked: list[str] = []
+
+    def has_group(name: str) -> bool:
+        asked.append(name)
+        return name == "wheel"
+
+    controller = ManagementController(has_group)
+    accesses = [
+        resource("ManagementAccess", name, interfaces=["lan"], adminGroup=group)
+        for name, group in (("ssh", "nosuch"), ("console", "wheel"))
+    ]
+    scene = Scene((WAN, LAN, *accesses), links=[ETH0, ETH1], addresses=[INSIDE])
+    view = scene.view()
+    first = controller.judge(view, {})
+    found = first.statuses[ACCESS]
+    assert (found["phase"], found["reason"]) == ("Degraded", "AdminGroupAbsent")
+    assert "there is no group nosuch on this host" in found["message"]
+    assert [(one["type"], one["status"]) for one in found["conditions"]] == [
+        ("Reachable", "True"),
+        ("AdminGroup", "False"),
+    ]
+    assert first.statuses[Ref("ManagementAccess", "console")]["phase"] == "Up"
+    [event] = first.told
+    assert (event.severity, event.resource, event.message) == ("warning", ACCESS, found["message"])
+    again = attrs.evolve(view, objects=first.statuses)
+    assert controller.judge(again, {}).told == [] and sorted(asked) == ["nosuch", "wheel"]

@@ -110,6 +110,15 @@ def test_what_others_remove_is_theft_of_ours_alone() -> None:
     assert hear(told, AddressChanged(HELD, False)) == [], "once"
 
 
+@pytest.mark.parametrize(("others", "stolen"), [([], []), ([address(ETH0, "198.51.100.2/24")], [WAY])])
+def test_with_the_last_address_of_a_link_its_routes_go_by_our_own_hand(
+    others: list[Address], stolen: list[Route]
+) -> None:
+    told = picture(HELD, WAY, OTHER, *others)
+    with told.applying(RemoveAddress(HELD)):
+        assert hear(told, RouteChanged(WAY, False), RouteChanged(OTHER, False)) == [*stolen, OTHER]
+
+
 def test_a_refused_removal_does_not_excuse_a_later_theft() -> None:
     told = picture(HELD)
     with pytest.raises(HostRefused), told.applying(RemoveAddress(HELD)):

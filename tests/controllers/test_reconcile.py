@@ -153,7 +153,7 @@ async def test_a_refusal_stops_no_other_step(rig: Rig) -> None:
     assert script.refused == [{OTHER: REFUSAL}]
     [done, refusal] = await rig.events()
     assert done.message == "put 10.0.0.1/24"
-    assert refusal.message == f"set eth0 mtu 65535: {REFUSAL}"
+    assert refusal.message == f"could not set eth0 mtu 65535: {REFUSAL}"
     assert (refusal.severity, refusal.topic) == ("warning", "routerd.controller.script.refused")
 
 
@@ -171,12 +171,13 @@ async def test_a_refusal_is_told_once_and_again_when_it_comes_back(rig: Rig) -> 
 
 
 async def test_another_reason_for_the_same_refusal_is_news(rig: Rig) -> None:
-    nexthop = step(PutRoute(route("10.9.0.0/16", LINK, "10.0.0.254")), ONE, "route")
+    nexthop = step(PutRoute(route("10.9.0.0/16", LINK, "10.0.0.254")), ONE, "installed the route")
     reconcile = rig.reconciler(nexthop)
     await reconcile("start")
     rig.host.set_link(1, admin_up=False)
     await reconcile("host")
-    assert await rig.told() == ["route: Nexthop has invalid gateway", "route: Device for nexthop is not up"]
+    reasons = ("Nexthop has invalid gateway", "Device for nexthop is not up")
+    assert await rig.told() == [f"could not install the route: {reason}" for reason in reasons]
 
 
 async def test_two_refusals_for_one_resource_are_both_told(rig: Rig) -> None:
@@ -184,7 +185,8 @@ async def test_two_refusals_for_one_resource_are_both_told(rig: Rig) -> None:
     reconcile = rig.reconciler(IMPOSSIBLE, low)
     await reconcile("start")
     await reconcile("retry")
-    assert await rig.told() == [f"set eth0 mtu 65535: {REFUSAL}", "set eth0 mtu 60: mtu less than device minimum"]
+    refusals = {"65535": REFUSAL, "60": "mtu less than device minimum"}
+    assert await rig.told() == [f"could not set eth0 mtu {mtu}: {words}" for mtu, words in refusals.items()]
 
 
 async def test_what_is_blocked_counts_as_refused_and_is_told_once(rig: Rig) -> None:
@@ -337,7 +339,7 @@ async def test_who_keeps_undoing_what_we_do_does_not_set_the_pace(rig: Rig, auto
         await trio.sleep(0.1)
     told = await rig.told()
     assert told.count("put 10.0.0.1/24") == 5
-    assert told[-1] == "put 10.0.0.1/24: somebody keeps undoing it, 5 times within a minute"
+    assert told[-1] == "could not put 10.0.0.1/24: somebody keeps undoing it, 5 times within a minute"
     assert len(told) == 6
     await trio.sleep(60)
     assert await reconcile("retry") == {}

@@ -30,9 +30,26 @@ async def test_a_look_that_was_under_way_does_not_count(autojump_clock: MockCloc
         bell = controller(nursery, rounds, act)
         bell.ring("one")
         await trio.sleep(1)
+        rounds.changed()
         bell.ring("two")
         await rounds.settled()
         assert trio.current_time() == 6 + QUIET
+        nursery.cancel_scope.cancel()
+
+
+async def test_looks_that_ended_before_anybody_waits_count(autojump_clock: MockClock) -> None:
+    async def act(why: str) -> Mapping[Ref, str]:
+        await trio.sleep(1)
+        return {}
+
+    rounds = Rounds()
+    async with trio.open_nursery() as nursery:
+        bell = controller(nursery, rounds, act)
+        rounds.changed()
+        bell.ring("one")
+        await trio.sleep(2)
+        await rounds.settled()
+        assert trio.current_time() == 2 + QUIET
         nursery.cancel_scope.cancel()
 
 

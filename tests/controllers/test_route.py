@@ -347,7 +347,7 @@ def test_a_device_by_the_systems_name_is_not_mistaken_for_a_resource_of_that_nam
 
 def test_of_two_links_toward_a_gateway_the_longer_prefix_counts() -> None:
     scene = Scene([WAN, LAN, routed(gateway="192.168.1.254")])
-    scene.addresses = [address(ETH0, "192.168.0.9/16"), HOME]
+    scene.addresses = [address(ETH0, "192.168.0.9/16", ours=False), HOME]
     assert changes(scene) == [PutRoute(route("10.20.0.0/16", ETH1, "192.168.1.254"))]
     scene.links = [ETH0, attrs.evolve(ETH1, admin_up=False)]
     assert changes(scene) == [PutRoute(route("10.20.0.0/16", ETH0, "192.168.1.254"))]
@@ -361,6 +361,32 @@ def test_a_route_by_an_address_that_is_about_to_go_goes_first() -> None:
     assert changes(leased(acquiring(), declared, routes=[by_lease])) == [RemoveRoute(by_lease)]
     static = resource("IPv4StaticAddress", "mine", interface="wan", address="203.0.113.50/24")
     assert plan(leased(acquiring(), declared, static, routes=[by_lease])) == []
+
+
+@pytest.mark.parametrize("device", [{}, {"device": "lan"}])
+def test_while_the_address_toward_its_gateway_changes_a_route_waits(device: dict[str, str]) -> None:
+    own = resource("IPv4StaticAddress", "lan", interface="lan", address="192.168.1.2/24")
+    scene = Scene([LAN, own, routed(gateway="192.168.1.252", **device)], addresses=[address(ETH1, "192.168.1.1/24")])
+    assert plan(scene) == [], "the present one is about to go"
+    told = status(scene)
+    assert (told["phase"], told["reason"]) == ("Pending", "NotYet")
+    assert told["message"] == "no address toward 192.168.1.252 is there yet"
+    by_lan = route("10.20.0.0/16", ETH1, "192.168.1.252")
+    for addresses in ([address(ETH1, "192.168.1.1/24")], []):
+        scene.addresses, scene.routes = addresses, [by_lan]
+        assert plan(scene) == [], "one that is there stays"
+        scene.routes = []
+        assert plan(scene) == []
+    scene.addresses = [address(ETH1, "192.168.1.2/24")]
+    assert changes(scene) == [PutRoute(by_lan)]
+
+
+def test_a_route_whose_address_goes_does_not_wait_for_the_one_that_takes_its_place() -> None:
+    """Else the old address would wait for it, the new address for the old one, and the new route for the new one."""
+    own = resource("IPv4StaticAddress", "wan", interface="wan", address="198.51.100.2/24")
+    declared = routed(destination=DEFAULT, gateway="198.51.100.1", metric=100)
+    scene = Scene([WAN, own, declared], addresses=[address(ETH0, "203.0.113.50/24")], routes=[WAY])
+    assert changes(scene) == [RemoveRoute(WAY)]
 
 
 # One place, two wishes

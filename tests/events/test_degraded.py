@@ -277,3 +277,35 @@ async def test_pauses_grow_while_the_trouble_lasts(tmp_path: Path, autojump_cloc
         await log.append(said())
         await recovered(log)
         assert await topics(log) == ["routerd.dhcpv4.client.lease.renewed", "routerd.log.recovered"]
+
+
+def tail_of(path: Path) -> int:
+    """The size of its write-ahead log."""
+    return path.with_name(f"{path.name}-wal").stat().st_size
+
+
+async def test_on_a_small_disk_the_write_ahead_log_does_not_take_all_of_it(tmp_path: Path) -> None:
+    with small_filesystem(tmp_path) as disk:
+        path = disk.place / "routerd.db"
+        async with open_log(path) as log:
+            for number in range(200):
+                await log.append(status={WAN: {"n": number}})
+            assert log.degraded is None
+            assert tail_of(path) < 2**17 < 200 * 2048
+
+
+async def test_after_a_full_disk_the_write_ahead_log_is_given_back(tmp_path: Path) -> None:
+    with small_filesystem(tmp_path) as disk:
+        path, more = disk.place / "routerd.db", disk.place / "more"
+        async with open_log(path) as log:
+            await log.append(*numbered(*range(200)))
+            with closing(sqlite3.connect(path)) as reader:
+                reader.execute("select count(*) from events").fetchall()
+                fill_up(more)
+                await fill(log)
+                before = tail_of(path)
+                more.unlink()
+                await recovered(log)
+                assert tail_of(path) < before, "though somebody else has it open"
+        async with open_log(path) as log:
+            assert log.degraded is None

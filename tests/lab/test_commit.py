@@ -100,7 +100,7 @@ def test_the_management_address_is_removed_and_comes_back(router: Router, operat
     ssh = f"{OPERATOR} 50022 {LAN} 22" if guard == "caller" else ""
     began = time.monotonic()
     pending = apply(router, *cut, within="10m", ssh=ssh)["pending"]
-    router.until(lambda: f"{LAN}/24" not in router.addresses("lan0"), 5)
+    router.until(lambda: f"{LAN}/24" not in router.addresses("lan0"), 30)
     assert router.get("/status")["status"]["pendingCommit"]["generation"] == pending["generation"]
     router.until(lambda: router.addresses("lan0") == [f"{LAN}/24"], 40)
     assert time.monotonic() - began >= 9, "it was borne for a while"

@@ -152,6 +152,7 @@ def test_a_nak_after_the_pool_moved(server: str, isp: Namespace, router: Router,
     isp.ip("addr", "add", f"{moved.gateway}/24", "dev", "isp0")
     with SERVERS[server](isp, "isp0", tmp_path, moved):
         isp.ip("link", "set", "isp0", "down")
+        router.until(lambda: router.status("Interface/wan")["phase"] == "Down")
         isp.ip("link", "set", "isp0", "up")
         router.until(lambda: any(a.startswith("198.51.100.1") for a in router.addresses("wan0")), 60)
         assert len(router.addresses("wan0")) == 1

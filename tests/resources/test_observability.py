@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routerd.config import ConfigErrors, load, render
+from routerd.config import ConfigErrors, as_json, load, render, summary
 from routerd.resources.observability import Telemetry
 from routerd.shapes.convert import to_wire
 
@@ -80,3 +80,30 @@ def test_no_error_shows_a_secret() -> None:
     assert "geheim," not in render(caught.value)
     spec = spec_of(f"{URL}, headers: [{{name: X-Token, secret: geheim}}]")
     assert "geheim" not in repr(spec) and "geheim" not in str(to_wire(spec))
+
+
+@pytest.mark.req("C16")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'endpoint: "http://user:hunter2@127.0.0.1:99999/"',
+        'endpoint: "http://127.0.0.1:1/?token=hunter2"',
+        'endpoint: "http://[hunter2/"',
+        'endpoint: "user:hunter2@127.0.0.1:4318"',
+        'endpoint: "http://hunter2 @127.0.0.1"',
+        'endpont: "http://user:hunter2@127.0.0.1/"',
+        'protocol: "http://user:hunter2@127.0.0.1/"',
+        f"{URL}, caFile: 'http://user:hunter2@127.0.0.1/'",
+        f"{URL}, headers: [{{name: 'Bearer hunter2', secret: a}}]",
+        f"{URL}, headers: [{{name: hunter2}}]",
+        f"{URL}, headers: [{{name: X-Token, file: 'Bearer hunter2'}}]",
+        f"{URL}, headers: [{{name: X-Token, secret: {{hunter2: 1, hunter2: 2}}}}]",
+    ],
+)
+def test_a_refused_value_that_may_hold_a_password_is_not_repeated(text: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load(document(text))
+    messages = [f"{error.message} {error.expected} {error.hint}" for error in caught.value.errors]
+    assert "hunter2" not in summary(caught.value) + " ".join(messages)
+    if text.startswith(("endp", "protocol")) and not text.startswith(URL):  # nor in the excerpt
+        assert "hunter2" not in render(caught.value) + repr(as_json(caught.value))

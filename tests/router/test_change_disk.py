@@ -52,3 +52,31 @@ def test_there_is_no_room_for_the_file(routerd: Process) -> None:
         rejected = [e for e in routerd.events() if e["topic"] == "routerd.configuration.rejected"]
         assert {e["reason"] for e in rejected} == {"ConfigurationUnwritable"}
         routerd.kill()
+
+
+def test_what_would_not_be_on_record_is_not_done(routerd: Process) -> None:
+    """But what the network needs now is."""
+    routerd.state_dir = routerd.directory / "disk"
+    with small_disk(routerd.state_dir) as disk:
+        routerd.start()
+        routerd.until(routerd.bound)
+        before = routerd.config.read_text()
+        disk.fill()
+        routerd.until(lambda: post(routerd, "/log-level", level="debug")[0] == 503)
+        for path, fields in (
+            ("/log-level", {"level": "debug"}),
+            ("/apply", {"candidateYaml": candidate(lan())}),
+            ("/delete", {"target": "DHCPv4Client/wan"}),
+            ("/rollback", {"to": 1}),
+        ):
+            status, body = post(routerd, path, **fields)
+            assert (status, body["error"]["code"]) == (503, "log.degraded"), body
+            assert "full" in body["error"]["message"] and str(disk.path) in body["error"]["hint"]
+        assert routerd.command("renew")
+        assert routerd.config.read_text() == before and routerd.get("/generations")["current"] == 1
+        disk.drain()
+        routerd.until(lambda: not routerd.unready())
+        assert post(routerd, "/log-level", level="info")[0] == 200
+        ended = [e for e in routerd.events() if e["topic"] == "routerd.api.command.ended"]
+        assert "log.degraded" in {e["attributes"]["outcome"] for e in ended}, "who tried is told in the end"
+        routerd.kill()

@@ -155,9 +155,25 @@ async def test_what_an_editor_wrote_is_merged_into(rig: Rig, autojump_clock: Moc
     async with rig.surroundings(links=("eth0", "eth1")), rig.live():
         await until(lambda: DEFAULT in rig.routes())
         rig.config_path.write_text(document(WAN % ", hostname: byhand"))
+        words = f"{rig.config_path} was changed by hand since generation 1 (DHCPv4Client/wan changed): that is"
+        plan = await done(rig, "/plan", candidateYaml=candidate(lan()))
+        over = await done(rig, "/apply", candidateYaml=COMMENTED, replace=True, dryRun=True)
+        assert over["warnings"] == [f"{words} overwritten"]
         result = await apply(rig, lan())
+        assert result["warnings"] == plan["warnings"] == [f"{words} part of this change, too"]
         assert changes(result) == [("DHCPv4Client/wan", "changed"), ("Interface/lan", "added")]
         assert "byhand" in rig.config_path.read_text()
+        assert "warnings" not in await apply(rig, lan(mtu=1400), dryRun=True), "it is loaded by now"
+
+
+async def test_events_tell_of_which_generation_they_are(rig: Rig, autojump_clock: MockClock) -> None:
+    async with rig.surroundings(links=("eth0", "eth1")), rig.live():
+        await until(lambda: DEFAULT in rig.routes())
+        await apply(rig, lan(), address("lan", "lan", "192.168.1.1/24"))
+        described = (await rig.ask("/describe", target="IPv4StaticAddress/lan")).json["resource"]["events"]
+        assert [one.get("generation") for one in described] == [2, 2]
+        described = (await rig.ask("/describe", target="Interface/wan")).json["resource"]["events"]
+        assert {one.get("generation") for one in described} == {1, 2, None}, "what the host did is of none"
 
 
 async def test_errors_have_their_places_and_change_nothing(rig: Rig, autojump_clock: MockClock) -> None:

@@ -129,6 +129,8 @@ async def test_nobody_confirms(rig: Rig, autojump_clock: MockClock) -> None:
             await until(lambda: "10.0.0.0/8 via 192.168.1.254" not in rig.routes(), within=30)
             await trio.sleep(60)
             assert await trial.pending() is None and not trial.kept
+            newest, taken_back, _ = (await rig.ask("/generations")).json["items"]
+            assert taken_back["reverted"] is True and newest["restores"] == 1 and "reverted" not in newest
             status = await trial.status()
             assert status["generation"] == 3 and status["phase"] == "Degraded"
             [issue] = status["resourcePhaseIssues"]
@@ -244,7 +246,6 @@ async def test_only_admins_see_the_token(rig: Rig, autojump_clock: MockClock, mo
             for path in ("/generations", "/generations/2", "/status", "/get"):
                 assert token not in (await fetch(main, control(path))).body.decode()
         assert not [one.id for one in await rig.events() if token in repr(one)]
-        assert token not in commit_file.path_in(rig.state_dir).read_text()
 
 
 async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_clock: MockClock) -> None:
@@ -263,12 +264,35 @@ async def test_while_one_is_pending_nothing_else_is_changed(rig: Rig, autojump_c
                 assert answer.status == 409 and "generation 2 is on trial" in answer.error["message"]
                 assert "confirm" in answer.error["hint"] and trial.file == before
             assert (await trial.post("/plan", candidateYaml=CONFIG, replace=True)).status == 200
-            assert (await trial.post("/rollback")).status == 200
+            began = trio.current_time()
+            rollback = await trial.post("/rollback")
+            assert rollback.status == 200 and "warnings" not in rollback.json["result"]
+            assert trio.current_time() < began + 5, "it does not wait for looks that nobody has reason to take"
             assert trial.file == CONFIG and await trial.pending() is None and not trial.kept
             await trio.sleep(400)
             assert trial.file == CONFIG
             assert (await trial.post("/apply", candidateYaml=document(ROUTE))).status == 200
+            items = (await rig.ask("/generations")).json["items"]
+            assert [(one.get("reverted"), one.get("restores")) for one in items] == [
+                (None, None),
+                (None, 1),
+                (True, None),
+                (None, None),
+            ]
         assert ours(await rig.events()) == ["pending Pending", "reverted RolledBack"]
+
+
+async def test_admins_whose_group_is_not_there_are_told_of(rig: Rig, autojump_clock: MockClock) -> None:
+    access = ACCESS.replace("interfaces: [lan]", "interfaces: [lan], adminGroup: no-such-group")
+    async with rig.surroundings(links=LINKS):
+        async with rig.live():
+            trial = await up(rig)
+            result = await trial.apply(CONFIG.replace(ACCESS, access))
+            assert result["phase"] == "Drifted"
+            described = (await rig.ask("/describe", target="ManagementAccess/ssh")).json["resource"]
+            assert described["status"]["reason"] == "AdminGroupAbsent"
+        told = [one.event for one in await rig.events() if one.event.topic.endswith("management.group_absent")]
+    assert [(one.severity, one.generation) for one in told] == [("warning", 2)]
 
 
 # Guards
@@ -518,7 +542,7 @@ async def test_a_restart_changes_nothing(portable: Portable, autojump_clock: Moc
         assert ours(await rig.events())[-1] == "reverted NotConfirmed"
 
 
-async def test_the_token_is_good_after_a_restart(portable: Portable, autojump_clock: MockClock) -> None:
+async def test_the_token_is_good_after_a_restart_and_told(portable: Portable, autojump_clock: MockClock) -> None:
     rig = portable
     async with rig.surroundings(links=LINKS):
         async with rig.live():
@@ -526,6 +550,9 @@ async def test_the_token_is_good_after_a_restart(portable: Portable, autojump_cl
             token = (await trial.apply())["pending"]["token"]
         rig.take_up()
         async with rig.live():
+            main, status = (str(rig.run_dir / name) for name in ("routerd.sock", "routerd-status.sock"))
+            assert (await fetch(main, control("/generations"))).json["pending"]["token"] == token
+            assert token not in (await fetch(status, control("/generations"))).body.decode()
             assert (await trial.post("/confirm", token=token)).status == 200
             await trio.sleep(400)
             assert "10.0.0.0/8" in trial.file

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.lab.router import PREFIX, Connection
-from tests.router.process import PATIENCE, WAN, Process
+from tests.router.process import PATIENCE, ROOT, WAN, Process
 
 CANDIDATE = WAN.replace("{ifname: eth0}", "{ifname: eth0, mtu: 1400}")
 
@@ -39,9 +40,9 @@ def kept(routerd: Process) -> Path:
 def test_killed_and_started_anew_it_goes_back_at_once(up: Process) -> None:
     """A simulated host begins with the process: each start is a reboot."""
     before = up.config.read_text()
-    token = apply(up)
+    apply(up)
     assert up.config.read_text() == CANDIDATE != before
-    assert kept(up).stat().st_mode & 0o777 == 0o600 and token not in kept(up).read_text()
+    assert kept(up).stat().st_mode & 0o777 == 0o600
     up.kill()
     up.start()
     assert up.config.read_text() == before
@@ -49,6 +50,33 @@ def test_killed_and_started_anew_it_goes_back_at_once(up: Process) -> None:
     up.until(lambda: not kept(up).exists())
     assert "ERROR routerd.events: Router/lab: generation 2 was taken back: the host was started anew" in up.log
     assert "Traceback" not in up.log
+
+
+def test_a_file_broken_by_hand_does_not_keep_it_from_going_back(up: Process) -> None:
+    before, broken = up.config.read_text(), "spec: [ # by hand\n"
+    apply(up)
+    up.config.write_text(broken)
+    assert "yaml" in second(up) and up.config.read_text() == broken, "while one runs another touches nothing"
+    up.kill()
+    up.start()
+    assert up.config.read_text() == before
+    up.until(lambda: "routerd.configuration.reverted" in up.topics())
+    up.until(lambda: not kept(up).exists())
+    aside = up.state_dir / "faulty-configuration.yaml"
+    assert aside.read_text() == broken and aside.stat().st_mode & 0o777 == 0o600
+    [reverted] = [e for e in up.events() if e["topic"] == "routerd.configuration.reverted"]
+    assert (reverted["severity"], reverted["reason"]) == ("error", "FileFaulty")
+    assert f"is kept as {aside}" in reverted["message"]
+    assert f"error: generation 2 was on trial: {up.config} holds generation 1 again" in up.log
+    up.until(lambda: up.get("/status")["status"]["phase"] == "Degraded")
+    assert "Traceback" not in up.log
+
+
+def second(up: Process) -> str:
+    """What another routerd says that is started with the same files."""
+    ended = subprocess.run(up.command_line, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False)
+    assert ended.returncode == 1, ended.stderr
+    return ended.stderr
 
 
 def test_confirmed_it_stays_over_kills(up: Process) -> None:

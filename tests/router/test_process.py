@@ -38,7 +38,18 @@ def test_a_second_one_on_the_same_sockets_is_refused_with_the_pid_of_the_first(u
         said = second.refused()
         assert "another process serves this socket" in said
         assert f"(pid {up.pid})" in said
+        assert "started" not in second.log, "it has told of nothing that was not"
+        assert not (second.state_dir / "routerd.db").exists()
     up.assert_undisturbed()
+
+
+@pytest.mark.parametrize("flag", ["run-dir", "state-dir"])
+def test_a_folder_that_cannot_be_had_is_told_with_its_flag(routerd: Process, flag: str) -> None:
+    (routerd.directory / "file").touch()
+    inside = routerd.directory / "file" / "inside"
+    setattr(routerd, flag.replace("-", "_"), inside)
+    assert routerd.refused() == f"error: cannot make {inside}: Not a directory"
+    assert routerd.log.endswith(f"help: name another folder with --{flag}\n")
 
 
 @pytest.mark.parametrize("lock", [b"", b"4711 and rubbish", bytes(100), b"\xff" * 4096])

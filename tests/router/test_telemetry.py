@@ -6,17 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.router import document
+from tests.lab.router import PREFIX, document
 from tests.router.process import Process
 from tests.telemetry.collector import Collector, collecting
 
+LONG = 120.0
+"""Seconds in which even a machine that has much else to do has loaded opentelemetry."""
 PROTOBUF = "google/_upb"
 """The compiled part of what opentelemetry stands on."""
 TELEMETRY = """
     - apiVersion: observability.routerd.net/v1alpha1
       kind: Telemetry
       metadata: {name: main}
-      spec: {endpoint: "%s", interval: 1s, timeout: 5s, severity: debug}
+      spec: {endpoint: "%s", interval: 1s, timeout: 60s, severity: debug}
 """
 
 
@@ -29,50 +31,46 @@ def collector() -> Iterator[Collector]:
 def begin(routerd: Process, collector: Collector) -> None:
     routerd.config.write_text(document(("wan", "eth0")) + TELEMETRY % collector.endpoint)
     routerd.start()
-    routerd.until(routerd.bound)
 
 
 def phase(routerd: Process) -> str:
     described = routerd.get("/describe?target=Telemetry/main")
-    return str(described["resource"]["status"]["phase"])
+    return str(described["resource"].get("status", {}).get("phase"))
 
 
 def test_every_event_arrives_whatever_is_killed(routerd: Process, collector: Collector) -> None:
     begin(routerd, collector)
-    routerd.until(lambda: collector.records)
-    routerd.until(lambda: phase(routerd) == "Healthy")
+    routerd.until(lambda: collector.records and phase(routerd) == "Healthy" and routerd.bound(), LONG)
     collector.held.clear()
     routerd.command("renew")
     routerd.kill()
     collector.held.set()
     routerd.start()
-    routerd.until(routerd.bound)
-    assert routerd.command("renew")["attributes"]["succeeded"] == "true"
-    epoch = routerd.get("/events?tail=1")["epoch"]
-    newest = routerd.get("/events?tail=1")["newest"]
-    routerd.until(lambda: f"{epoch}-{newest}" in collector.cursors)
+    page = routerd.get("/events?tail=1")
+    epoch, newest = page["epoch"], page["newest"]
+    routerd.until(lambda: f"{epoch}-{newest}" in collector.cursors, LONG)
     ids = sorted({int(cursor.removeprefix(f"{epoch}-")) for cursor in collector.cursors})
     assert ids == list(range(ids[0], ids[-1] + 1)), "not one is missing since it was declared"
     assert collector.metrics
     told = routerd.get("/events?topic=routerd.resource.status.changed&resource=Telemetry/main&limit=1000")["events"]
-    assert len(told) < 10, "what is sent is no news by itself"
+    news = [{"phase", "reason", "message"} & {*event["attributes"]["changedFields"].split(",")} for event in told]
+    assert told and all(news), "what is sent is no news by itself"
 
 
 def test_a_collector_that_hangs_does_not_hold_up_the_end(routerd: Process, collector: Collector) -> None:
     collector.held.clear()
     begin(routerd, collector)
-    routerd.until(lambda: len(collector.paths) >= 2)
+    routerd.until(lambda: len(collector.paths) >= 2, LONG)
     assert routerd.stop() < 10
     assert "Traceback" not in routerd.log
 
 
 def test_without_one_nothing_of_it_is_loaded(routerd: Process, collector: Collector) -> None:
     begin(routerd, collector)
-    routerd.until(lambda: collector.metrics)
+    routerd.until(lambda: collector.metrics, LONG)
     assert PROTOBUF in routerd.libraries()
     routerd.stop()
     routerd.config.write_text(document(("wan", "eth0")))
     routerd.start()
-    routerd.until(routerd.bound)
+    routerd.until(lambda: routerd.ask(f"{PREFIX}/describe?target=Telemetry/main")[0] == 404)
     assert PROTOBUF not in routerd.libraries()
-    assert routerd.ask("/api/control.routerd.net/v1alpha1/describe?target=Telemetry/main")[0] == 404

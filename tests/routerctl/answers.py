@@ -37,8 +37,8 @@ def plan() -> dict[str, Any]:
         "changed": True,
         "changes": [WEIGHT],
         "resources": [
-            {"id": EGRESS, "phase": "Applied", "plan": ["selected fibre -> lte"]},
-            {"id": NAT, "phase": "Applied", "plan": ["masquerade fibre -> lte"]},
+            {"id": EGRESS, "phase": "Healthy", "plan": ["selected fibre -> lte"]},
+            {"id": NAT, "phase": "Healthy", "plan": ["masquerade fibre -> lte"]},
         ],
         "warnings": ["your session 10.0.0.5 -> 192.0.2.1:22 uses fibre and will be cut"],
     }
@@ -54,9 +54,9 @@ def applied(**more: Any) -> dict[str, Any]:
         "changes": [WEIGHT],
         "restarts": ["healthcheck/internet"],
         "resources": [
-            {"id": EGRESS, "phase": "Applied", "outcome": "changed"},
-            {"id": NAT, "phase": "Applied", "outcome": "changed"},
-            {"id": "net.routerd.net/v1alpha1/Interface/wan", "phase": "Up", "outcome": "unchanged"},
+            {"id": EGRESS, "phase": "Healthy", "outcome": "changed"},
+            {"id": NAT, "phase": "Healthy", "outcome": "changed"},
+            {"id": "net.routerd.net/v1alpha1/Interface/wan", "phase": "Healthy", "outcome": "unchanged"},
         ],
         "eventId": 48300,
         **more,

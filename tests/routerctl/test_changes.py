@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from routerctl.subjects import generation_row
 from tests.routerctl.answers import FAULT, answered, applied, faulty, plan, unchanged
 from tests.routerctl.run import Inside, running
 from tests.routerctl.server import PREFIX, Answer, Routerd, at, error
@@ -189,7 +190,7 @@ def test_10_one_resource_failed(routerd: Routerd, ctl: Inside) -> None:
     assert "Interface/x  failed   Error  no such device\n" in done.out
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 5), (409, 4), (412, 4), (501, 1), (500, 1), (503, 6)])
+@pytest.mark.parametrize(("status", "code"), [(403, 5), (409, 4), (412, 4), (501, 1), (500, 1), (503, 1)])
 @pytest.mark.parametrize(
     "verb", ["apply -f router.yaml", "plan", "delete if/x", "rollback", "confirm x", "log-level info"]
 )
@@ -225,6 +226,12 @@ def test_6_nobody_is_there(words: str, run_dir: Path, ctl: Inside) -> None:
     done = ctl(*words.split())
     assert (done.code, done.out) == (6, "")
     assert done.err.startswith(f"error: cannot reach routerd: no socket at {run_dir}/routerd")
+
+
+@pytest.mark.parametrize(("word", "code"), [("config.disk", 1), ("disk", 1), ("stopping", 6), ("busy", 6), ("", 6)])
+def test_6_is_not_for_a_full_disk(word: str, code: int, routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/apply"] = lambda _: error(503, "No space left on device", code=word)
+    assert ctl(*APPLY).code == code
 
 
 def test_6_it_went_away_in_the_middle(routerd: Routerd, ctl: Inside) -> None:
@@ -294,6 +301,20 @@ def test_no_changes(routerd: Routerd, ctl: Inside) -> None:
     assert (done.code, done.out, done.err) == (0, "", "no changes\n")
 
 
+def test_no_changes_to_what_is_not_well(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/apply"] = lambda _: answered("ApplyResult", {**unchanged(), "phase": "Drifted"})
+    done = ctl(*APPLY)
+    words = "no changes: generation 3 stays, and is Drifted as before: routerctl doctor tells why\n"
+    assert (done.code, done.out) == (10, words)
+
+
+@pytest.mark.parametrize("words", ["apply -f router.yaml --if-match x", "rollback --to x", "generations x"])
+def test_what_is_no_generation(words: str, ctl: Inside) -> None:
+    assert ctl(*words.split()).err == (
+        'error: "x" is not the number of a generation\nhelp: routerctl generations lists them\n'
+    )
+
+
 def test_written_and_not_taken_up(routerd: Routerd, ctl: Inside) -> None:
     result = {"generation": 5, "timestamp": at(0), "phase": "Committed", "changed": True, "resources": None}
     routerd.posts["/apply"] = lambda _: answered("ApplyResult", result)
@@ -332,3 +353,30 @@ def test_orphans_and_restarts_are_told(routerd: Routerd, ctl: Inside) -> None:
     assert "restarts dhcpv4-client/wan\nstops dhcpv4-client/old\n" in shown
     assert "  left over: Interface/old  declared no more; delete --force\n" in shown
     assert shown.endswith("1 warning.\n"), "nothing is to be applied"
+
+
+def test_the_present_log_level(routerd: Routerd, ctl: Inside) -> None:
+    told = {"kind": "RuntimeStats", "logLevel": "debug", "logLevelUntil": at(690)}
+    routerd.overrides[f"{PREFIX}/runtime"] = (200, told)
+    assert ctl("log-level").out.startswith("log level debug until ")
+    assert ctl("log-level", "-o", "name").out == "LogLevel/debug\n"
+    assert not posted(routerd)
+
+
+def test_2_a_log_level_for_too_long(routerd: Routerd, ctl: Inside) -> None:
+    routerd.posts["/log-level"] = lambda _: error(400, "it may hold for 24h at most", field="for")
+    assert ctl("log-level", "debug", "--for", "99999h").code == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"added": 1, "changed": 2}, "+1 ~2"),
+        ({"added": 1, "reverted": True}, "+1 reverted"),
+        ({"removed": 1, "restores": 4}, "-1 back to 4"),
+        ({"restores": 4}, "back to 4"),
+        ({}, ""),
+    ],
+)
+def test_a_generation_that_was_taken_back_says_so(item: dict[str, Any], told: str) -> None:
+    assert generation_row({"generation": 7, **item}, 0.0, {})[5] == told

@@ -30,7 +30,7 @@ def test_what_takes_away_is_shown_and_asked(words: str, routerd: Routerd) -> Non
         code, shown, sent = terminal(routerd, *words.split(), typed=reply)
         assert code == 1
         assert "~ EgressRoutePolicy/ipv4" in shown
-        assert shown.endswith("error: nothing changed, as you wished\n")
+        assert shown.splitlines()[-1].endswith("Go on? [y/N] nothing changed, as you wished")
         assert [body.get("dryRun") for _, body in sent] == [True]
     code, shown, sent = terminal(routerd, *words.split(), typed="y\n")
     assert (code, "Go on? [y/N] " in shown) == (0, True)
@@ -79,7 +79,13 @@ def test_in_a_pipe_nothing_is_asked(routerd: Routerd) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "code", "within"), [("\n", 0, "5m"), ("n\n", 0, None), ("q\n", 1, ""), ("x\n", 1, "")]
+    ("reply", "code", "within"),
+    [
+        ("\n", 0, "5m"),
+        ("y\n", 0, "5m"),
+        ("For good\n", 0, None),
+        *((no, 1, "") for no in ("n\n", "No\n", "q\n", "x\n", "f\n", "\x04")),
+    ],
 )
 def test_over_ssh_a_change_that_undoes_itself_is_offered(
     reply: str, code: int, within: str | None, routerd: Routerd, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +96,15 @@ def test_over_ssh_a_change_that_undoes_itself_is_offered(
     assert "You are connected over SSH" in shown
     assert [body.get("confirmWithin") for _, body in sent[1:]] == ([] if within == "" else [within])
     assert (f"routerctl confirm {TOKEN}" in shown) == (within == "5m")
+
+
+@pytest.mark.parametrize("words", ["delete NAT44Rule/lan", "rollback", "apply -f router.yaml --replace"])
+def test_over_ssh_no_is_no(words: str, routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.5 4711 192.0.2.1 22")
+    routerd.posts |= dict.fromkeys(("/delete", "/rollback"), routerd.posts["/apply"])
+    code, shown, sent = terminal(routerd, *words.split(), typed="n\n")
+    assert (code, "You are connected over SSH" in shown) == (1, True)
+    assert [body.get("dryRun") for _, body in sent] == [True], "nothing but what was shown"
 
 
 def test_over_ssh_who_has_thought_of_it_is_not_asked(routerd: Routerd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +165,19 @@ def test_9_too_late(words: str, routerd: Routerd, ctl: Inside) -> None:
     assert (done.code, done.out) == (9, "")
     assert done.err == (
         f"error: generation 4 was taken back: nobody confirmed it\nhelp: routerctl events --since {number - 1}\n"
+    )
+
+
+@pytest.mark.parametrize(("current", "code"), [(4, 9), (5, 9), (6, 4)])
+def test_an_old_trial_is_over_for_good(current: int, code: int, routerd: Routerd, ctl: Inside) -> None:
+    """Generation 4 went back, which made 5; who goes on to 6 has nothing to do with it."""
+    words = "generation 4 was rolled back before it was confirmed"
+    routerd.event("routerd.configuration.reverted", words, age=60, attributes={"generation": "4", "previous": "3"})
+    routerd.overrides[f"{PREFIX}/generations"] = (200, generations(current=current))
+    done = ctl("confirm")
+    assert (done.code, done.err.splitlines()[0]) == (
+        code,
+        f"error: {words}" if code == 9 else "error: nothing waits to be confirmed",
     )
 
 

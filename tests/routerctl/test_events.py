@@ -288,3 +288,28 @@ def test_what_cannot_be_acknowledged_is_told(routerd: Routerd, ctl: Inside) -> N
     routerd.posts["/events/ack"] = lambda _: error(409, "there are 64 consumers already")
     done = ctl("events", "--consumer", "alarm")
     assert (done.code, done.err.splitlines()[0]) == (4, "error[test.409]: there are 64 consumers already")
+
+
+def test_2_what_routerd_cannot_read_of_the_command_line(routerd: Routerd, ctl: Inside) -> None:
+    routerd.overrides[f"{PREFIX}/events"] = error(400, "consumer is not a name", field="consumer")
+    done = ctl("events", "--consumer", "Alarm!")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error[test.400]: consumer is not a name")
+
+
+def test_2_backwards(ctl: Inside) -> None:
+    assert ctl("events", "--until", "1m", "--since", "1s").err == (
+        "error: --until 1m is before --since 1s\nhelp: both are times: 10m is ten minutes ago\n"
+    )
+
+
+def test_a_cursor_is_no_time(routerd: Routerd, ctl: Inside) -> None:
+    assert ctl("events", "--since", f"{routerd.epoch}-1", "-o", "name").code == 0
+    assert next(request[3]["since"] for request in routerd.requests if "since" in request[3]) == ["e1-1"]
+
+
+def test_rules_are_tested_since_an_event(routerd: Routerd, ctl: Inside) -> None:
+    before = routerd.event("routerd.test", age=700)
+    routerd.event("routerd.test", age=600)
+    assert ctl("rules", "test", "-f", "rule.yaml", "--since", str(before)).code == 0
+    since = next(body["since"] for _, method, _, _, body in routerd.requests if method == "POST")
+    assert 599_000 <= int(since.removesuffix("ms")) <= 660_000

@@ -90,9 +90,12 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "events --since 25:00",
         "events --since 2026-01-31",
         "events --severity loud",
+        "events --since 1s --until 1m",
         "apply",
         "apply -f x --confirm-within soon",
         "apply -f x --if-match x",
+        "apply -f x --confirm-within 0s",
+        "apply -f x --confirm-within 5m --no-reconcile",
         "delete",
         "delete wan",
         "rollback --to x",
@@ -106,8 +109,9 @@ def test_1_the_place_and_the_field_are_told(routerd: Routerd, ctl: Inside) -> No
         "rules",
         "rules run -f x",
         "rules test",
+        "rules test -f rule.yaml --since soon",
         "doctor everything",
-        "log-level",
+        "log-level --for 1h",
         "log-level loud",
         "log-level debug --for ever",
         "top -n -1",
@@ -142,10 +146,36 @@ def test_3_the_hint_of_routerd_comes_first(routerd: Routerd, ctl: Inside) -> Non
     assert "help: look elsewhere\n" in ctl("describe", "Interface/wam").err
 
 
+def test_3_the_subjects_of_get(routerd: Routerd, ctl: Inside) -> None:
+    there = "there are resources, status, and Kind/name"
+    routerd.overrides[f"{PREFIX}/get"] = error(400, "bad request: nosuch not found", hint=there)
+    assert f"help: {there}; and generations, consumers\n" in ctl("get", "nosuch").err
+    assert "help: did you mean generations?\n" in ctl("get", "generatons").err
+
+
+def test_2_a_verb_like_no_other(ctl: Inside) -> None:
+    assert ctl("xyzzy").err == 'error: there is no verb "xyzzy"\nhelp: routerctl --help lists them\n'
+
+
 @pytest.mark.parametrize("status", [409, 412])
 def test_4_conflict(status: int, routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/status"] = error(status, "not now")
     assert ctl("status").code == 4
+
+
+def test_4_the_same_advice_is_not_given_twice(routerd: Routerd, ctl: Inside) -> None:
+    words = "generation 4 is on trial for another 5m: confirm it or roll it back first"
+    routerd.posts["/apply"] = lambda _: error(409, words, hint="confirm it or roll it back first")
+    assert ctl("apply", "-f", "router.yaml").err == f"error[test.409]: {words}\nrequest 01J8TEST\n"
+
+
+def test_hints_are_for_who_types(routerd: Routerd, ctl: Inside) -> None:
+    hint = "GET /generations tells which there are"
+    routerd.posts["/rollback"] = lambda _: error(404, "there is no text of generation 999", hint=hint)
+    assert "help: routerctl generations tells which there are\n" in ctl("rollback", "--to", "999").err
+    routerd.posts["/rules/test"] = lambda _: error(400, "bad request: ruleYaml has no EventRule")
+    told = ctl("rules", "test", "-f", "rule.yaml").err
+    assert told.startswith("error[test.400]: rule.yaml has no EventRule\n")
 
 
 def test_4_a_refused_command(routerd: Routerd, ctl: Inside) -> None:
@@ -219,7 +249,7 @@ def test_6_crashed_and_left_its_sockets(run_dir: Path, ctl: Inside) -> None:
 
 
 def test_6_not_ready(routerd: Routerd, ctl: Inside) -> None:
-    routerd.overrides[f"{PREFIX}/status"] = error(503, "routerd is starting")
+    routerd.overrides[f"{PREFIX}/status"] = error(503, "routerd is starting", code="busy")
     assert ctl("status").code == 6
 
 

@@ -194,3 +194,16 @@ def test_only_yaml_loads_its_writer(form: str, routerd: Routerd, ctl: Inside, mo
     assert ctl("get", "-o", form).code == 0
     done = ctl("get", "-o", "yaml")
     assert (done.code, done.err) == (1, "error: -o yaml needs the package ruamel.yaml\nhelp: use -o json\n")
+
+
+def test_a_rule_is_not_a_row_of_json(routerd: Routerd, ctl: Inside) -> None:
+    spec = {
+        "pattern": {"operator": "window", "topics": ["a.b"], "window": "30m"},
+        "emit": {"attributes": {"wan": "x"}, "topic": "home.wan.flapping"},
+    }
+    rule = {"kind": "EventRule", "name": "flaps", "spec": spec, "status": {"phase": "Active"}}
+    odd = {"kind": "EventRule", "name": "odd", "spec": {"a": [{"b": {"c": 1}}], "b": []}, "status": {}}
+    routerd.overrides[f"{PREFIX}/get"] = (200, {"kind": "GetResult", "items": [rule, odd]})
+    shown = ctl("get", "EventRule").out
+    assert "pattern=window emit=home.wan.flapping" in shown
+    assert "a={...} b=-" in shown

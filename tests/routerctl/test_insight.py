@@ -49,6 +49,13 @@ def test_explain_says_where_else_to_look(routerd: Routerd, ctl: Inside) -> None:
     assert "docs/configuration.md has every kind and field" in ctl("explain", "Interface").err
 
 
+def test_explain_of_a_kind_that_is_for_later(routerd: Routerd, ctl: Inside) -> None:
+    done = ctl("explain", "nat44")
+    words = "error: the kind NAT44Rule is known, and this routerd does not support it"
+    assert (done.code, done.err.splitlines()[0]) == (3, words)
+    assert "did you mean" not in done.err
+
+
 # Doctor, top
 
 

@@ -100,6 +100,33 @@ def test_a_change_on_trial(routerd: Process) -> None:
     assert on(routerd, "confirm").returncode == 4
 
 
+def test_a_trial_that_went_back_is_over_when_one_goes_on(routerd: Process) -> None:
+    assert on(routerd, "apply", "-f", "changed.yaml", "--confirm-within", "1m").returncode == 0
+    assert on(routerd, "rollback", "--yes").returncode == 0
+    late = on(routerd, "confirm")
+    words = "error: generation 2 was rolled back before it was confirmed"
+    assert (late.returncode, late.stderr.splitlines()[0]) == (9, words)
+    assert on(routerd, "apply", "-f", "changed.yaml").returncode == 0
+    none = on(routerd, "confirm")
+    assert (none.returncode, none.stderr.splitlines()[0]) == (4, "error: nothing waits to be confirmed")
+
+
+def test_the_command_line_is_answered_in_its_own_words(routerd: Process) -> None:
+    on_trial = on(routerd, "apply", "-f", "changed.yaml", "--confirm-within", "1m")
+    assert on_trial.returncode == 0
+    refused = on(routerd, "apply", "-f", "same.yaml").stderr
+    assert refused.count("confirm it or roll it back") == 1
+    assert on(routerd, "rollback", "--yes").returncode == 0
+    gone = on(routerd, "rollback", "--to", "999", "--yes")
+    assert (gone.returncode, "GET /" in gone.stderr) == (3, False)
+    rule = on(routerd, "rules", "test", "-f", "changed.yaml", "--since", "1")
+    assert (rule.returncode, "ruleYaml" in rule.stderr) == (1, False)
+    assert on(routerd, "log-level").stdout.startswith("log level ")
+    assert on(routerd, "log-level", "debug", "--for", "99999h").returncode == 2
+    cursor = on(routerd, "events", "-o", "jsonpath=.cursor").stdout.strip()
+    assert on(routerd, "events", "--since", cursor).returncode == 0
+
+
 def test_a_resource_is_taken_out(routerd: Process) -> None:
     dry = on(routerd, "delete", "dhcp4/wan", "--dry-run")
     assert dry.stdout.startswith("would delete net.routerd.net/v1alpha1/DHCPv4Client/wan\n- DHCPv4Client/wan   ")
@@ -154,4 +181,4 @@ def test_a_consumer_goes_on_where_it_was(routerd: Process) -> None:
     more = on(routerd, "events", "--consumer", "alarm", "-o", "name").stdout.splitlines()
     assert more and not {*first} & {*more}
     assert on(routerd, "get", "consumers", "-o", "jsonpath=.items[*].name").stdout == "alarm\n"
-    assert on(routerd, "events", "--consumer", "no/name").returncode == 1
+    assert on(routerd, "events", "--consumer", "no/name").returncode == 2

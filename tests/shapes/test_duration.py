@@ -79,6 +79,25 @@ def test_what_is_no_duration_says_what_it_might_be(text: str, hint: str) -> None
     assert caught.value.hint == hint
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("1y", "did you mean 365d?"),
+        ("2 weeks", "did you mean 14d?"),
+        ("3 months", "did you mean 90d?"),
+        ("30 D", "did you mean 30d?"),
+        ("1.5d", "write it as 30d or 12h"),
+        ("30", "did you mean 30s?"),
+        ("long", "write it as 30d or 12h"),
+    ],
+)
+def test_where_days_are_allowed_they_are_offered(text: str, hint: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_duration(text, days=True)
+    assert caught.value.expected == "expected number + d, or number + ms|s|m|h"
+    assert caught.value.hint == hint
+
+
 def test_too_long_for_go() -> None:
     assert parse_duration(f"{LONGEST}ns") == LONGEST / 10**9
     with pytest.raises(Invalid, match="292 years"):
