@@ -3,8 +3,6 @@ them is the controllers' of addresses; by this routes are judged."""
 
 from __future__ import annotations
 
-import itertools
-
 from routerd.controllers.address import leaving_addresses, wanted_addresses
 from routerd.controllers.delegation import leaving_addresses6, wanted_addresses6
 from routerd.controllers.picture import address_key
@@ -20,5 +18,5 @@ def staying_addresses(view: View) -> list[Address]:
 
 def settled_addresses(view: View) -> list[Address]:
     """What there will be when all is done: what stays, and what is wanted."""
-    wanted = (want.address for want in itertools.chain(wanted_addresses(view), wanted_addresses6(view)))
+    wanted = [*(want.address for want in wanted_addresses(view)), *(want.address for want in wanted_addresses6(view))]
     return staying_addresses(view) + [one for one in wanted if address_key(one) not in view.picture.addresses]
