@@ -18,6 +18,7 @@ from tests.controllers.scene6 import (
     PD,
     PD_REF,
     PREFIX,
+    SUBNET,
     address6,
     delegated,
     route6,
@@ -115,6 +116,31 @@ def test_a_route_by_an_address_that_is_to_go_goes_first() -> None:
     scene = scene_of(PD, declared(device="lan", preferredSource=str(HOME.address.ip)), routes=[by, AGGREGATE])
     scene.objects, scene.addresses = {PD_REF: delegated()}, [attrs.evolve(HOME, ours=True)]
     assert changes(scene) == [RemoveRoute(by)]
+
+
+@pytest.mark.parametrize("device", [{}, {"device": "lan"}])
+def test_while_the_address_toward_its_gateway_changes_a_route_waits(device: dict[str, str]) -> None:
+    """Of two with one subnet the present one goes: it is of another suffix than the declared one."""
+    old, new = (address6(ETH1, f"2001:db8:40:1::{suffix}/64") for suffix in ("9", "1"))
+    scene = scene_of(PD, SUBNET, declared(gateway=NEIGHBOUR, **device), routes=[AGGREGATE])
+    scene.objects, scene.addresses = {PD_REF: delegated()}, [old]
+    assert plan(scene) == [], "the present one is about to go"
+    told = status(scene)
+    assert (told["phase"], told["reason"]) == ("Pending", "NotYet")
+    assert told["message"] == f"no address toward {NEIGHBOUR} is there yet"
+    by_lan = route6(LAB_NET, ETH1, NEIGHBOUR)
+    for addresses in ([old], []):
+        scene.addresses, scene.routes = addresses, [AGGREGATE, by_lan]
+        assert plan(scene) == [], "one that is there stays"
+        scene.routes = [AGGREGATE]
+        assert plan(scene) == []
+    scene.addresses = [new]
+    assert changes(scene) == [PutRoute(by_lan)]
+
+
+def test_a_neighbour_of_the_link_itself_is_within_reach_whatever_becomes_of_the_addresses() -> None:
+    scene = scene_of(declared(device="lan", gateway="fe80::2"), addresses=[])
+    assert changes(scene) == [PutRoute(route6(LAB_NET, ETH1, "fe80::2"))]
 
 
 def test_what_nobody_wants_any_more_goes() -> None:
