@@ -39,6 +39,8 @@ VERBS = {
     "renew": ("command", "extend a lease now"),
     "rebind": ("command", "extend a lease now, from any server"),
     "release": ("command", "give a lease back"),
+    "info-request": ("command", "ask a DHCPv6 server for what it tells beside leases"),
+    "flush": ("command", "forget leases, and begin anew"),
     "start": ("command", "start a daemon's work again"),
     "stop": ("command", "stop a daemon's work"),
     "reload": ("command", "let a daemon read its configuration again"),

@@ -1,4 +1,5 @@
-"""`renew`, `rebind`, `release`, `start`, `stop`, `reload`: commands to one daemon, on its own socket, to their end."""
+"""`renew`, `rebind`, `release`, `info-request`, `flush`, `start`, `stop`, `reload`: commands to one daemon, on its own
+socket, to their end."""
 
 from __future__ import annotations
 
@@ -27,6 +28,12 @@ EXAMPLES = {
 """,
     "release": """
   routerctl release DHCPv4Client/wan                give the lease back; the WAN is down then
+""",
+    "info-request": """
+  routerctl info-request DHCPv6Information/wan      ask for name servers and the rest now
+""",
+    "flush": """
+  routerctl flush DHCPv6PrefixDelegation/wan        forget every lease without a word, and begin anew
 """,
     "start": """
   routerctl start DHCPv4Client/wan                  after stop or release
@@ -89,7 +96,7 @@ def _see(target: str, event: object) -> str:
 
 def _no_such_daemon(client: Client, kind: str, name: str, failure: Failure) -> Failure:
     """Other daemons have their sockets and this one has not: then it is not routerd that is missing."""
-    directories = {directory: kind for kind, directory in DAEMON_DIRECTORIES.items()}
+    directories = {directory: kind for kind, directory in reversed(DAEMON_DIRECTORIES.items())}
     known = [one.partition("/") for one in daemons_in(client.run_dir)]
     if client.socket or not known or not isinstance(failure.__cause__, FileNotFoundError):
         return failure

@@ -25,6 +25,7 @@ EXAMPLES = {
   routerctl get dhcpv4client -w          the DHCPv4 clients, and each change of them
   routerctl get Interface/wan -o yaml    one resource, whole
   routerctl get controllers              what each controller did last, and its errors
+  routerctl get prefixes                 delegated prefixes: lengths, times, subnets, what they replaced
   routerctl get -o name                  names, for scripts
 """
 }

@@ -17,6 +17,8 @@ _SHORT = {
     "ClusterNetworkRoute": "k8sroutes",
     "DHCPv4Client": "dhcp4 dhcpv4",
     "DHCPv4Relay": "dhcprelay",
+    "DHCPv6Address": "",
+    "DHCPv6Information": "",
     "DHCPv6PrefixDelegation": "pd dhcpv6pd prefixdelegation",
     "DNSResolver": "dns resolver",
     "DSLiteTunnel": "dslite",
@@ -34,6 +36,9 @@ _SHORT = {
     "IPsecConnection": "ipsec",
     "IPv4Route": "",
     "IPv4StaticAddress": "ipv4static",
+    "IPv6DelegatedAddress": "",
+    "IPv6RAAddress": "",
+    "IPv6RouterAdvertisement": "ra routeradvertisement",
     "IPv6StaticRoute": "ipv6route",
     "IngressService": "ingress",
     "Interface": "if iface interfaces",
@@ -63,11 +68,14 @@ SHORT_NAMES = {short: kind for kind, shorts in _SHORT.items() for short in short
 DAEMON_DIRECTORIES = {
     "DHCPv4Client": "dhcpv4-client",
     "DHCPv6PrefixDelegation": "dhcpv6-client",
+    "DHCPv6Address": "dhcpv6-client",
+    "DHCPv6Information": "dhcpv6-client",
     "PPPoESession": "pppoe-client",
     "HealthCheck": "healthcheck",
     "DNSResolver": "dns-resolver",
 }
-"""Kinds with a daemon of their own, and the folder of its sockets under the run directory."""
+"""Kinds with a daemon of their own, and the folder of its sockets under the run directory. Where several kinds share
+one, the first stands for a daemon of which only the folder and the name are known."""
 
 MENTIONED = 20
 """Words that a hint lists, at most."""
@@ -114,7 +122,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def daemons_in(run_dir: str) -> list[str]:
     """`dhcpv4-client/wan` for each daemon socket under the run directory, sorted."""
     found = []
-    for directory in DAEMON_DIRECTORIES.values():
+    for directory in dict.fromkeys(DAEMON_DIRECTORIES.values()):
         try:
             names = os.listdir(os.path.join(run_dir, directory))  # noqa: PTH118, PTH208 (pathlib alone costs 5 ms)
         except OSError:

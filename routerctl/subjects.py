@@ -7,6 +7,7 @@ import time
 from routerctl.client import entries, number, part
 from routerctl.feed import EVENT_HEADER, event_row, happened
 from routerctl.output import Table, cell, role
+from routerctl.prefixes import PREFIX_HEADER, prefix_rows
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
 from routerctl.times import ago
 
@@ -23,6 +24,7 @@ WORDS = {
     "controllers": "controllers controller",
     "runtime": "runtime rt",
     "events": "events event",
+    "prefixes": "prefixes prefix",
     "generations": "generations generation",
     "consumers": "consumers consumer",
     "ledger": "ledger",
@@ -39,6 +41,7 @@ HEADERS = {
     "generations": ("GENERATION", "PHASE", "STARTED", "ACTOR", "RESOURCES", "CHANGES", "YAML"),
     "consumers": ("CONSUMER", "CURSOR", "LAG", "UPDATED"),
     "ledger": ("GENERATION", "PHASE", "STARTED", "HAS_YAML"),
+    "prefixes": PREFIX_HEADER,
 }
 PAINTED = {
     "resources": "STATUS",
@@ -46,6 +49,7 @@ PAINTED = {
     "events": "SEVERITY",
     "ledger": "PHASE",
     "generations": "PHASE",
+    "prefixes": "PHASE",
 }
 ENVELOPE = ("apiVersion", "kind", "metadata")
 SUBJECT_OF = {word: subject for subject, words in WORDS.items() for word in words.split()}
@@ -55,7 +59,7 @@ def items_of(subject: str, answer: Object) -> list[Object]:
     """The rows of an answer, for jsonl, names and tables."""
     if subject in ("status", "runtime"):
         return [part(answer, "raw") or answer]
-    if subject == "controllers":
+    if subject in ("controllers", "prefixes"):
         return entries(part(answer, "raw") or answer, "items")
     if subject == "ledger":
         return entries(part(answer, "ledger"), "generations")
@@ -80,6 +84,7 @@ _NAMED = {
     "generations": ("Generation", "generation"),
     "consumers": ("Consumer", "name"),
     "ledger": ("Generation", "generation"),
+    "prefixes": ("DHCPv6PrefixDelegation", "name"),
 }
 
 
@@ -132,6 +137,8 @@ class View:
                 case "consumers":
                     updated = ago(item.get("updatedAt"), now)
                     yield item.get("name"), item.get("cursor"), item.get("lag"), updated
+                case "prefixes":
+                    yield from prefix_rows(item, now)
                 case "ledger":
                     started = ago(item.get("startedAt"), now)
                     yield item.get("generation"), item.get("phase"), started, bool(item.get("hasYaml"))

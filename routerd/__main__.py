@@ -156,7 +156,7 @@ def _schema(arguments: argparse.Namespace) -> int:
 def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     """The configuration, or None after every error of it was told on stderr."""
     from routerd.config import ConfigErrors, as_json, load, render
-    from routerd.nurseries.clients import unreachable
+    from routerd.nurseries.root import unusable
 
     try:
         router = load(path.read_bytes(), str(path))
@@ -167,7 +167,7 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     except ConfigErrors as errors:
         print(json.dumps(as_json(errors)) if form == "json" else render(errors), file=sys.stderr)
         return None
-    complaint = unreachable(router, run_dir)
+    complaint = unusable(router, run_dir)
     if complaint is not None:
         _fail(complaint, "choose a shorter --run-dir or resource name", FAILED)
         return None

@@ -11,6 +11,7 @@ from quart.wrappers import Response
 from routerd.api import events
 from routerd.api.changes import ledger
 from routerd.api.operation import Call, answer, count, text
+from routerd.api.prefixes import prefixes
 from routerd.api.refusal import Refusal
 from routerd.api.resources import matching, meant, one_matching, view
 from routerd.api.runtime import runtime_stats
@@ -28,6 +29,7 @@ _WORDS = {
     "controllers": "controllers",
     "runtime": "runtime rt",
     "events": "events event",
+    "prefixes": "prefixes prefix",
     "ledger": "ledger generation generations",
 }
 SUBJECTS = {word: subject for subject, words in _WORDS.items() for word in words.split()} | {"": "resources"}
@@ -67,6 +69,8 @@ async def get(call: Call) -> Response:
             wire = to_wire(attrs.evolve(result, events=()))
             wire["events"] = await _latest_events(call)
             return answer(encode(wire))
+        case "prefixes":
+            result = attrs.evolve(result, raw=to_wire(prefixes(call.plane.log.objects.all())))
         case "ledger":
             result = attrs.evolve(result, ledger=await ledger(call))
         case None:

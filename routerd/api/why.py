@@ -32,7 +32,12 @@ EVENTS = 2000
 """How far back a chain is followed."""
 
 CHANGED = "routerd.resource.status.changed"
-ACTS = ("routerd.lan.ipv4_address.applied", "routerd.ipv4.route.installed")
+ACTS = (
+    "routerd.lan.ipv4_address.applied",
+    "routerd.lan.address.applied",
+    "routerd.ipv4.route.installed",
+    "routerd.ipv6.route.installed",
+)
 _LISTS = ("addresses", "ipv4Addresses", "ipv6Addresses", "primaryIPv4", "primaryIPv6")
 BESIDE_THE_POINT = frozenset({"", "observedGeneration", "lastError", "message", "nextLookAt", *_LISTS})
 """Fields that may change while a resource is as it was."""

@@ -17,7 +17,17 @@ from routerd.controllers.gate import Admission
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Blocked, Planner, Step, View
 from routerd.events.types import Ref, Status
-from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetHostSide6, SetLink
+from routerd.host import (
+    Change,
+    PutAddress,
+    PutRoute,
+    RemoveAddress,
+    RemoveRoute,
+    Route,
+    SetForwarding6,
+    SetHostSide6,
+    SetLink,
+)
 
 MOST_ROUNDS = 10
 """Controllers wait for each other: for a route to be gone, for a link to be up. Nobody waits through more than that."""
@@ -193,6 +203,9 @@ def told(change: Change, picture: Picture) -> tuple[str, Artifact, str]:
             sides = {"obey routers": accept_ra, "make addresses of their prefixes": autoconf}
             wishes = [f"{'' if wish else 'not '}{what}" for what, wish in sides.items() if wish is not None]
             return f"let the kernel {' and '.join(wishes)} on {link}", Artifact("Link", link, "ensure"), link
+        case SetForwarding6(on):
+            words = "let the kernel forward IPv6" if on else "let the kernel not forward IPv6"
+            return words, Artifact("Forwarding", "ipv6", "ensure"), ""
 
 
 def _name(picture: Picture, index: int | None) -> str:

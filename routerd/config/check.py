@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from routerd.config.declared import Declared, Finding
+from routerd.config.check6 import check6
+from routerd.config.declared import Declared, Finding, at, of, twice
 from routerd.config.references import references
 from routerd.config.rules import rules
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.net6 import IPv6RAAddress, IPv6StaticRoute, metric_of
 from routerd.resources.system import LogRetention
 from routerd.shapes.invalid import Problem, described, did_you_mean
 
-DEFAULT = IPv4Network("0.0.0.0/0")
+DEFAULT, DEFAULT6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
 
 def check(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -27,6 +29,7 @@ def check(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _addresses(declared)
     yield from _routes(declared)
     yield from _gateways(declared)
+    yield from check6(declared)
     yield from _management(declared)
     yield from _retentions(declared)
     yield from rules(declared)
@@ -34,27 +37,15 @@ def check(declared: Sequence[Declared]) -> Iterator[Finding]:
 
 def _retentions(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Each signal is kept by one of them."""
-    signals = ((signal, one) for one in _of(declared, LogRetention) for signal in one.spec.signals)
-    for one, other in _twice(signals):
+    signals = ((signal, one) for one in of(declared, LogRetention) for signal in one.spec.signals)
+    for one, other in twice(signals):
         message = f"{other.label} says how long the same is kept"
-        yield one, Problem(("spec", "signals"), "duplicate.retention", message, "one to a signal", _at(other))
-
-
-def _of(declared: Sequence[Declared], spec: type) -> list[Declared]:
-    return [one for one in declared if isinstance(one.spec, spec)]
-
-
-def _twice(pairs: Iterable[tuple[Any, Declared]]) -> Iterator[tuple[Declared, Declared]]:
-    """Those whose key another one had before, each with that one."""
-    first: dict[Any, Declared] = {}
-    for key, one in pairs:
-        if first.setdefault(key, one) is not one:
-            yield one, first[key]
+        yield one, Problem(("spec", "signals"), "duplicate.retention", message, "one to a signal", at(other))
 
 
 def _same_name(declared: Sequence[Declared]) -> Iterator[Finding]:
     named = (((one.kind, one.name), one) for one in declared if one.kind and one.name)
-    for one, other in _twice(named):
+    for one, other in twice(named):
         message = f"there is another {one.label}"
         hint = f"the other one is on line {other.line}"
         yield one, Problem(("metadata", "name"), "duplicate.resource", message, "expected another name", hint)
@@ -65,7 +56,7 @@ def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
     known: dict[str, dict[str, None]] = {}
     for one in declared:
         known.setdefault(one.kind, {})[one.name] = None
-    by_ifname = {one.spec.ifname: one for one in reversed(_of(declared, Interface))}
+    by_ifname = {one.spec.ifname: one for one in reversed(of(declared, Interface))}
     for one in declared:
         for wire, name, metadata in one.fields:
             kind = metadata.get("refers")
@@ -74,7 +65,8 @@ def _names(declared: Sequence[Declared]) -> Iterator[Finding]:
             names = [*known.get(kind, {})]
             hint = _meant_ifname(by_ifname.get(name)) or did_you_mean(name, names) or _listed(kind, names)
             message = f"there is no {kind} of the name {described(name)}"
-            yield one, Problem(("spec", wire), "reference.dangling", message, f"expected the name of an {kind}", hint)
+            expected = f"expected the name of {'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
+            yield one, Problem(("spec", wire), "reference.dangling", message, expected, hint)
 
 
 def _meant_ifname(meant: Declared | None) -> str:
@@ -86,31 +78,27 @@ def _listed(kind: str, known: Sequence[str]) -> str:
 
 
 def _same_ifname(declared: Sequence[Declared]) -> Iterator[Finding]:
-    for one, other in _twice((one.spec.ifname, one) for one in _of(declared, Interface)):
+    for one, other in twice((one.spec.ifname, one) for one in of(declared, Interface)):
         message = f"{other.label} is {one.spec.ifname} already"
-        yield one, Problem(("spec", "ifname"), "duplicate.ifname", message, "expected another interface", _at(other))
+        yield one, Problem(("spec", "ifname"), "duplicate.ifname", message, "expected another interface", at(other))
 
 
 def _same_client(declared: Sequence[Declared]) -> Iterator[Finding]:
-    clients = _of(declared, DHCPv4Client)
-    for one, other in _twice((one.spec.interface, one) for one in clients):
+    clients = of(declared, DHCPv4Client)
+    for one, other in twice((one.spec.interface, one) for one in clients):
         message = f"{other.label} runs on {one.spec.interface} already"
-        yield one, Problem(("spec", "interface"), "duplicate.client", message, "one client to an interface", _at(other))
+        yield one, Problem(("spec", "interface"), "duplicate.client", message, "one client to an interface", at(other))
     routed = [one for one in clients if one.spec.use_routes and one.spec.route_metric is not None]
-    for one, other in _twice((one.spec.route_metric, one) for one in routed):
+    for one, other in twice((one.spec.route_metric, one) for one in routed):
         message = f"{other.label} has the metric {one.spec.route_metric} too"
-        hint = f"one default route would replace the other; {_at(other)}"
+        hint = f"one default route would replace the other; {at(other)}"
         yield one, Problem(("spec", "routeMetric"), "duplicate.metric", message, "expected another metric", hint)
-
-
-def _at(other: Declared) -> str:
-    return f"{other.label} is on line {other.line}"
 
 
 def _addresses(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Networks of two interfaces that overlap: the kernel could not tell by which of them an address is reached."""
     before: list[tuple[int, int, Declared]] = []
-    for one in _of(declared, IPv4StaticAddress):
+    for one in of(declared, IPv4StaticAddress):
         network = one.spec.address.network
         first, last = int(network.network_address), int(network.broadcast_address)
         for begin, end, other in before:
@@ -124,40 +112,42 @@ def _overlap(one: Declared, other: Declared) -> Iterator[Finding]:
     if mine.interface == theirs.interface:
         if mine.address.ip == theirs.address.ip:
             message = f"{other.label} puts {mine.address.ip} there already"
-            yield one, Problem(("spec", "address"), "duplicate.address", message, "expected another one", _at(other))
+            yield one, Problem(("spec", "address"), "duplicate.address", message, "expected another one", at(other))
     elif not (mine.allow_overlap or theirs.allow_overlap):
         message = f"{mine.address.network} overlaps {theirs.address.network} of {other.label}"
         hint = "if it is wanted, set allowOverlap and say why in allowOverlapReason"
-        yield one, Problem(("spec", "address"), "overlap.address", message, _at(other), hint)
+        yield one, Problem(("spec", "address"), "overlap.address", message, at(other), hint)
 
 
 def _routes(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Routes for the same place: the kernel keeps one for each destination and metric."""
-    clients = [one for one in _of(declared, DHCPv4Client) if one.spec.use_routes and one.spec.route_metric is not None]
-    taken: dict[Any, Declared] = {(DEFAULT, one.spec.route_metric): one for one in reversed(clients)}
-    for one in _of(declared, IPv4Route):
-        key = (one.spec.destination, one.spec.metric)
+    taken: dict[Any, Declared] = {}
+    for kind, default in ((DHCPv4Client, DEFAULT), (IPv6RAAddress, DEFAULT6)):
+        ways = [one for one in of(declared, kind) if one.spec.use_routes and one.spec.route_metric is not None]
+        taken |= {(default, one.spec.route_metric): one for one in reversed(ways)}
+    for one in (*of(declared, IPv4Route), *of(declared, IPv6StaticRoute)):
+        key = (one.spec.destination, metric_of(one.spec))
         other = taken.setdefault(key, one)
         if other is not one:
             message = f"{other.label} has {key[0]} with metric {key[1]} too"
-            hint = f"give one of them another metric; {_at(other)}"
+            hint = f"give one of them another metric; {at(other)}"
             yield one, Problem(("spec", "destination"), "duplicate.route", message, "expected another metric", hint)
 
 
 def _gateways(declared: Sequence[Declared]) -> Iterator[Finding]:
-    own = {one.spec.address.ip: one for one in _of(declared, IPv4StaticAddress)}
-    for one in _of(declared, IPv4Route):
+    own = {one.spec.address.ip: one for one in of(declared, IPv4StaticAddress)}
+    for one in of(declared, IPv4Route):
         other = own.get(one.spec.gateway)
         if other is not None:
             message = f"{one.spec.gateway} is this router's own address"
-            yield one, Problem(("spec", "gateway"), "value.gateway", message, "expected another router", _at(other))
+            yield one, Problem(("spec", "gateway"), "value.gateway", message, "expected another router", at(other))
 
 
 def _management(declared: Sequence[Declared]) -> Iterator[Finding]:
     """The way by which operators come in must be there, and not be shut by the configuration itself."""
     links = {one.name: one for one in declared if one.kind == "Interface"}
-    shut = {one.name for one in _of(declared, Interface) if not one.spec.admin_up}
-    for one in _of(declared, ManagementAccess):
+    shut = {one.name for one in of(declared, Interface) if not one.spec.admin_up}
+    for one in of(declared, ManagementAccess):
         for place, name in enumerate(one.spec.interfaces):
             link = links.get(name)
             if link is not None and name not in shut:
@@ -165,7 +155,7 @@ def _management(declared: Sequence[Declared]) -> Iterator[Finding]:
             what = f"there is no Interface of the name {described(name)}"
             hint = did_you_mean(name, links) or _listed("Interface", [*links])
             if link is not None:
-                what, hint = f"{link.label} is declared down", f"its adminUp is false; {_at(link)}"
+                what, hint = f"{link.label} is declared down", f"its adminUp is false; {at(link)}"
             message = f"management plane lockout risk: {what}"
             expected = "expected an Interface that is up"
             yield one, Problem(("spec", "interfaces", place), "value.lockout", message, expected, hint)

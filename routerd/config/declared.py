@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -42,3 +42,21 @@ class Declared:
 
 
 Finding = tuple[Declared, Problem]
+
+
+def of(declared: Sequence[Declared], spec: type) -> list[Declared]:
+    """Those of this kind of which all is right."""
+    return [one for one in declared if isinstance(one.spec, spec)]
+
+
+def twice(pairs: Iterable[tuple[Any, Declared]]) -> Iterator[tuple[Declared, Declared]]:
+    """Those whose key another one had before, each with that one."""
+    first: dict[Any, Declared] = {}
+    for key, one in pairs:
+        if first.setdefault(key, one) is not one:
+            yield one, first[key]
+
+
+def at(other: Declared) -> str:
+    """Where it stands, for a hint."""
+    return f"{other.label} is on line {other.line}"

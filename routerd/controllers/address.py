@@ -85,7 +85,7 @@ class AddressController:
                 reason, words = ("Restored", "put back") if key in self._seen else ("Installed", "put")
             elif not present.ours:
                 reason, words = "Adopted", "took over"  # or it would stay when it must go
-            elif not _lifetime_fits(present.valid_until, want.address.valid_until):
+            elif not lifetime_fits(present.valid_until, want.address.valid_until):
                 reason, words = "Extended", "extended"
             else:
                 continue
@@ -163,19 +163,6 @@ def leaving_addresses(view: View) -> dict[AddressKey, Address]:
     }
 
 
-def staying_addresses(view: View) -> list[Address]:
-    """What is there and not about to go."""
-    leaving = leaving_addresses(view)
-    return [address for key, address in view.picture.addresses.items() if key not in leaving]
-
-
-def settled_addresses(view: View) -> list[Address]:
-    """What there will be when all is done: what stays, and what is wanted."""
-    return staying_addresses(view) + [
-        w.address for key, w in _wanted(view).items() if key not in view.picture.addresses
-    ]
-
-
 def _is_leaned_on(view: View, address: Address, leaving: Mapping[AddressKey, Address]) -> bool:
     """On loss routes go first (X-2), and their end wakes us again; those that go on by the same address need not."""
     ip = address.address.ip
@@ -231,7 +218,8 @@ def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
     }
 
 
-def _lifetime_fits(present: float | None, wanted: float | None) -> bool:
+def lifetime_fits(present: float | None, wanted: float | None) -> bool:
+    """Is the lifetime on the host near enough to that which is wanted?"""
     if present is None or wanted is None:
         return present is wanted
     return abs(present - wanted) <= TOLERANCE

@@ -7,7 +7,7 @@ from collections import deque
 
 import attrs
 
-from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, SetHostSide6, SetLink
+from routerd.host import Change, PutAddress, PutRoute, RemoveAddress, RemoveRoute, SetForwarding6, SetHostSide6, SetLink
 
 TIMES, WITHIN = 5, 60.0
 
@@ -53,3 +53,5 @@ def _thing(change: Change) -> object:
             return change.index, change.mtu is None
         case SetHostSide6():
             return change.index, "ipv6"
+        case SetForwarding6():
+            return "forwarding"

@@ -18,6 +18,13 @@ from routerd.controllers.conditions import UNDECIDED, Look, Memory, Outcome, bot
 from routerd.events.types import Ref, Status
 from routerd.resources.conditions import clauses
 from routerd.resources.net import DHCPv4Client, Interface
+from routerd.resources.net6 import (
+    DHCPv6Address,
+    DHCPv6Information,
+    DHCPv6PrefixDelegation,
+    IPv6RAAddress,
+    IPv6RouterAdvertisement,
+)
 from routerd.resources.resource import Resource, ValueFrom
 from routerd.shapes.convert import fields_of
 from routerd.shapes.instant import format_instant
@@ -26,7 +33,13 @@ WHEN_FALSE, DEPENDS_ON_FALSE = "WhenFalse", "DependsOnFalse"
 HELD = frozenset({WHEN_FALSE, DEPENDS_ON_FALSE})
 """Reasons for which a resource is pending because the operator wants it so."""
 
-STARTED_ON_A_YES = frozenset({DHCPv4Client.__name__})
+STARTED_ON_A_YES = frozenset(
+    kind.__name__
+    for kind in (
+        *(DHCPv4Client, DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information),
+        *(IPv6RAAddress, IPv6RouterAdvertisement),
+    )
+)
 """Kinds of which a daemon runs: what an earlier life did does not count as letting it in."""
 
 SECOND = 10**9

@@ -8,12 +8,12 @@ from ipaddress import IPv4Interface
 import attrs
 
 from routerd.controllers.lease import ref_of
-from routerd.controllers.picture import thing_of
+from routerd.controllers.picture import address_key, thing_of
 from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
 from routerd.events import incidents
 from routerd.events.incidents import Thing
 from routerd.events.types import Event, Ref, Severity, Status
-from routerd.host import Address, Link, LinkChanged, Notice, Route, SetLink
+from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Route, SetLink
 from routerd.resources.net import Interface
 
 
@@ -145,6 +145,8 @@ def news_of(view: View, notice: Notice) -> list[News]:
     names = {resource.spec.ifname: ref_of(resource) for resource in view.declared.of(Interface)}
     if isinstance(notice, LinkChanged):
         return _link_news(view, names, notice.before, notice.after)
+    if isinstance(notice, AddressChanged) and notice.address.standing == "duplicate":
+        return _duplicate_news(view, names, notice.address)
     match view.picture.taken(notice):
         case Address(link, address) as lost if not _is_over(lost, view.now):
             name = _name(view, link)
@@ -159,6 +161,19 @@ def news_of(view: View, notice: Notice) -> list[News]:
             cause = _fault_of_address(view, lost) or _fault_of_link(view, link) or _fault_of_sleep(view, lost)
             return [News(_taken("route", "info", message, names.get(name), facts, cause), (thing_of(lost),))]
     return []
+
+
+def _duplicate_news(view: View, names: Mapping[str, Ref], found: Address) -> list[News]:
+    """Duplicate address detection has found another host with an address of ours (RFC 4862 §5.4.5)."""
+    known = view.picture.addresses.get(address_key(found))
+    if known is None or not known.ours or known.standing == "duplicate":
+        return []
+    name = _name(view, found.link)
+    message = f"another host of {name} has {found.address.ip}: it must not be used here"
+    facts = {"address": str(found.address), "ifname": name}
+    topic = "routerd.interface.address.duplicate"
+    event = Event(topic, "error", "DuplicateAddress", message, names.get(name), None, facts)
+    return [News(event, (thing_of(found), incidents.addresses(found.link)))]
 
 
 def _taken(what: str, severity: Severity, message: str, ref: Ref | None, facts: Mapping[str, str], cause: int) -> Event:

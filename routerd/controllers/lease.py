@@ -1,4 +1,5 @@
-"""What the controllers read from the status of a DHCPv4Client: the lease in use, or that it is not known yet."""
+"""What the controllers read from the status of a DHCPv4Client: the lease in use, or that it is not known yet; and of
+every client, whether it has spoken."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ from routerd.controllers.reconcile import View
 from routerd.events.types import Ref
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface
+from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation
+
+CLIENTS = {spec.__name__: spec for spec in (DHCPv4Client, DHCPv6PrefixDelegation, DHCPv6Address)}
+"""Kinds for which a client keeps a lease, and speaks of it in a status of its own."""
 
 
 @attrs.frozen
@@ -67,7 +72,7 @@ def undecided(view: View, client: Ref) -> bool:
     status = view.objects.get(client, {})
     if client in view.admission.held:
         return "device" in status  # it is about to say goodbye
-    resource = view.router.get(DHCPv4Client, client.name)
+    resource = view.router.get(CLIENTS[client.kind], client.name)
     if resource is None or status.get("device") != ifname_of(view.router, resource.spec.interface):
         return True
     return "state" not in status and status.get("reason") in ("Starting", "CrashLoop")

@@ -27,6 +27,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -136,11 +137,16 @@ class Picture:
             case SetHostSide6(index, accept_ra, autoconf) if index in self.links:
                 link = self.links[index]
                 before = link.ipv6 or HostSide6(accept_ra=False, autoconf=False)
-                side = HostSide6(
-                    before.accept_ra if accept_ra is None else accept_ra,
-                    before.autoconf if autoconf is None else autoconf,
+                side = attrs.evolve(
+                    before,
+                    accept_ra=before.accept_ra if accept_ra is None else accept_ra,
+                    autoconf=before.autoconf if autoconf is None else autoconf,
                 )
                 self.links[index] = attrs.evolve(link, ipv6=side)
+            case SetForwarding6(on):
+                for index, link in self.links.items():
+                    if link.ipv6 is not None:
+                        self.links[index] = attrs.evolve(link, ipv6=attrs.evolve(link.ipv6, forwarding=on))
             case PutAddress(address):
                 self.addresses[address_key(address)] = address
             case RemoveAddress(address):
@@ -186,3 +192,5 @@ def thing_of(change: Change | Address | Route) -> Thing:
             return incidents.route(*route_key(route)[:2])
         case SetLink(index) | SetHostSide6(index):
             return "link", index
+        case SetForwarding6():
+            return ("forwarding",)

@@ -1,21 +1,28 @@
-"""Routes: what IPv4Route declares and what DHCPv4 leases bring is in the main table, and nothing else of ours."""
+"""Routes: what IPv4Route and IPv6StaticRoute declare and what leases bring is in the main table, and nothing else of
+ours. What routers advertise is not this controller's."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from ipaddress import IPv6Address
 
 import attrs
 
-from routerd.controllers.address import settled_addresses, staying_addresses
 from routerd.controllers.interface import link_inputs
-from routerd.controllers.lease import client_of, interface_of, ref_of, undecided_links
+from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of, undecided_links
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.controllers.wanted_route import (
+    KINDS,
+    LAST_RESORT,
+    Declared,
     Place,
     Waiting,
     Wanted,
+    declared_routes,
     inputs_of,
+    is_kept_aggregate,
     is_within_reach,
     place_of,
     places_kept,
@@ -24,14 +31,18 @@ from routerd.controllers.wanted_route import (
 from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutRoute, RemoveRoute, Route
-from routerd.resources.net import IPv4Route
+from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress, metric_of
+
+DECLARED = {kind.__name__: kind for kind in KINDS}
+INSTALLED = {4: "routerd.ipv4.route.installed", 6: "routerd.ipv6.route.installed"}
+REMOVED = {4: "routerd.ipv4.route.removed", 6: "routerd.ipv6.route.removed"}
 
 
 class RouteController:
     """See the module."""
 
     name = "route"
-    kinds: tuple[str, ...] = ("IPv4Route", "DHCPv4Client")
+    kinds: tuple[str, ...] = ("IPv4Route", "IPv6StaticRoute", "DHCPv4Client", "DHCPv6PrefixDelegation")
 
     def plan(self, view: View) -> Sequence[Step | Blocked]:
         """Additions first: what takes the place of another replaces it in one stroke, and what comes beside another
@@ -43,14 +54,16 @@ class RouteController:
         return [*_additions(view, wanted), *_removals(view, wanted)]
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
-        """The status of each IPv4Route."""
+        """The status of each declared route."""
         resolved, staying = {want.resource: want for want in wanted_routes(view)}, staying_addresses(view)
         statuses = {
             ref: _status(view, staying, resource.spec, resolved[ref], refused.get(ref))
-            for resource in view.router.of(IPv4Route)
+            for resource in declared_routes(view.router)
             for ref in [ref_of(resource)]
-        } | view.waiting(IPv4Route)
-        gone = [ref for ref in view.objects if ref.kind == "IPv4Route" and ref not in statuses]
+        }
+        for kind in KINDS:
+            statuses |= view.waiting(kind)
+        gone = [ref for ref in view.objects if ref.kind in DECLARED and ref not in statuses]
         because = {
             ref: _inputs(view, ref, want.route if isinstance(want, Wanted) else None)
             for ref in statuses
@@ -62,29 +75,49 @@ class RouteController:
 def _inputs(view: View, ref: Ref, route: Route | None) -> tuple[Input, ...]:
     """What decides about a route: who it is for, what that hangs on, and the link."""
     link = view.picture.links.get(route.link) if route is not None and route.link is not None else None
-    declared = view.declared.get(IPv4Route, ref.name) if ref.kind == "IPv4Route" else None
+    declared = view.declared.get(DECLARED[ref.kind], ref.name) if ref.kind in DECLARED else None
     givers = inputs_of(view, declared.spec) if declared is not None else ()
     # A route's own object is what comes of this: only of another's is it an effect.
-    owner = () if ref.kind == "IPv4Route" else (ref, view.incidents.last(SLEEP))
+    owner = () if ref.kind in DECLARED else (ref, view.incidents.last(SLEEP))
     return (*owner, *givers, *view.grounds(ref), *link_inputs(view, link.name if link is not None else ""))
 
 
 def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
     spared, kept = undecided_links(view), frozenset(places_kept(view))
     for route in list(view.picture.routes.values()):
-        if not route.ours or route.destination.version != 4 or _is_wanted(view, route, wanted):
+        if not route.ours or _is_wanted(view, route, wanted) or _is_advertised(view, route):
             continue
-        if route.link in spared or place_of(route) in kept:
+        if (route.link in spared and route.destination.version == 4) or place_of(route) in kept:
+            continue
+        if is_kept_aggregate(view, route):
             continue
         yield Step(
             RemoveRoute(route),
             _former_owner(view, route),
-            "routerd.ipv4.route.removed",
+            REMOVED[route.destination.version],
             "Removed",
             f"removed the route to {_words(view, route)}",
             {"destination": str(route.destination)},
             _inputs(view, _former_owner(view, route), route),
         )
+
+
+def _is_advertised(view: View, route: Route) -> bool:
+    """On links where routers are listened to, routes by a router's own link-local address are theirs, unless somebody
+    declares one."""
+    if not isinstance(route.gateway, IPv6Address) or not route.gateway.is_link_local:
+        return False
+    declared = any(place_of(route) == told for told in _places_told(view))
+    names = {ifname_of(view.declared, one.spec.interface) for one in view.declared.of(IPv6RAAddress)}
+    link = view.picture.links.get(route.link) if route.link is not None else None
+    return link is not None and link.name in names and not declared
+
+
+def _places_told(view: View) -> Iterator[Place]:
+    """Where the statuses of declared routes say that they are."""
+    for ref, status in view.objects.items():
+        if ref.kind in DECLARED and "destination" in status and "metric" in status:
+            yield status["destination"], status["metric"]
 
 
 def _is_wanted(view: View, route: Route, wanted: Mapping[Place, Wanted]) -> bool:
@@ -121,7 +154,7 @@ def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Bl
         yield Step(
             PutRoute(want.route),
             want.resource,
-            "routerd.ipv4.route.installed",
+            INSTALLED[want.route.destination.version],
             "Restored" if back else "Installed",
             f"{'put back' if back else 'installed'} the route to {_words(view, want.route)}",
             facts,
@@ -137,13 +170,16 @@ def _stranger_at(view: View, route: Route) -> Route | None:
 
 def _former_owner(view: View, route: Route) -> Ref:
     """Whom to name for a route that has to go: who declared it, the client of its link, or the Interface."""
-    for resource in view.declared.of(IPv4Route):
-        if (str(resource.spec.destination), resource.spec.metric) == place_of(route):
+    for resource in declared_routes(view.declared):
+        if (str(resource.spec.destination), metric_of(resource.spec)) == place_of(route):
             return ref_of(resource)
     for ref, status in view.objects.items():
-        if ref.kind == "IPv4Route" and (status.get("destination"), status.get("metric")) == place_of(route):
+        if ref.kind in DECLARED and (status.get("destination"), status.get("metric")) == place_of(route):
             return ref
     link = view.picture.links.get(route.link) if route.link is not None else None
+    if route.metric == LAST_RESORT and route.kind == "unreachable":
+        giver = next(iter(view.declared.of(DHCPv6PrefixDelegation)), None)
+        return interface_of(view, None) if giver is None else ref_of(giver)
     return (client_of(view, link) if link is not None else None) or interface_of(view, link)
 
 
@@ -164,12 +200,12 @@ def _outcome(view: View, staying: Collection[Address], route: Route, refused: st
 
 
 def _status(
-    view: View, staying: Collection[Address], spec: IPv4Route, resolved: Wanted | Waiting, refused: str | None
+    view: View, staying: Collection[Address], spec: Declared, resolved: Wanted | Waiting, refused: str | None
 ) -> Status:
     status: dict[str, object] = {
         "type": spec.type,
         "destination": str(spec.destination),
-        "metric": spec.metric,
+        "metric": metric_of(spec),
         "dryRun": False,
         "observedGeneration": view.generation,
     }

@@ -1,21 +1,29 @@
-"""Which routes shall be there: those of leases, and those of IPv4Route as far as they can be resolved now."""
+"""Which routes shall be there: those of leases, and those of IPv4Route and IPv6StaticRoute as far as they can be
+resolved now."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import attrs
 
-from routerd.controllers.address import leaving_addresses, settled_addresses
-from routerd.controllers.lease import LeaseInUse, leases, ref_of, undecided
+from routerd.config import Router
+from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
+from routerd.controllers.lease6 import delegations, unspoken_delegations
 from routerd.controllers.reconcile import Input, View
+from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.events import incidents
 from routerd.events.types import Ref
 from routerd.host import Address, Link, Route
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
-from routerd.resources.resource import ValueFrom
+from routerd.resources.net6 import IPv6StaticRoute, metric_of
+from routerd.resources.resource import Resource, ValueFrom
+
+Declared = IPv4Route | IPv6StaticRoute
+KINDS = (IPv4Route, IPv6StaticRoute)
+"""Kinds that declare a route."""
 
 
 @attrs.frozen
@@ -31,6 +39,9 @@ Place = tuple[str, int]
 
 FIRST_METRIC = 100
 """Of the first client without a `routeMetric`; the next in the file has one more, so that the first is preferred."""
+
+LAST_RESORT = 2**31 - 1
+"""Metric of what keeps a delegated prefix from going back to the provider: any other route to the same comes before."""
 
 DEVICE_NAMES = ("ifname", "device")
 """Fields that hold the system's name of an interface; any other name is first looked for among the resources."""
@@ -55,12 +66,22 @@ def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
     before what a provider sends. Where a gateway is, is judged by the addresses that there will be: while they change
     a route is neither moved nor taken away for it."""
     addresses = settled_addresses(view)
-    for resource in view.router.of(IPv4Route):
+    for resource in declared_routes(view.router):
         yield _declared(view, addresses, ref_of(resource), resource.spec)
     metric = metrics(view)
     for lease in leases(view):
         if lease.spec.use_routes and _installed(view, lease):
             yield from _lease_routes(addresses, lease, metric[lease.client])
+    for delegation in delegations(view):
+        for prefix in delegation.aggregates:
+            # What of it is no subnet of ours would go round between the provider and us (RFC 7084 WPD-5).
+            yield Wanted(Route(prefix, None, metric=LAST_RESORT, kind="unreachable"), delegation.client)
+
+
+def declared_routes(router: Router) -> Iterator[Resource[Declared]]:
+    """Those that the operator declares, of both versions."""
+    yield from router.of(IPv4Route)
+    yield from router.of(IPv6StaticRoute)
 
 
 def metrics(view: View) -> Mapping[Ref, int]:
@@ -81,7 +102,7 @@ def _lease_routes(addresses: Collection[Address], lease: LeaseInUse, metric: int
                 source=lease.address.ip,
                 mtu=lease.mtu,
                 # A gateway outside the subnet is on the link all the same (V4-18).
-                onlink=gateway is not None and not _on_subnet(addresses, lease.link, gateway),
+                onlink=gateway is not None and not _on_subnet(addresses, lease.link.index, gateway),
             ),
             lease.client,
         )
@@ -95,20 +116,22 @@ def _installed(view: View, lease: LeaseInUse) -> bool:
     return there and lease.link.admin_up
 
 
-def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: IPv4Route) -> Wanted | Waiting:
-    if spec.type == "blackhole":
-        return Wanted(Route(spec.destination, None, metric=spec.metric, kind="blackhole"), ref)
+def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: Declared) -> Wanted | Waiting:
+    if spec.type != "unicast":
+        return Wanted(Route(spec.destination, None, metric=metric_of(spec), kind=spec.type), ref)
     for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
         if reference is not None and not reference.optional and _value(view, reference) is None:
             return Waiting(ref, "Unresolved", f"{wish}From: {reference.resource} has no {reference.field} now")
     if _hangs_on_undecided(view, spec):
         return Waiting(ref, "Unresolved", "it is not known yet whether its device or gateway has a value")
     device = spec.device or _value(view, spec.device_from)
-    via = spec.gateway or _gateway(view, spec.gateway_from)
+    via = spec.gateway or _gateway(view, spec)
     if isinstance(via, str):
-        return Waiting(ref, "Unresolved", f"gatewayFrom: {via} is no IPv4 address")
+        return Waiting(ref, "Unresolved", f"gatewayFrom: {via} is no IPv{spec.destination.version} address")
     if device is None and via is None:
         return Waiting(ref, "Unresolved", "neither its device nor its gateway is known now")
+    if device is None and isinstance(via, IPv6Address) and via.is_link_local:
+        return Waiting(ref, "Unresolved", f"{via} is on every link: it needs a device")
     link = _device(view, device, spec.device_from) if device is not None else _toward(view, addresses, via)
     if link is None:
         missing = f"there is no interface {device}" if device is not None else f"no interface has {via} on its subnet"
@@ -121,17 +144,17 @@ def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: IPv4Ro
         spec.destination,
         link.index,
         via,
-        metric=spec.metric,
+        metric=metric_of(spec),
         source=spec.preferred_source,
-        onlink=via is not None and device is not None and not _on_subnet(addresses, link, via),
+        onlink=via is not None and device is not None and not _on_subnet(addresses, link.index, via),
     )
     return Wanted(route, ref)
 
 
-def _stays(view: View, source: IPv4Address) -> bool:
-    """Is this an address of the host, and not about to go? For a route by it would go first (X-2)."""
-    leaving = leaving_addresses(view)
-    return any(a.address.ip == source for key, a in view.picture.addresses.items() if key not in leaving)
+def _stays(view: View, source: IPv4Address | IPv6Address) -> bool:
+    """Is this an address of the host that can be sent from, and not about to go? For a route by it would go first
+    (X-2)."""
+    return any(a.address.ip == source and a.standing == "ready" for a in staying_addresses(view))
 
 
 def _value(view: View, reference: ValueFrom | None) -> str | None:
@@ -146,13 +169,14 @@ def _value(view: View, reference: ValueFrom | None) -> str | None:
     return None
 
 
-def _gateway(view: View, reference: ValueFrom | None) -> IPv4Address | str | None:
-    """The address that a reference gives now; the text if it gives something else."""
-    value = _value(view, reference)
+def _gateway(view: View, spec: Declared) -> IPv4Address | IPv6Address | str | None:
+    """The address that its reference gives now; the text if it gives something else."""
+    value = _value(view, spec.gateway_from)
     try:
-        return None if value is None else IPv4Address(value)
+        address = None if value is None else ip_address(value)
     except ValueError:
         return value
+    return address if address is None or address.version == spec.destination.version else value
 
 
 def _device(view: View, device: str, reference: ValueFrom | None) -> Link | None:
@@ -167,7 +191,7 @@ def _device_name(view: View, device: str, reference: ValueFrom | None) -> str:
     return device if resource is None else resource.spec.ifname
 
 
-def inputs_of(view: View, spec: IPv4Route) -> tuple[Input, ...]:
+def inputs_of(view: View, spec: Declared) -> tuple[Input, ...]:
     """What decides whether a declared route can be: whatever gives it its device, its gateway and its source."""
     wished = {(r.kind, r.name) for r in (spec.device_from, spec.gateway_from) if r is not None}
     givers = [ref for ref in view.objects if (ref.kind, ref.name) in wished]
@@ -178,7 +202,7 @@ def inputs_of(view: View, spec: IPv4Route) -> tuple[Input, ...]:
     return (view.configuration, *givers, *happened)
 
 
-def _toward(view: View, addresses: Collection[Address], gateway: IPv4Address | None) -> Link | None:
+def _toward(view: View, addresses: Collection[Address], gateway: IPv4Address | IPv6Address | None) -> Link | None:
     """The link that has the gateway on its subnet; of several the one that is up, with the longest prefix."""
     found = [
         (link.admin_up, a.address.network.prefixlen, link)
@@ -188,37 +212,43 @@ def _toward(view: View, addresses: Collection[Address], gateway: IPv4Address | N
     return max(found, key=lambda one: one[:2])[2] if found else None
 
 
-def _on_subnet(addresses: Collection[Address], link: Link, gateway: IPv4Address) -> bool:
-    return any(a.link == link.index and gateway in a.address.network for a in addresses)
+def _on_subnet(addresses: Collection[Address], link: int | None, gateway: IPv4Address | IPv6Address) -> bool:
+    """Every link has the link-local ones."""
+    if isinstance(gateway, IPv6Address) and gateway.is_link_local:
+        return True
+    return any(a.link == link and gateway in a.address.network for a in addresses)
 
 
 def is_within_reach(staying: Collection[Address], route: Route) -> bool:
     """Whether the system would take it now: one of the addresses that are there and stay has its gateway on the
     subnet."""
-    gateway = route.gateway
-    if gateway is None or route.onlink:
-        return True
-    return any(a.link == route.link and gateway in a.address.network for a in staying)
+    return route.gateway is None or route.onlink or _on_subnet(staying, route.link, route.gateway)
 
 
 def places_kept(view: View) -> Iterator[Place]:
     """Places of declared routes that hang on a client that has not spoken yet, or on a condition of which nobody knows
     yet: they may be right as they are."""
-    for resource in view.declared.of(IPv4Route):
+    for resource in declared_routes(view.declared):
         ref = ref_of(resource)
         if ref in view.admission.held:
             continue
         if ref in view.admission.undecided or _hangs_on_undecided(view, resource.spec):
-            yield str(resource.spec.destination), resource.spec.metric
+            yield str(resource.spec.destination), metric_of(resource.spec)
 
 
-def _hangs_on_undecided(view: View, spec: IPv4Route) -> bool:
+def is_kept_aggregate(view: View, route: Route) -> bool:
+    """One for a delegated prefix, while nobody knows yet which prefixes there are."""
+    return route.kind == "unreachable" and route.metric == LAST_RESORT and bool(unspoken_delegations(view))
+
+
+def _hangs_on_undecided(view: View, spec: Declared) -> bool:
     for reference in (spec.device_from, spec.gateway_from):
         if reference is None:
             continue
-        if reference.kind == "DHCPv4Client" and undecided(view, Ref(reference.kind, reference.name)):
+        if reference.kind in CLIENTS and undecided(view, Ref(reference.kind, reference.name)):
             return True
-        other = view.declared.get(IPv4Route, reference.name) if reference.kind == "IPv4Route" else None
+        kind = next((kind for kind in KINDS if kind.__name__ == reference.kind), None)
+        other = view.declared.get(kind, reference.name) if kind is not None else None
         if other is not None and _hangs_on_undecided(view, other.spec):
             return True
     return False

@@ -1,12 +1,15 @@
 """Who this router says it is: one DUID for the device, one IAID for each client name; neither changes by accident.
 
-The DUID is made once from the first client's MAC (DUID-LL) and kept in `<state>/duid`; IAIDs follow from the
-configured name, not from the interface's index (RFC 4361 §6.1, RFC 9915 §11, RFC 7844 does not apply to routers).
+The DUID is made once, of the first client's MAC (DUID-LL) if nobody wants another form, and kept in `<state>/duid`;
+IAIDs follow from the configured name, not from the interface's index (RFC 4361 §6.1, RFC 9915 §11, RFC 7844 does not
+apply to routers).
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from routerd.daemons import lease_file
@@ -28,13 +31,14 @@ _ONE_AT_A_TIME = threading.Lock()
 """Two clients that start side by side, each in a thread, must not each make a DUID."""
 
 
-def device_duid(state_dir: Path, mac: bytes) -> tuple[bytes, str | None]:
-    """The device's DUID, and a sentence when one that was kept could not be used. Blocks on the disk."""
+def device_duid(state_dir: Path, mac: bytes, make: Callable[[], bytes] | None = None) -> tuple[bytes, str | None]:
+    """The device's DUID, and a sentence when one that was kept could not be used. `make` makes one of another form, if
+    there is none yet. Blocks on the disk."""
     with _ONE_AT_A_TIME:
-        return _kept_or_made(state_dir / "duid", mac)
+        return _kept_or_made(state_dir / "duid", make or partial(duid_ll, mac))
 
 
-def _kept_or_made(path: Path, mac: bytes) -> tuple[bytes, str | None]:
+def _kept_or_made(path: Path, make: Callable[[], bytes]) -> tuple[bytes, str | None]:
     trouble = None
     try:
         kept = lease_file.read(path)
@@ -47,7 +51,7 @@ def _kept_or_made(path: Path, mac: bytes) -> tuple[bytes, str | None]:
         trouble = f"{path} holds no DUID"
     except OSError as error:
         trouble = f"{path} cannot be read: {error.strerror}"
-    duid = duid_ll(mac)
+    duid = make()
     try:
         lease_file.save(path, duid.hex(":").encode() + b"\n")
     except OSError as error:

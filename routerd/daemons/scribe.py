@@ -8,7 +8,7 @@ costs the lease file and, when it goes on like that, events; never a status, and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import trio
@@ -42,15 +42,24 @@ Cause = Said | int
 
 
 @attrs.frozen
+class Told:
+    """A status, and what made it what it is."""
+
+    status: Status
+    because: Sequence[Cause] = ()
+
+
+@attrs.frozen
 class Entry:
     """What one step of a machine has to say; `because` is what made the status what it is, beside what is said here.
-    `wrote` gets the ids."""
+    `wrote` gets the ids. `others` are statuses of further resources, of a daemon that has several."""
 
     said: Sequence[Said]
     status: Status | None = None
     act: FileAct | None = None
     because: Sequence[Cause] = ()
     wrote: Callable[[Sequence[int]], None] | None = None
+    others: Mapping[Ref, Told] = attrs.field(factory=dict)
 
 
 class Scribe:
@@ -59,8 +68,9 @@ class Scribe:
     its order.
     """
 
-    def __init__(self, log: Log, resource: Ref, run_sync: Runner) -> None:
+    def __init__(self, log: Log, resource: Ref, run_sync: Runner, protocol: str = "dhcpv4") -> None:
         self._log = log
+        self._unsaved = f"routerd.{protocol}.client.lease.unsaved"
         self._run_sync = run_sync
         self._resource = resource
         self._queue: deque[Entry] = deque()
@@ -94,7 +104,8 @@ class Scribe:
             one.because = ()
         because = last.because if entry.status is None else entry.because
         status, act = entry.status or last.status, entry.act or last.act
-        self._queue[-1] = attrs.evolve(last, status=status, act=act, because=because)
+        others = {**last.others, **entry.others}
+        self._queue[-1] = attrs.evolve(last, status=status, act=act, because=because, others=others)
 
     async def run(self) -> None:
         """Write until `close` was called and all is written."""
@@ -133,8 +144,10 @@ class Scribe:
 
     def _post(self, entry: Entry, said: Sequence[Said]) -> Sequence[int]:
         events = [_with_causes(one, said[:place]) for place, one in enumerate(said)]
-        status = {} if entry.status is None else {self._resource: entry.status}
-        because = {self._resource: _causes(entry.because, said)} if entry.because else None
+        told = {} if entry.status is None else {self._resource: Told(entry.status, entry.because)}
+        told |= entry.others
+        status = {ref: one.status for ref, one in told.items()}
+        because = {ref: _causes(one.because, said) for ref, one in told.items() if one.because}
         ids, on_disk = self._log.post(*events, status=status, because=because)
         self._on_disk = self._on_disk if on_disk is None else on_disk
         for one, event_id in zip(said, ids, strict=True):
@@ -154,7 +167,7 @@ class Scribe:
             return []
         self._refused_act = text
         message = f"the lease could not be kept for the next start: {text}"
-        return [Said(Event("routerd.dhcpv4.client.lease.unsaved", "error", "LeaseNotSaved", message, self._resource))]
+        return [Said(Event(self._unsaved, "error", "LeaseNotSaved", message, self._resource))]
 
     async def _attempt(self, act: FileAct) -> str:
         """What is in the way of it. An act that hangs is let go; until it ends after all, no other is begun."""

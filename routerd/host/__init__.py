@@ -22,10 +22,12 @@ orderly removal comes first, and yet no address outlives its lease by more than 
 @attrs.frozen
 class HostSide6:
     """What the kernel itself does of IPv6 on a link: whether it obeys advertisements of routers (`accept_ra`), and
-    makes addresses of their prefixes (`autoconf`)."""
+    makes addresses of their prefixes (`autoconf`); and whether it is a router there (`forwarding`), which goes for all
+    links as a rule."""
 
     accept_ra: bool
     autoconf: bool
+    forwarding: bool = False
 
 
 @attrs.frozen
@@ -111,6 +113,14 @@ class SetHostSide6:
 
 
 @attrs.frozen
+class SetForwarding6:
+    """Let the host forward IPv6, or not, on all links. Where it forwards it goes on obeying routers only on links on
+    which it was told to by `SetHostSide6`."""
+
+    on: bool
+
+
+@attrs.frozen
 class PutAddress:
     """Add the address, or renew its lifetime when it is there; never takes it away in between."""
 
@@ -138,7 +148,7 @@ class RemoveRoute:
     route: Route
 
 
-Change = SetLink | SetHostSide6 | PutAddress | RemoveAddress | PutRoute | RemoveRoute
+Change = SetLink | SetHostSide6 | SetForwarding6 | PutAddress | RemoveAddress | PutRoute | RemoveRoute
 
 
 class HostRefused(Exception):

@@ -34,6 +34,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -46,6 +47,8 @@ from routerd.sim.world import World
 _KERNEL_METRIC = {4: 0, 6: 256}
 """Of connected routes, by IP version."""
 _MIN_MTU = 68
+ETHERNET_ADDRESS = 6
+"""Octets."""
 DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
 """What a kernel begins with."""
 
@@ -58,6 +61,9 @@ class SimulatedHost:
     def __init__(self, world: World, *, ipv6: bool = False) -> None:
         self._ipv6 = ipv6
         self._sides: dict[int, HostSide6] = {}
+        self._obeying: set[int] = set()
+        """Links on which routers are obeyed although the host is one itself."""
+        self._forwarding = False
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
         self.world = world
@@ -103,6 +109,8 @@ class SimulatedHost:
                 self.set_link(change.index, change.admin_up, change.mtu)
             case SetHostSide6():
                 self.set_host_side(change)
+            case SetForwarding6(on):
+                self.set_forwarding(on)
             case PutAddress(address):
                 self.put_address(attrs.evolve(address, ours=True))
             case RemoveAddress(address):
@@ -130,9 +138,21 @@ class SimulatedHost:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         wanted = {name: value for name, value in attrs.asdict(change).items() if name != "index" and value is not None}
         self._sides[change.index] = attrs.evolve(self._sides.get(change.index, DEFAULT_SIDE), **wanted)
+        if change.accept_ra:
+            self._obeying.add(change.index)
+
+    def set_forwarding(self, on: bool) -> None:
+        """A router, on all links, or none. Nobody is told."""
+        if not self._ipv6:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._forwarding = on
 
     def _with_side(self, link: Link) -> Link:
-        return attrs.evolve(link, ipv6=self._sides.get(link.index, DEFAULT_SIDE)) if self._ipv6 else link
+        if not self._ipv6:
+            return link
+        side = self._sides.get(link.index, DEFAULT_SIDE)
+        obeys = side.accept_ra and (link.index in self._obeying or not self._forwarding)
+        return attrs.evolve(link, ipv6=attrs.evolve(side, accept_ra=obeys, forwarding=self._forwarding))
 
     def hear_link(self, change: LinkChanged) -> None:
         """The world says that a link has changed: addresses and routes follow."""
@@ -157,7 +177,7 @@ class SimulatedHost:
 
     def _speak_ipv6(self, link: Link) -> None:
         """A link that can carry frames has a link-local address (RFC 4291 §2.5.6); here nobody waits for duplicates."""
-        if not (self._ipv6 and link.carrier and len(link.mac) == 6):
+        if not self._ipv6 or not link.carrier or len(link.mac) != ETHERNET_ADDRESS:
             return
         address = Address(link.index, link_local(link.mac), ours=False)
         if (link.index, address.address) not in self._addresses:

@@ -10,12 +10,13 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
 
 from routerd.api.access import has_group
-from routerd.api.plane import Running
+from routerd.api.plane import Daemon, Running
 from routerd.api.serve import serve_api, serve_daemon
 from routerd.api.sockets import check_free
 from routerd.api.unfinished import tell_unfinished
@@ -29,6 +30,8 @@ from routerd.changes.generations import Generations, generation_key
 from routerd.changes.stage import Stage
 from routerd.config import Router
 from routerd.controllers.address import AddressController
+from routerd.controllers.delegation import DelegationController
+from routerd.controllers.forwarding import ForwardingController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.management import ManagementController
 from routerd.controllers.meter import Meter
@@ -36,13 +39,26 @@ from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Bell, HostReconciler, Planner, Reconcile, View, run_controller
 from routerd.controllers.rounds import Rounds
 from routerd.controllers.route import RouteController
+from routerd.controllers.slaac import SlaacController
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+from routerd.daemons.ndp_daemon import NdpDaemon
+from routerd.daemons.ra_client import RAClient
+from routerd.daemons.ra_server import RAServer
 from routerd.events.incidents import Incidents
 from routerd.events.journal import last_cursor, run_journal
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Ref, Source
 from routerd.nurseries.clients import ClientFleet, daemons_of, forget_the_past, socket_of, unreachable
+from routerd.nurseries.clients6 import (
+    ClientFleet6,
+    Desired,
+    daemons_of6,
+    forget_the_past6,
+    socket_of6,
+    unreachable6,
+)
 from routerd.nurseries.configuration import Configuration
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.gatekeeper import Gatekeeper
@@ -50,6 +66,15 @@ from routerd.nurseries.logbook import run_logbook
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.notify import notify
 from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.ra import (
+    Means,
+    RAClientFleet,
+    RAServerFleet,
+    forget_what_was_heard,
+    ra_daemons_of,
+    ra_socket_of,
+    unreachable_ra,
+)
 from routerd.nurseries.retention import RetentionController
 from routerd.nurseries.rules import RuleFleet, Run, alarm_by, ref_of, rule_run, tell_crashed
 from routerd.nurseries.signals import run_signals
@@ -137,13 +162,15 @@ async def run_router(
 def journal_cursor(state_dir: Path, source: str) -> int:
     """The last cursor that a daemon's journal has, 0 if it cannot be read (whoever writes it complains): when the log
     was lost, its count goes on from there."""
-    kind, dash, instance = source.rpartition(f"{DHCPv4Daemon.kind}-")
-    if kind or not dash:
-        return 0
-    try:
-        return last_cursor(state_dir / DHCPv4Daemon.directory / instance / "events.jsonl")
-    except OSError:
-        return 0
+    for daemon in (DHCPv4Daemon, DHCPv6Daemon, RAClient, RAServer):
+        kind, dash, instance = source.rpartition(f"{daemon.kind}-")
+        if kind or not dash:
+            continue
+        try:
+            return last_cursor(state_dir / daemon.directory / instance / "events.jsonl")
+        except OSError:
+            return 0
+    return 0
 
 
 class Root:
@@ -165,7 +192,11 @@ class Root:
         self._picture = Picture()
         self._incidents = Incidents()
         self._planners = new_planners()
-        judged = {kind for planner in self._planners for kind in planner.kinds} - set(ClientFleet.kinds)
+        judged = {kind for planner in self._planners for kind in planner.kinds} - {
+            *ClientFleet.kinds,
+            *ClientFleet6.kinds,
+            *RAClientFleet.kinds,
+        }
         unheard = (stored.ref for stored in log.objects.all() if stored.ref.kind in judged)
         self._gate = Gatekeeper(system.host.clock, unheard)
         self._bells: dict[str, Bell] = {"gate": self._gate.bell}
@@ -185,9 +216,9 @@ class Root:
     def _open_changes(self, running: Running, generations: Generations) -> RouterChanges:
         """The way by which the configuration changes."""
         log, run_sync, options = self._log, self._system.run_sync, self._options
-        forecaster = Forecaster(self._look, self._gate.preview, new_planners, daemons_of)
+        forecaster = Forecaster(self._look, self._gate.preview, new_planners, all_daemons_of)
         stage = Stage(forecaster, self._settled, self._crashed, log)
-        judge = partial(unreachable, run_dir=options.run_dir)
+        judge = partial(unusable, run_dir=options.run_dir)
         canonical = Canonical(options.config)
         gate = Gate(canonical, generations, running, log, ROUTERD, run_sync, judge, stage.phase, self._reconfigured)
         return RouterChanges(gate, stage, log, ROUTERD, run_sync)
@@ -202,6 +233,8 @@ class Root:
         causes = (configured,) if configured > newest else ()
         self._started = await self._tell("routerd.daemon.lifecycle.started", "Started", message, causes)
         await forget_the_past(self._log, running, self._started)
+        await forget_the_past6(self._log, running, self._started)
+        await forget_what_was_heard(self._log, running, self._started)
 
     def _configured(self) -> int:
         """The event with which the configuration in force began."""
@@ -223,6 +256,11 @@ class Root:
         clients = ClientFleet(fleet, self._look, self._log)
         self.plane.fleets.append(_Members(fleet))
         self._start_controller(nursery, clients.name, clients.kinds, clients)
+        fleet6 = Fleet(nursery, self._make_client6, self._run_client6)
+        clients6 = ClientFleet6(fleet6, self._look, self._log)
+        self.plane.fleets.append(_Members(fleet6))
+        self._start_controller(nursery, clients6.name, clients6.kinds, clients6)
+        self._start_advertisements(nursery)
         for planner in self._planners:
             reconcile = HostReconciler(planner, self._look, self._host, self._log, self._judged)
             self._start_controller(nursery, planner.name, planner.kinds, reconcile)
@@ -238,6 +276,20 @@ class Root:
         nursery.start_soon(self._gate.run, lambda: self._look().admission, self._ring)
         self._ring("start")
         self.changes.see_soon()
+
+    def _start_advertisements(self, nursery: trio.Nursery) -> None:
+        options, system = self._options, self._system
+        means = Means(
+            self._make_ndp,
+            lambda spec: RAClient(spec, options.state_dir, system.run_sync, system.rng),
+            lambda name, spec: RAServer(name, spec, options.state_dir, self._host.clock, system.run_sync, system.rng),
+        )
+        listening = Fleet(nursery, means.new_client, self._run_ndp)
+        telling = Fleet(nursery, means.new_server, self._run_ndp)
+        self.plane.fleets += [_Members(listening), _Members(telling)]
+        clients, servers = RAClientFleet(listening, self._look), RAServerFleet(telling, self._look, self._log)
+        self._start_controller(nursery, clients.name, clients.kinds, clients)
+        self._start_controller(nursery, servers.name, servers.kinds, servers)
 
     def _start_controller(self, nursery: trio.Nursery, name: str, kinds: tuple[str, ...], act: Reconcile) -> None:
         bell, meter = Bell(), Meter(name, kinds, self._host.clock.wall)
@@ -300,10 +352,53 @@ class Root:
             rng=self._system.rng,
         )
 
+    def _make_client6(self, name: str, desired: Desired) -> DHCPv6Daemon:
+        return DHCPv6Daemon(
+            desired.resource,
+            desired.spec,
+            host=self._host,
+            endpoints=self._system.endpoints,
+            log=self._log,
+            incidents=self._incidents,
+            began=lambda: max(self._started, self._configured()),
+            state_dir=self._options.state_dir,
+            generation=lambda: self.plane.running.generation,
+            reload=self.configuration.reload,
+            run_sync=self._system.run_sync,
+            rng=self._system.rng,
+        )
+
+    def _make_ndp(self, name: str, ifname: str, part: RAClient | RAServer) -> NdpDaemon:
+        return NdpDaemon(
+            name,
+            ifname,
+            part,
+            host=self._host,
+            endpoints=self._system.endpoints,
+            log=self._log,
+            incidents=self._incidents,
+            began=lambda: max(self._started, self._configured()),
+            generation=lambda: self.plane.running.generation,
+            reload=self.configuration.reload,
+            run_sync=self._system.run_sync,
+        )
+
     async def _run_client(self, daemon: DHCPv4Daemon) -> None:
-        """A daemon with its journal and its socket."""
+        await self._run_daemon(daemon, {socket_of(self._options.run_dir, daemon.source.instance): daemon})
+
+    async def _run_client6(self, daemon: DHCPv6Daemon) -> None:
+        faces: list[Daemon] = [daemon, *daemon.facets]
+        await self._run_daemon(daemon, {socket_of6(self._options.run_dir, one.source.instance): one for one in faces})
+
+    async def _run_ndp(self, daemon: NdpDaemon) -> None:
+        socket = ra_socket_of(self._options.run_dir, daemon.directory, daemon.source.instance)
+        await self._run_daemon(daemon, {socket: daemon})
+
+    async def _run_daemon(
+        self, daemon: DHCPv4Daemon | DHCPv6Daemon | NdpDaemon, sockets: Mapping[Path, Daemon]
+    ) -> None:
+        """A daemon with its journal, and with what answers at which socket."""
         directory = self._options.state_dir / daemon.directory / daemon.source.instance
-        socket = socket_of(self._options.run_dir, daemon.source.instance)
 
         async def report(error: str, crashes: int, delay: float) -> None:
             crash = await self._log_crash(daemon.source.name, error, crashes, delay, daemon.resource)
@@ -314,8 +409,9 @@ class Root:
             path, run_sync = directory / "events.jsonl", self._system.run_sync
             journal = partial(run_journal, self._log, daemon.source.name, path, run_sync=run_sync)
             nursery.start_soon(supervise, f"journal {path}", journal, partial(self._tell_crash, f"journal {path}"))
-            serve = partial(serve_daemon, self.plane, daemon, str(socket))
-            nursery.start_soon(supervise, f"socket {socket}", serve, partial(self._tell_crash, f"socket {socket}"))
+            for socket, face in sockets.items():
+                serve = partial(serve_daemon, self.plane, face, str(socket))
+                nursery.start_soon(supervise, f"socket {socket}", serve, partial(self._tell_crash, f"socket {socket}"))
             await supervise(daemon.source.name, daemon.run, report)
             nursery.cancel_scope.cancel()
 
@@ -401,16 +497,34 @@ class Root:
 
 def new_planners() -> list[Planner]:
     """Those who change the host, as they are at the start."""
-    return [InterfaceController(), AddressController(), RouteController(), ManagementController(has_group)]
+    return [
+        InterfaceController(),
+        AddressController(),
+        DelegationController(),
+        SlaacController(),
+        ForwardingController(),
+        RouteController(),
+        ManagementController(has_group),
+    ]
 
 
-class _Members(Mapping[str, DHCPv4Daemon]):
+def all_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
+    """For which resource of a router which daemon runs, and with what."""
+    return {**daemons_of(router), **daemons_of6(router), **ra_daemons_of(router)}
+
+
+def unusable(router: Router, run_dir: Path) -> str | None:
+    """Why a router's daemons could not run or not be asked; None: they can."""
+    return unreachable(router, run_dir) or unreachable6(router, run_dir) or unreachable_ra(router, run_dir)
+
+
+class _Members(Mapping[str, Daemon]):
     """A fleet's members as they are at each look."""
 
-    def __init__(self, fleet: Fleet[ClientSpec, DHCPv4Daemon]) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: Fleet[Any, Any]) -> None:
+        self._fleet: Fleet[Any, Daemon] = fleet
 
-    def __getitem__(self, name: str) -> DHCPv4Daemon:
+    def __getitem__(self, name: str) -> Daemon:
         return self._fleet.members[name]
 
     def __iter__(self) -> Iterator[str]:

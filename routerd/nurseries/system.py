@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -17,6 +18,10 @@ from routerd.endpoints import Endpoints
 from routerd.events.writer import Runner
 from routerd.host import Host
 from routerd.resources.net import DHCPv4Client, Interface
+from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation, IPv6RAAddress
+
+KINDS6: tuple[type[Any], ...] = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information, IPv6RAAddress)
+"""What makes of a link one on which a simulated provider is in IPv6."""
 
 
 @attrs.frozen
@@ -44,20 +49,25 @@ async def open_linux() -> AsyncIterator[System]:
 
 @asynccontextmanager
 async def open_simulated(router: Router, narrate: Callable[[str], None], seed: int = 0) -> AsyncIterator[System]:
-    """A host in memory that has every interface of `router`, and a provider on each that has a DHCPv4 client."""
+    """A host in memory that has every interface of `router`, and a provider on each that has a client: of DHCPv4, of
+    DHCPv6, or of routers' advertisements."""
     from routerd.endpoints.simulated import SimulatedEndpoints
     from routerd.host.simulated import open_host
     from routerd.sim.isp import run_isp
+    from routerd.sim.isp6 import run_isp6
     from routerd.sim.world import World
 
     world = World(seed)
     lines = {client.spec.interface for client in router.of(DHCPv4Client)}
+    lines6 = {client.spec.interface for kind in KINDS6 for client in router.of(kind)}
     companions: list[Callable[[], Awaitable[None]]] = [world.run]
-    async with open_host(world) as host:
+    async with open_host(world, ipv6=True) as host:
         host.simulated_clock.boot_id = str(uuid.uuid4())  # nothing of it is older than this process
         host.simulated_clock.step_wall((time.time_ns() - host.clock.wall()) / 1e9)
         for interface in router.of(Interface):
             world.add_link(interface.spec.ifname, f"segment of {interface.name}")
             if interface.name in lines:
                 companions.append(partial(run_isp, world, f"segment of {interface.name}", narrate))
+            if interface.name in lines6:
+                companions.append(partial(run_isp6, world, f"segment of {interface.name}", narrate))
         yield System(host, SimulatedEndpoints(world), tuple(companions))

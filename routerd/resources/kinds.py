@@ -10,6 +10,15 @@ import attrs
 
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
+from routerd.resources.net6 import (
+    DHCPv6Address,
+    DHCPv6Information,
+    DHCPv6PrefixDelegation,
+    IPv6DelegatedAddress,
+    IPv6RAAddress,
+    IPv6RouterAdvertisement,
+    IPv6StaticRoute,
+)
 from routerd.resources.observability import Telemetry
 from routerd.resources.rules import DerivedEvent, EventRule
 from routerd.resources.system import LogRetention
@@ -81,6 +90,58 @@ _KINDS = (
         phases=("Installed", "Pending", "Error"),
     ),
     Kind(
+        DHCPv6PrefixDelegation,
+        ("pd", "dhcpv6pd", "prefixdelegation"),
+        (
+            *("phase", "interface", "device", "currentPrefix", "dnsServers", "sntpServers", "domainSearch", "aftrName"),
+            *("renewAt", "rebindAt", "preferredUntil", "validUntil"),
+        ),
+        (),
+        phases=("Pending", "Idle", "Acquiring", "Bound", "Refreshing", "Rebinding", "Released", "Error"),
+    ),
+    Kind(
+        DHCPv6Address,
+        (),
+        ("phase", "interface", "device", "currentAddress", "renewAt", "rebindAt", "preferredUntil", "validUntil"),
+        (),
+        phases=("Pending", "Idle", "Acquiring", "Bound", "Refreshing", "Rebinding", "Released", "Error"),
+    ),
+    Kind(
+        DHCPv6Information,
+        (),
+        ("phase", "source", "aftrName", "dnsServers", "sntpServers", "domainSearch"),
+        (),
+        phases=("Pending", "Idle", "Acquiring", "Bound", "Refreshing", "Rebinding", "Released", "Error"),
+    ),
+    Kind(
+        IPv6DelegatedAddress,
+        (),
+        ("phase", "address", "prefix", "interface", "ifname", "prefixSource", "dryRun"),
+        (),
+        phases=("Applied", "Pending", "Error"),
+    ),
+    Kind(
+        IPv6RAAddress,
+        (),
+        ("phase", "interface", "device", "addresses", "defaultGateway", "mtu", "dnsServers", "domainSearch"),
+        (),
+        phases=("Bound", "Acquiring", "Pending", "Error"),
+    ),
+    Kind(
+        IPv6RouterAdvertisement,
+        ("ra", "routeradvertisement"),
+        ("phase", "interface", "prefix", "rdnss", "dryRun"),
+        (),
+        phases=("Applied", "Pending", "Error"),
+    ),
+    Kind(
+        IPv6StaticRoute,
+        ("ipv6route",),
+        ("phase", "type", "destination", "device", "gateway", "preferredSource", "metric", "dryRun"),
+        (),
+        phases=("Installed", "Pending", "Error"),
+    ),
+    Kind(
         ManagementAccess,
         ("mgmtaccess",),
         ("phase", "interfaces"),
@@ -124,12 +185,12 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 _NOT_YET = (
     "AddressMobilityDomain BGPDynamicPeer BGPPeer BGPRouter BFD Bridge ClientPolicy CloudProviderProfile "
     "ClusterNetworkRoute ControlAPI DHCPv4Relay DHCPv4Reservation DHCPv4Server DHCPv4ServerLeaseSync "
-    "DHCPv6Address DHCPv6Information DHCPv6PrefixDelegation DHCPv6PrefixDelegationLeaseSync DHCPv6Server "
+    "DHCPv6PrefixDelegationLeaseSync DHCPv6Server "
     "DHCPv6ServerLeaseSync DNSForwarder DNSResolver DNSUpstream DNSZone DSLiteTunnel "
     "DynamicConfigSource DynamicOverridePolicy EgressRoutePolicy EventGroup EventPeer "
     "EventSubscription FederationSLO FirewallEventLog FirewallFlowPinhole FirewallPolicy FirewallRule "
     "FirewallZone HealthCheck Hostname HybridRoute IPAddressSet IPsecConnection IPv4StaticRoute "
-    "IPv6DelegatedAddress IPv6RAAddress IPv6RouterAdvertisement IPv6StaticRoute IngressService KernelModule "
+    "IngressService KernelModule "
     "LocalServiceRedirect LogSink MobilityMemberSet MobilityPool NAT44Rule "
     "NAT44SessionSync NTPClient NTPServer NetworkAdoption ObservabilityPipeline OverlayPeer PPPoESession "
     "Package Plugin PortForward ProviderActionPolicy RemoteAddressClaim RogueRADetector RouterdCluster "
@@ -145,7 +206,6 @@ UNSUPPORTED: Mapping[str, tuple[str, ...]] = {
     "Bridge": ("br", "bridges"),
     "ClusterNetworkRoute": ("k8sroutes",),
     "DHCPv4Relay": ("dhcprelay",),
-    "DHCPv6PrefixDelegation": ("pd", "dhcpv6pd", "prefixdelegation"),
     "DNSResolver": ("dns", "resolver"),
     "DSLiteTunnel": ("dslite",),
     "EgressRoutePolicy": ("route", "ipv4policyrouteset"),
@@ -158,7 +218,6 @@ UNSUPPORTED: Mapping[str, tuple[str, ...]] = {
     "Hostname": ("host",),
     "IPAddressSet": ("addressset", "ipset"),
     "IPsecConnection": ("ipsec",),
-    "IPv6StaticRoute": ("ipv6route",),
     "IngressService": ("ingress",),
     "LocalServiceRedirect": ("serviceredirect",),
     "NAT44Rule": ("nat", "snat", "nat44"),

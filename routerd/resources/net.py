@@ -25,6 +25,9 @@ IFNAME = Matching(r"[A-Za-z0-9_][!-.0-9;-~]{0,14}", 15, "an interface name", "1 
 _INTERFACE = told("Name of the Interface resource.", example="wan", refers="Interface")
 
 
+DEVICE = Matching(r"[!-.0-9;-~]{1,63}", 63, "the name of an interface", "a name without space, / or :")
+
+
 def _unicast(_instance: object, _field: object, value: IPv4Address | None) -> None:
     """A host's address, and not a loopback one."""
     if value is None:
@@ -120,7 +123,7 @@ class IPv4Route:
     )
     device: str | None = attrs.field(
         default=None,
-        validator=Matching(r"[!-.0-9;-~]{1,63}", 63, "the name of an interface", "a name without space, / or :"),
+        validator=DEVICE,
         metadata=told("The interface to send by: an Interface resource, or the kernel's name.", example="lan"),
     )
     device_from: ValueFrom | None = attrs.field(
@@ -147,27 +150,33 @@ class IPv4Route:
     )
 
     def __attrs_post_init__(self) -> None:
-        places = {
-            "device": self.device,
-            "deviceFrom": self.device_from,
-            "gateway": self.gateway,
-            "gatewayFrom": self.gateway_from,
-        }
-        given = [name for name, value in places.items() if value is not None]
-        for name in ("device", "gateway"):
-            if name in given and f"{name}From" in given:
-                raise Invalid(
-                    "value.exclusive", f"stands beside {name}", "expected one of the two", field=f"{name}From"
-                )
-        if self.type == "blackhole" and given:
-            raise Invalid("value.exclusive", "has no meaning for a blackhole", "remove it", field=given[0])
-        if self.type == "unicast" and not given:
-            raise Invalid(
-                "value.required",
-                "a unicast route needs a device or a gateway",
-                "expected device, deviceFrom, gateway or gatewayFrom",
-                field="gateway",
-            )
+        check_way(
+            self.type,
+            device=self.device,
+            deviceFrom=self.device_from,
+            gateway=self.gateway,
+            gatewayFrom=self.gateway_from,
+        )
+
+
+def check_way(type_: str, **places: object) -> None:
+    """Where a route of this type leads: each place is given in one way, and to nowhere leads nothing. `places` by their
+    names on the wire. Raises Invalid."""
+    given = [name for name, value in places.items() if value is not None]
+    for name in ("device", "gateway"):
+        if name in given and f"{name}From" in given:
+            raise Invalid("value.exclusive", f"stands beside {name}", "expected one of the two", field=f"{name}From")
+    if type_ != "unicast" and given:
+        article = "an" if type_ == "unreachable" else "a"
+        words = f"has no meaning for {article} {type_} route"
+        raise Invalid("value.exclusive", words, "remove it", field=given[0])
+    if type_ == "unicast" and not given:
+        raise Invalid(
+            "value.required",
+            "a unicast route needs a device or a gateway",
+            "expected device, deviceFrom, gateway or gatewayFrom",
+            field="gateway",
+        )
 
 
 def _client_id(_instance: object, _field: object, value: str | None) -> None:

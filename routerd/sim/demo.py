@@ -1,4 +1,5 @@
-"""The demo: a router that has a line, a LAN and a static route, on a simulated host beside a lively provider."""
+"""The demo: a router that has a line, a LAN and a static route, in IPv4 and IPv6, on a simulated host beside a lively
+provider."""
 
 from __future__ import annotations
 
@@ -43,6 +44,35 @@ spec:
       spec:
         destination: 10.20.0.0/16
         gatewayFrom: {resource: DHCPv4Client/wan, field: gateway}
+
+    # IPv6: a default route from the provider's router, a delegated prefix, its first subnet for the LAN.
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6RAAddress
+      metadata: {name: wan}
+      spec:
+        interface: wan
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: DHCPv6PrefixDelegation
+      metadata: {name: wan-pd}
+      spec:
+        interface: wan
+        prefixLength: 56
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6DelegatedAddress
+      metadata: {name: lan}
+      spec:
+        prefixDelegation: wan-pd
+        interface: lan
+        addressSuffix: "::1"
+
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6RouterAdvertisement
+      metadata: {name: lan}
+      spec:
+        interface: lan
+        rdnssFrom: {resource: DHCPv6PrefixDelegation/wan-pd, field: dnsServers}
 """
 
 
@@ -54,6 +84,7 @@ routerd runs on a simulated host. In a second terminal:
   {routerctl} status                      how the router is
   {routerctl} get                         every resource and its phase
   {routerctl} describe DHCPv4Client/wan   everything about the line
+  {routerctl} get IPv6DelegatedAddress    the LAN's part of the delegated prefix
   {routerctl} events -f                   what happens, as it happens
   {routerctl} renew DHCPv4Client/wan      extend the lease now
   {routerctl} wait DHCPv4Client/wan --for phase=Rebinding --timeout 5m

@@ -117,11 +117,13 @@ def test_the_pages_examples_load() -> None:
     assert len(blocks) == len(KINDS)
     for block, kind in zip(blocks, KINDS.values(), strict=True):
         assert compose(decode(block, "page")).root.data == example(kind)
+        delegation = {**example(KINDS["DHCPv6PrefixDelegation"]), "metadata": {"name": "wan-pd"}}
+        others = [delegation, _named("wan", "eth9"), _named("lan", "eth8")]
         document = {
             "apiVersion": "routerd.net/v1alpha1",
             "kind": "Router",
             "metadata": {"name": "page"},
-            "spec": {"resources": [example(kind), _named("wan", "eth9"), _named("lan", "eth8")]},
+            "spec": {"resources": [example(kind), *others]},
         }
         load(json.dumps(document))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Network
 from typing import Any
 
 import attrs
@@ -492,11 +491,6 @@ def test_who_is_named_when_a_declared_route_goes() -> None:
     assert [step.resource for step in plan(scene)] == [LAN_REF]
     scene.routes = [route("10.20.0.0/16", None, kind="blackhole")]
     assert [step.resource for step in plan(scene)] == [Ref("Router", "test", "routerd.net/v1alpha1")]
-
-
-def test_routes_of_the_other_family_are_not_looked_at() -> None:
-    six = Route(IPv6Network("2001:db8::/32"), ETH0.index)
-    assert plan(leased(acquiring(), routes=[six])) == []
 
 
 # Statuses

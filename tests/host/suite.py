@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -31,6 +31,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -489,6 +490,17 @@ async def test_an_ipv6_address_and_a_route_by_a_link_local_gateway(stage: Stage)
         assert (addresses_of(snapshot, link), routes_of(snapshot, link, 6)) == ([], [])
 
 
+@pytest.mark.parametrize(("kind", "metric"), [("unreachable", 2**31 - 1), ("unreachable", 1024), ("blackhole", 1024)])
+async def test_an_ipv6_route_to_nowhere_is_kept_as_it_was_put(stage: Stage, kind: Any, metric: int) -> None:
+    async with stage.open_host() as host:
+        await ready(stage, host)
+        nowhere = Route(ip_network("2001:db8:40::/56"), None, metric=metric, kind=kind)
+        await host.apply(PutRoute(nowhere))
+        assert nowhere in (await host.observe()).routes
+        await host.apply(RemoveRoute(nowhere))
+        assert nowhere not in (await host.observe()).routes
+
+
 async def test_an_ipv6_address_with_lifetimes_and_past_duplicate_detection(stage: Stage) -> None:
     async with stage.open_host() as host:
         link = await ready(stage, host)
@@ -514,6 +526,19 @@ async def test_whether_the_kernel_obeys_routers(stage: Stage) -> None:
         assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=False)
         with pytest.raises(HostRefused):
             await host.apply(SetHostSide6(99_999, accept_ra=True))
+
+
+async def test_a_host_that_forwards_obeys_only_where_it_was_told_to(stage: Stage) -> None:
+    async with stage.open_host() as host:
+        link = await ready(stage, host)
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True)
+        await host.apply(SetForwarding6(True))
+        await host.apply(SetForwarding6(True))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=False, autoconf=True, forwarding=True)
+        await host.apply(SetHostSide6(link.index, accept_ra=True))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True, forwarding=True)
+        await host.apply(SetForwarding6(False))
+        assert found(await host.observe(), "wan0").ipv6 == HostSide6(accept_ra=True, autoconf=True)
 
 
 # Watching

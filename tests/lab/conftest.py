@@ -1,5 +1,6 @@
 """Fixtures of the lab."""
 
 from tests.lab.netns import namespaces
+from tests.lab.street import street
 
-__all__ = ["namespaces"]
+__all__ = ["namespaces", "street"]

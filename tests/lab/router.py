@@ -108,9 +108,12 @@ class Router:
         return self._request("GET", self.run_dir / "routerd-status.sock", PREFIX + path)
 
     def command(self, client: str, command: str) -> Any:
-        """A command on a daemon's socket."""
-        socket_path = self.run_dir / "dhcpv4-client" / f"{client}.sock"
-        return self._request("POST", socket_path, f"/v1/commands/{command}")
+        """A command on a DHCPv4 client's socket."""
+        return self.order(self.run_dir / "dhcpv4-client" / f"{client}.sock", command)
+
+    def order(self, daemon: Path, command: str) -> Any:
+        """A command on the socket of any daemon."""
+        return self._request("POST", daemon, f"/v1/commands/{command}")
 
     def status(self, target: str) -> dict[str, Any]:
         """The status of `Kind/name`."""

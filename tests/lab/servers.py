@@ -54,7 +54,7 @@ def dnsmasq(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Itera
         f"--dhcp-range={terms.pool[0]},{terms.pool[1]},{terms.lease}",
         *options,
     ]
-    with _running(isp, command, directory / "dnsmasq.log", "DHCP, sockets bound") as process:
+    with running(isp, command, directory / "dnsmasq.log", "DHCP, sockets bound") as process:
         yield process
 
 
@@ -87,7 +87,7 @@ def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterator[
     path.write_text(json.dumps(config))
     environment = ["env", f"KEA_PIDFILE_DIR={directory}", f"KEA_LOCKFILE_DIR={directory}"]
     command = [*environment, need_program("kea-dhcp4"), "-c", str(path)]
-    with _running(isp, command, directory / "kea.log", "DHCP4_STARTED") as process:
+    with running(isp, command, directory / "kea.log", "DHCP4_STARTED") as process:
         yield process
 
 
@@ -111,7 +111,7 @@ def dhcpd(isp: Namespace, ifname: str, directory: Path, terms: Terms) -> Iterato
         *(need_program("dhcpd"), "-4", "-d", "-f", "-user", "root", "-group", "root"),
         *("-cf", str(path), "-lf", str(leases), "-pf", str(directory / "dhcpd.pid"), ifname),
     ]
-    with _running(isp, command, directory / "dhcpd.log", "Server starting service") as process:
+    with running(isp, command, directory / "dhcpd.log", "Server starting service") as process:
         yield process
 
 
@@ -119,7 +119,8 @@ SERVERS = {"dnsmasq": dnsmasq, "kea": kea, "dhcpd": dhcpd}
 
 
 @contextmanager
-def _running(isp: Namespace, command: list[str], log: Path, ready: str) -> Iterator[subprocess.Popen[Any]]:
+def running(isp: Namespace, command: list[str], log: Path, ready: str) -> Iterator[subprocess.Popen[Any]]:
+    """A server, from the line of its log that says that it is ready until it is told to end."""
     with log.open("ab") as output:
         begin = output.tell()
         process = isp.spawn(*command, stdout=output, stderr=subprocess.STDOUT)

@@ -90,8 +90,8 @@ FROM = {"resource": "DHCPv4Client/wan", "field": "gateway"}
     ("spec", "complaint"),
     [
         ({}, "gateway: a unicast route needs a device or a gateway"),
-        ({"type": "blackhole", "gateway": "192.0.2.1"}, "gateway: has no meaning for a blackhole"),
-        ({"type": "blackhole", "deviceFrom": FROM}, "deviceFrom: has no meaning for a blackhole"),
+        ({"type": "blackhole", "gateway": "192.0.2.1"}, "gateway: has no meaning for a blackhole route"),
+        ({"type": "blackhole", "deviceFrom": FROM}, "deviceFrom: has no meaning for a blackhole route"),
         ({"gateway": "192.0.2.1", "gatewayFrom": FROM}, "gatewayFrom: stands beside gateway"),
         ({"device": "eth0", "deviceFrom": FROM}, "deviceFrom: stands beside device"),
         ({"gateway": "255.255.255.255"}, "gateway: 255.255.255.255 is reserved"),

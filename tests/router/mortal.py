@@ -9,13 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ipaddress import IPv4Address
 from typing import Any
 
 import attrs
 import trio
 
-from routerd.endpoints import Datagram, DatagramEndpoint, Endpoints, Frame, Marking, PacketEndpoint, Tap
+from routerd.endpoints import Endpoints, Frame, Marking, PacketEndpoint, Tap
 from routerd.events.log import inline
 from routerd.host import Change, Clock, Host, Notice, Snapshot
 from routerd.nurseries.system import System
@@ -98,16 +97,18 @@ class _Packet:
 
 @attrs.frozen(eq=False)
 class _Udp:
-    _mortal: Mortal
-    _udp: DatagramEndpoint
+    """Of either version."""
 
-    async def send(self, payload: bytes, source: IPv4Address, destination: IPv4Address, port: int) -> None:
+    _mortal: Mortal
+    _udp: Any
+
+    async def send(self, *packet: Any) -> None:
         await trio.lowlevel.checkpoint()
         if self._mortal.alive:
-            await self._udp.send(payload, source, destination, port)
+            await self._udp.send(*packet)
             self._mortal.count()
 
-    async def receive(self) -> Datagram:
+    async def receive(self) -> Any:
         return await self._udp.receive()
 
 
@@ -122,6 +123,16 @@ class _Endpoints:
             yield _Packet(self._mortal, packet)
 
     @asynccontextmanager
-    async def open_dhcpv4(self, index: int, name: str, marking: Marking) -> AsyncIterator[DatagramEndpoint]:
+    async def open_dhcpv4(self, index: int, name: str, marking: Marking) -> AsyncIterator[_Udp]:
         async with self._endpoints.open_dhcpv4(index, name, marking) as udp:
             yield _Udp(self._mortal, udp)
+
+    @asynccontextmanager
+    async def open_dhcpv6(self, index: int, name: str, marking: Marking) -> AsyncIterator[_Udp]:
+        async with self._endpoints.open_dhcpv6(index, name, marking) as udp:
+            yield _Udp(self._mortal, udp)
+
+    @asynccontextmanager
+    async def open_ndp(self, index: int, name: str, marking: Marking) -> AsyncIterator[_Udp]:
+        async with self._endpoints.open_ndp(index, name, marking) as icmp:
+            yield _Udp(self._mortal, icmp)

@@ -13,6 +13,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,8 @@ class Routerd:
             return 200, result | {"status": raw["status"], "raw": raw}
         if subject in ("controllers", "runtime"):
             return 200, result | {"raw": (self._controllers if subject == "controllers" else self._runtime)()}
+        if subject == "prefixes":
+            return 200, result | {"raw": self._prefixes}
         if subject == "events":
             after, limit = int(query.get("since-id", ["0"])[0]), int(query.get("limit", ["50"])[0])
             return 200, result | {"events": [event for event in reversed(self.events) if event["id"] > after][:limit]}
@@ -241,6 +244,31 @@ class Routerd:
             int(query.get(key, [default])[0]) for key, default in (("limit", "100"), ("events-limit", "10"))
         )
         return 200, result | {"items": [self._with_events(view, events) for view in found[:limit]]}
+
+    @cached_property
+    def _prefixes(self) -> dict[str, Any]:
+        """A prefix that has replaced another half an hour ago; one LAN has its part of it, and one is too many."""
+        lan = {"resource": "IPv6DelegatedAddress/lan", "phase": "Applied", "interface": "lan", "ifname": "lan0"}
+        guests = {"resource": "IPv6DelegatedAddress/guests", "phase": "Pending", "interface": "guests"}
+        prefix = {
+            "name": "wan-pd",
+            "phase": "Bound",
+            "interface": "wan",
+            "prefix": "2001:db8:77::/60",
+            "requestedLength": 56,
+            "boundLength": 60,
+            "renewAt": at(690),
+            "rebindAt": at(1490),
+            "preferredUntil": at(2490),
+            "serverDUID": "00:03:00:01:02:00:00:00:00:01",
+            "subnets": [guests, {**lan, "prefix": "2001:db8:77:1::/64", "address": "2001:db8:77:1::1/64"}],
+            "previous": [
+                {"prefix": "2001:db8:40::/56", "expiresAt": at(5430), "replacedBy": "2001:db8:77::/60"},
+            ],
+        }
+        lost = {"name": "wan-pd2", "phase": "Acquiring", "previous": [{"prefix": "2001:db8:9::/56"}]}
+        head = {"apiVersion": CONTROL, "kind": "Prefixes", "metadata": {"name": "prefixes"}}
+        return {**head, "items": [prefix, lost]}
 
     def _describe(self, query: dict[str, list[str]]) -> Answer:
         target = query["target"][0]

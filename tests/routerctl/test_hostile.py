@@ -169,7 +169,17 @@ KEYS = """
 status items events resource raw ledger error info checks cursor newest result errors chain suppressed target since next
 generation changes yaml pending fired warnings level until confirmBy $defs deleted valid current
 """
-ASKED = ["status", "get", "get controllers", "get events", "get ledger", "describe Interface/wan", "events", "version"]
+ASKED = [
+    "status",
+    "get",
+    "get controllers",
+    "get events",
+    "get ledger",
+    "get prefixes",
+    "describe Interface/wan",
+    "events",
+    "version",
+]
 CHANGED = [
     "get generations",
     "get consumers",

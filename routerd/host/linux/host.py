@@ -35,6 +35,7 @@ from routerd.host import (
     RemoveRoute,
     Resynced,
     Route,
+    SetForwarding6,
     SetHostSide6,
     SetLink,
     Snapshot,
@@ -70,9 +71,9 @@ class LinuxHost:
 
     async def apply(self, change: Change) -> None:
         """See `Host`."""
-        if isinstance(change, SetHostSide6):
+        if isinstance(change, SetHostSide6 | SetForwarding6):
             await trio.lowlevel.checkpoint()
-            _set_host_side(change)  # not in a thread: /proc shows a thread its own network namespace
+            _set_ipv6(change)  # not in a thread: /proc shows a thread its own network namespace
             return
         with netlink.open_request() as channel:
             await trio.to_thread.run_sync(_make, channel, change, self.clock.now())
@@ -132,14 +133,18 @@ def _make(channel: socket.socket, change: _Said, now: float) -> None:
             raise HostRefused(change, error.errno, error.strerror or "") from None
 
 
-def _set_host_side(change: SetHostSide6) -> None:
+def _set_ipv6(change: SetHostSide6 | SetForwarding6) -> None:
     """By /proc: rtnetlink shows these settings, and has no word to change them. A router is obeyed also while this host
     forwards (2, ip-sysctl)."""
+    settings = Path("/proc/sys/net/ipv6/conf")
     try:
-        settings = Path("/proc/sys/net/ipv6/conf") / socket.if_indextoname(change.index)
+        if isinstance(change, SetForwarding6):
+            (settings / "all" / "forwarding").write_text("1" if change.on else "0")
+            return
+        link = settings / socket.if_indextoname(change.index)
         for name, wanted, on in (("accept_ra", change.accept_ra, "2"), ("autoconf", change.autoconf, "1")):
             if wanted is not None:
-                (settings / name).write_text(on if wanted else "0")
+                (link / name).write_text(on if wanted else "0")
     except OSError as error:
         raise HostRefused(change, error.errno or 0, error.strerror or str(error)) from None
 

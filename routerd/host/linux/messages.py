@@ -37,8 +37,10 @@ IF_OPER_UNKNOWN, IF_OPER_UP = 0, 6
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_WIRELESS, IFLA_OPERSTATE = 1, 3, 4, 11, 16
 IFLA_AF_SPEC, IFLA_EXT_MASK, IFLA_MAX_MTU = 26, 29, 51
 IFLA_INET6_CONF = 2
-DEVCONF_ACCEPT_RA, DEVCONF_AUTOCONF, DEVCONF_DISABLE_IPV6 = 3, 5, 26
+DEVCONF_FORWARDING, DEVCONF_ACCEPT_RA, DEVCONF_AUTOCONF, DEVCONF_DISABLE_IPV6 = 0, 3, 5, 26
 """Places in IFLA_INET6_CONF (linux/ipv6.h)."""
+ALSO_FORWARDING = 2
+"""Of accept_ra: routers are obeyed also while this host is one."""
 RTEXT_FILTER_SKIP_STATS = 8
 
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 4, 6, 8, 11
@@ -106,7 +108,9 @@ def _host_side(families: bytes) -> HostSide6 | None:
     values = struct.unpack(f"={len(conf) // 4}i", conf[: len(conf) & ~3])
     if len(values) <= DEVCONF_DISABLE_IPV6 or values[DEVCONF_DISABLE_IPV6]:
         return None
-    return HostSide6(bool(values[DEVCONF_ACCEPT_RA]), bool(values[DEVCONF_AUTOCONF]))
+    accept_ra, forwarding = values[DEVCONF_ACCEPT_RA], bool(values[DEVCONF_FORWARDING])
+    obeys = accept_ra == ALSO_FORWARDING or (accept_ra > 0 and not forwarding)
+    return HostSide6(obeys, bool(values[DEVCONF_AUTOCONF]), forwarding)
 
 
 def set_link(wanted: SetLink) -> bytes:

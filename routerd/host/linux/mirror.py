@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 
+import attrs
+
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Route, RouteChanged, Snapshot
 from routerd.host.linux import messages
 from routerd.host.linux.netlink import NLM_F_REPLACE, Message
@@ -82,7 +84,9 @@ class Mirror:
             return []
         del self._addresses[_key(address)]
         self.doubtful = True
-        return [AddressChanged(before, present=False)]
+        # The kernel takes one that has a lifetime away by itself when it is found to be a duplicate.
+        found = address.standing if address.standing == "duplicate" else before.standing
+        return [AddressChanged(attrs.evolve(before, standing=found), present=False)]
 
     def _new_routes(self, routes: list[Route], replaces: bool) -> list[Notice]:
         if not (replaces and routes):

@@ -24,21 +24,22 @@ WITHDRAWN_FOR = 7200.0
 
 @attrs.frozen
 class LanPrefix:
-    """A prefix of the LAN. `preferred_until` and `valid_until` are on the caller's clock, None: without end. With
-    `limited` hosts are never told more than `PREFERRED_LIMIT` and `VALID_LIMIT`: it is somebody else's, who may take it
-    back."""
+    """A prefix of the LAN. `preferred_until` and `valid_until` are on the caller's clock, None: without end. Hosts are
+    never told more than `preferred_limit` and `valid_limit` seconds (None: no limit): the defaults are for one that is
+    somebody else's, who may take it back."""
 
     prefix: IPv6Network
     preferred_until: float | None = None
     valid_until: float | None = None
     on_link: bool = True
     autonomous: bool = True
-    limited: bool = True
+    preferred_limit: int | None = PREFERRED_LIMIT
+    valid_limit: int | None = VALID_LIMIT
 
     def at(self, now: float) -> Prefix | None:
         """As hosts are told at `now`; None once it is over."""
-        valid = _left(self.valid_until, now, VALID_LIMIT if self.limited else None)
-        preferred = min(_left(self.preferred_until, now, PREFERRED_LIMIT if self.limited else None), valid)
+        valid = _left(self.valid_until, now, self.valid_limit)
+        preferred = min(_left(self.preferred_until, now, self.preferred_limit), valid)
         return Prefix(self.prefix, valid, preferred, self.on_link, self.autonomous) if valid else None
 
 

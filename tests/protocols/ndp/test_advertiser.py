@@ -93,7 +93,7 @@ def test_lifetimes_are_limited_and_never_longer_than_the_lease() -> None:
 
 def test_what_is_ours_may_last() -> None:
     line = timeline()
-    ula = LanPrefix(IPv6Network("fd00:1::/64"), limited=False)
+    ula = LanPrefix(IPv6Network("fd00:1::/64"), preferred_limit=None, valid_limit=None)
     for event in (Announce(Announcement((ula,))), Start(), UP):
         line.feed(event)
     message = line.all(NdpPacket)[0].message
@@ -126,7 +126,7 @@ def test_a_lost_prefix_is_deprecated_at_once_and_comes_back() -> None:
 
 def test_an_unlimited_prefix_is_withdrawn_for_two_hours() -> None:
     line = timeline()
-    forever = Announce(Announcement((LanPrefix(OLD, limited=False),)))
+    forever = Announce(Announcement((LanPrefix(OLD, preferred_limit=None, valid_limit=None),)))
     for event in (forever, Start(), UP):
         line.feed(event)
     line.run(100)

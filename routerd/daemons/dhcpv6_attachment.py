@@ -1,0 +1,205 @@
+"""How a DHCPv6 client hangs on its interface: which link that is at present, its port there, and whether it can speak:
+with a carrier, and a link-local address that duplicate address detection has let pass (V6-3)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address
+
+import trio
+
+from routerd.daemons.dhcpv6_port import Deliver, Drop, Port
+from routerd.endpoints import Endpoints, Marking
+from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Resynced
+from routerd.protocols.dhcpv6 import inputs
+
+GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
+"""What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
+
+ETHERNET_ADDRESS = 6
+"""Octets."""
+
+Put = Callable[[inputs.Input], None]
+Standing = inputs.LinkUp | inputs.LinkDown | inputs.LinkGone
+
+
+class Attachment:
+    """Follows the interface of one name through its lives. `may_speak` is asked whether the client may begin at all."""
+
+    def __init__(
+        self,
+        ifname: str,
+        endpoints: Endpoints,
+        marking: Marking,
+        put: Put,
+        deliver: Deliver,
+        drop: Drop,
+        may_speak: Callable[[], bool],
+    ) -> None:
+        self._ifname = ifname
+        self._endpoints = endpoints
+        self._marking = marking
+        self._put = put
+        self._deliver = deliver
+        self._drop = drop
+        self._may_speak = may_speak
+        self._link: Link | None = None
+        self._addresses: dict[tuple[int, IPv6Address], Address] = {}
+        self._told: Standing | None = None
+        self.port: Port | None = None
+        """None: there is no interface to send by."""
+
+    @property
+    def index(self) -> int:
+        """Of the interface; 0: there is none."""
+        return self._link.index if self._link is not None else 0
+
+    def has(self, address: IPv6Address) -> bool:
+        """Whether the interface has this address now, and nobody else does."""
+        found = self._addresses.get((self.index, address))
+        return found is not None and found.standing == "ready"
+
+    def is_duplicate(self, address: IPv6Address) -> bool:
+        """Whether the interface has it, and so has another host."""
+        found = self._addresses.get((self.index, address))
+        return found is not None and found.standing == "duplicate"
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing can be said on the link, as the word of a status; empty: nothing is in the way."""
+        if self._link is None:
+            return "LinkAbsent"
+        if not self._link.carrier:
+            return "NoCarrier"
+        if self._link_local() is None:
+            return "NoLinkLocal"
+        return "" if self._may_speak() else "AwaitingRouter"
+
+    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
+        """The interface, as soon as there is one: its MAC may be part of who we are. Until then `wait` is told why
+        there is none."""
+        await trio.lowlevel.checkpoint()
+        async for notice in notices:
+            self._note_addresses(notice)
+            for link in _news_of(notice, self._ifname):
+                if link is not None and len(link.mac) == ETHERNET_ADDRESS:
+                    return link
+                wait("LinkAbsent" if link is None else "NoEthernet")
+        raise AssertionError("the host ends its notices only when we do")
+
+    async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
+        """Something happened on the host. The port is opened in `nursery`."""
+        await trio.lowlevel.checkpoint()
+        self._note_addresses(notice)
+        match notice:
+            case LinkChanged(before, after):
+                link = self._link_after(before, after)
+            case Resynced(snapshot):
+                link = snapshot.link(self._ifname)
+            case _:
+                link = self._link
+        if link is None:
+            self._close_port()
+            self._link = None
+        elif link != self._link:
+            await self._take(link, nursery)
+        self.look()
+
+    async def attach(self, link: Link, nursery: trio.Nursery) -> None:
+        """The link is there. Raises OSError when we may not have the port: then the client is of no use, and its
+        supervisor says so."""
+        await self._take(link, nursery)
+        self.look()
+
+    def look(self) -> None:
+        """Tell the machine how it stands with the link, if that is another thing than before."""
+        now = self._standing()
+        if now != self._told:
+            self._told = now
+            self._put(now)
+
+    def _standing(self) -> Standing:
+        if self._link is None:
+            return inputs.LinkGone()
+        source = self._link_local()
+        if not self._link.carrier or source is None or not self._may_speak():
+            return inputs.LinkDown()
+        return inputs.LinkUp(self._link.index, self._link.mac, source)
+
+    def _link_local(self) -> IPv6Address | None:
+        """What we send from: as long as it is there the one that we have used before."""
+        found = [
+            address
+            for (index, address), one in self._addresses.items()
+            if index == self.index and address.is_link_local and one.standing == "ready"
+        ]
+        used = self._told.link_local if isinstance(self._told, inputs.LinkUp) else None
+        return used if used in found else next(iter(found), None)
+
+    async def _take(self, link: Link, nursery: trio.Nursery) -> None:
+        await trio.lowlevel.checkpoint()
+        before, self._link = self._link, link
+        if before is None or (before.index, before.mac) != (link.index, link.mac) or self.port is None:
+            await self._open_port(link, nursery)
+
+    def _link_after(self, before: Link | None, after: Link | None) -> Link | None:
+        """Our link after a change, of ours or another: it may have gone, or lost its name, or another may have it."""
+        ours = self._link
+        if after is not None and after.name == self._ifname:
+            return after
+        return None if ours is not None and before is not None and before.index == ours.index else ours
+
+    async def _open_port(self, link: Link, nursery: trio.Nursery) -> None:
+        await trio.lowlevel.checkpoint()
+        self._close_port()
+        port = Port(self._endpoints, link, self._marking, self._deliver, self._drop)
+        try:
+            await nursery.start(port.run)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            return
+        self.port = port
+
+    def _close_port(self) -> None:
+        if self.port is not None:
+            self.port.close()
+            self.port = None
+
+    def _note_addresses(self, notice: Notice) -> None:
+        match notice:
+            case Resynced(snapshot):
+                self._addresses = {}
+                for address in snapshot.addresses:
+                    self._note(address)
+            case LinkChanged(before, None) if before is not None:
+                self._addresses = {key: one for key, one in self._addresses.items() if key[0] != before.index}
+            case AddressChanged(address, present):
+                self._note(address, present)
+
+    def _note(self, address: Address, present: bool = True) -> None:
+        ip = address.address.ip
+        if not isinstance(ip, IPv6Address):
+            return
+        before = self._addresses.pop((address.link, ip), None)
+        if present:
+            self._addresses[address.link, ip] = address
+            if address.standing == "duplicate" and (before is None or before.standing != "duplicate"):
+                self._contest(address.link, ip)
+
+    def _contest(self, index: int, address: IPv6Address) -> None:
+        """Duplicate address detection has found somebody else with it (V6-26)."""
+        if index == self.index and not address.is_link_local:
+            self._put(inputs.Conflict(address))
+
+
+def _news_of(notice: Notice, name: str) -> Iterator[Link | None]:
+    """The interface of this name as a notice has it, if it is about that; None: there is none now."""
+    match notice:
+        case Resynced(snapshot):
+            yield snapshot.link(name)
+        case LinkChanged(_, after) if after is not None and after.name == name:
+            yield after
+        case LinkChanged(before, _) if before is not None and before.name == name:
+            yield None

@@ -1,0 +1,211 @@
+"""What a DHCPv6 client says of itself: of each step its events, the statuses of its resources, and what is kept.
+
+Nothing is decided here. `routerd.daemons.dhcpv6_report` has the words, the scribe writes them down in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv6Address
+
+from routerd.daemons.dhcpv6_attachment import Attachment
+from routerd.daemons.dhcpv6_causes import Causes
+from routerd.daemons.dhcpv6_memory import LeaseMemory, Recalled
+from routerd.daemons.dhcpv6_report import (
+    Circumstances,
+    Teller,
+    event_of,
+    offered,
+    reply_of,
+    starting_status,
+    status_of,
+    word_of,
+)
+from routerd.daemons.dhcpv6_settings import ClientSpec
+from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe, Told
+from routerd.events.types import Event, Ref, Status
+from routerd.host import Clock
+from routerd.protocols.dhcpv6 import outputs
+from routerd.protocols.dhcpv6.association import Association, Kind
+from routerd.protocols.dhcpv6.client import Client
+from routerd.protocols.dhcpv6.memory import Memory
+
+STARTING = "Starting"
+ABSENT = {"LinkAbsent": "there is no interface {}", "NoEthernet": "{} has no Ethernet address"}
+
+CLOCK_STEP = 10**9
+"""ns by which the wall clock must have moved against the boot clock before instants are told anew."""
+
+
+def starting(spec: ClientSpec, generation: int, reason: str = STARTING) -> dict[Ref, Status]:
+    """The statuses before the client has looked at its lease file in this life of routerd."""
+    return {part.ref: starting_status(part, spec.interface, spec.ifname, generation, reason) for part in spec.parts}
+
+
+class Voice:
+    """One per run of a client. A client that ends is `muted`: it is going to be started again, and its last statuses
+    stand meanwhile, so that its leases stay in use (X-4)."""
+
+    def __init__(
+        self,
+        spec: ClientSpec,
+        clock: Clock,
+        generation: Callable[[], int],
+        attachment: Attachment,
+        memory: LeaseMemory,
+        scribe: Scribe,
+        tell: Teller,
+        causes: Causes,
+    ) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._generation = generation
+        self._attachment = attachment
+        self._memory = memory
+        self._scribe = scribe
+        self._tell = tell
+        self._causes = causes
+        self._offset = self._present_offset()
+        self._released = False
+        self._offered: dict[Association, int] = {}
+        self._kept = Memory()
+        self._statuses: dict[Ref, Status] = {}
+        self.muted = False
+        self.last_error: str | None = None
+
+    def wait(self, reason: str) -> None:
+        """There is no interface to work on; `reason` is one of ABSENT."""
+        self.last_error = ABSENT[reason].format(self._spec.ifname)
+        because = self._causes.of_waiting()
+        self._write([], starting(self._spec, self._generation(), reason), lambda ref: because)
+
+    def tell_step(self, client: Client, said: Sequence[outputs.Output]) -> None:
+        """What one step of the machine has come to."""
+        self._note(said)
+        self._causes.step()
+        reply = reply_of(said, self._tell)
+        told = [] if reply is None else [self._causes.replied(reply)]
+        for output in said:
+            if isinstance(output, outputs.Entered):
+                self._causes.entered(output.state)
+            elif (event := event_of(output, self._tell)) is not None:
+                told.append(self._causes.said(output, event))
+        self._write(told, self._statuses_of(client), self._causes.of_step, self._act_of(client, said))
+
+    def tell_circumstances(self, client: Client) -> None:
+        """Keep up with the addresses of the interface, with generations, and with a clock that was set: the instants
+        in statuses and lease file have other names then."""
+        act = self._keep(client) if self._clock_was_set() and client.bindings else None
+        self._write([], self._statuses_of(client), self._because_around, act)
+
+    def _because_around(self, ref: Ref) -> Sequence[Cause]:
+        """Why a status is another one although the machine has done nothing."""
+        before = self._statuses.get(ref)
+        if before is None or before.get("observedGeneration") != self._generation():
+            return self._causes.of_generation()
+        address = before.get("currentAddress")
+        if address is None:
+            return self._causes.of_waiting()
+        return self._causes.of_address(self._attachment.index, address)
+
+    def tell_first_drop(self, reason: str) -> None:
+        """The first packet that is ignored for this reason; the others are only counted."""
+        words = f"the first packet that is ignored for this: {reason}"
+        self._scribe.say(Entry([Said(self._tell("packet.dropped", "PacketDropped", words, "debug", cause=reason))]))
+
+    def tell_recalled(self, recalled: Recalled) -> None:
+        """What there is to say of an earlier life."""
+        self._kept = recalled.remembered or self._kept
+        if recalled.said:
+            self._scribe.say(Entry([self._causes.around(event) for event in recalled.said]))
+
+    def tell_started(self) -> None:
+        """The run begins."""
+        words = f"DHCPv6 client for {self._spec.ifname}"
+        self._scribe.say(Entry([self._causes.started(self._lifecycle("started", words))]))
+
+    def tell_ready(self, ifname: str) -> None:
+        """There is an interface to work on."""
+        self._scribe.say(Entry([self._causes.ready(self._lifecycle("ready", f"listening on {ifname}"))]))
+
+    def tell_stopped(self) -> None:
+        """The run ends."""
+        self._scribe.say(Entry([Said(self._lifecycle("stopped", "the client ends; its leases stay"))]))
+
+    def _lifecycle(self, word: str, message: str) -> Event:
+        topic = f"routerd.daemon.lifecycle.{word}"
+        return Event(topic, "info", word.capitalize(), message, self._tell.resource, self._tell.source)
+
+    def _note(self, said: Sequence[outputs.Output]) -> None:
+        for output in said:
+            match output:
+                case outputs.Bound() | outputs.Extended() | outputs.Changed() | outputs.Informed(server_id=bytes()):
+                    self.last_error = None
+                    self._released = False
+                case outputs.Failed(_, _, detail):
+                    self.last_error = detail
+                case outputs.Refusal(server_id, about, status):
+                    self.last_error = f"{server_id.hex(':')} refused {about or 'all'}: {status.text or status.word}"
+                case outputs.Lost(_, _, reason):
+                    self._released = reason == "released"
+                case outputs.Advertised(message):
+                    for ia in offered(message):
+                        if ia.association.kind is Kind.PD and ia.grants:
+                            self._offered[ia.association] = ia.grants[0].asset.prefixlen  # type: ignore[union-attr]
+
+    def _act_of(self, client: Client, said: Sequence[outputs.Output]) -> FileAct | None:
+        """The lease file follows what is true after the step."""
+        if client.memory == self._kept:
+            return None
+        if any(isinstance(output, outputs.Forget) for output in said) and not client.bindings:
+            self._kept = client.memory
+            return self._memory.forget()
+        return self._keep(client)
+
+    def _keep(self, client: Client) -> FileAct:
+        self._kept = client.memory
+        return self._memory.keep(self._kept, word_of(client.state), self.last_error)
+
+    def _statuses_of(self, client: Client) -> Mapping[Ref, Status]:
+        leased = {lease.asset for binding in client.bindings.values() for lease in binding.leases}
+        around = Circumstances(
+            interface=self._spec.interface,
+            device=self._spec.ifname,
+            generation=self._generation(),
+            wall_offset=self._offset,
+            duid=self._memory.duid,
+            released=self._released,
+            obstacle=self._attachment.obstacle,
+            installed=frozenset(a for a in leased if isinstance(a, IPv6Address) and self._attachment.has(a)),
+            offered_lengths=self._offered,
+            last_error=self.last_error,
+        )
+        return {part.ref: status_of(part, client, around) for part in self._spec.parts}
+
+    def _clock_was_set(self) -> bool:
+        """Whether wall clock and boot clock have gone apart. Two readings of one moment differ a little, always."""
+        before, now = self._offset, self._present_offset()
+        if abs(now - before) <= CLOCK_STEP:
+            return False
+        self._offset = now
+        return True
+
+    def _present_offset(self) -> int:
+        return self._clock.wall() - round(self._clock.now() * 1e9)
+
+    def _write(
+        self,
+        said: Sequence[Said],
+        statuses: Mapping[Ref, Status],
+        because: Callable[[Ref], Sequence[Cause]],
+        act: FileAct | None = None,
+    ) -> None:
+        """What has changed of it."""
+        told = {
+            ref: Told(status, because(ref))
+            for ref, status in statuses.items()
+            if not self.muted and status != self._statuses.get(ref)
+        }
+        if said or act is not None or told:
+            self._statuses |= {ref: one.status for ref, one in told.items()}
+            self._scribe.say(Entry(said, act=act, others=told))

@@ -1,0 +1,398 @@
+"""The life that the two managed daemons of Neighbor Discovery have in common: a machine on an interface, a scribe for
+what it says, the commands it takes. What each of them is for is its `Part`.
+
+It changes nothing on the host: controllers do that, from the status.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv6Address
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
+from routerd.daemons.commands import Commands
+from routerd.daemons.ndp_link import Facts, NdpLink
+from routerd.daemons.scribe import Entry, Said, Scribe
+from routerd.endpoints import Endpoints
+from routerd.events import incidents
+from routerd.events.incidents import Incidents
+from routerd.events.log import Log
+from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.events.writer import Runner
+from routerd.host import Host, Notice
+from routerd.nurseries.driver import drive
+from routerd.protocols.machine import Dropped, Machine, Start, Stop
+from routerd.protocols.ndp.message import NdpPacket, RouterAdvertisement
+from routerd.protocols.retransmit import TokenBucket
+
+API_VERSION = "net.routerd.net/v1alpha1"
+GOODBYE = 2.0
+"""Seconds for a daemon that ends to have everything written."""
+FAREWELL = 10.0
+"""The same for one that ends for good, and has to say so three times (RFC 4861 §6.2.5)."""
+INBOX = 256
+"""Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
+MOST_HEARD = 64
+"""Routers whose advertisements are counted apart."""
+COMMANDS = ("start", "stop", "reload")
+
+
+@attrs.frozen
+class Teller:
+    """Who speaks, of what, under which topics."""
+
+    prefix: str
+    resource: Ref
+    source: Source
+
+    def __call__(self, topic: str, reason: str, message: str, severity: Severity = "info", **facts: Any) -> Event:
+        """An event; `topic` without its prefix."""
+        told = {key: str(value) for key, value in facts.items() if value is not None}
+        return Event(f"{self.prefix}.{topic}", severity, reason, message, self.resource, self.source, told)
+
+
+@attrs.frozen
+class Around:
+    """What a part needs to know when it speaks; `now` is on the host's clock."""
+
+    facts: Facts
+    generation: int
+    now: float
+    stopped: bool
+
+
+class Part(Protocol):
+    """What a daemon is for."""
+
+    topic: str
+    directory: str
+    kind: str
+    resource_kind: str
+
+    async def open(self, tell: Teller, around: Around) -> tuple[Machine[Any, Any], Sequence[Event]]:
+        """The machine for a run that begins, and what there is to say of earlier ones."""
+
+    def first(self) -> Sequence[Any]:
+        """What the machine is told before it starts."""
+
+    async def keep(self, output: Any) -> Sequence[Event]:
+        """Whatever must be on disk before the outputs behind this one have their effect."""
+
+    def said(self, outputs: Sequence[Any], around: Around) -> Sequence[Event]:
+        """The events of one step."""
+
+    def status(self, around: Around) -> Status | None:
+        """What is true now; None: nothing that is worth another status."""
+
+    @property
+    def quiet(self) -> bool:
+        """The machine has nothing more to say after its Stop."""
+
+
+class NdpDaemon:
+    """See the module; the public face is `routerd.api.plane.Daemon`."""
+
+    api_version = API_VERSION
+
+    def __init__(
+        self,
+        name: str,
+        ifname: str,
+        part: Part,
+        *,
+        host: Host,
+        endpoints: Endpoints,
+        log: Log,
+        incidents: Incidents,
+        began: Callable[[], int],
+        generation: Callable[[], int],
+        reload: Callable[[str, int], Awaitable[str | None]],
+        run_sync: Runner = trio.to_thread.run_sync,
+    ) -> None:
+        self.part = part
+        self.directory = part.directory
+        self.resource_kind = part.resource_kind
+        self.source = Source(f"{part.kind}-{name}", part.kind, name)
+        self.resource = Ref(part.resource_kind, name, API_VERSION)
+        self._ifname = ifname
+        self._host = host
+        self._endpoints = endpoints
+        self._log = log
+        self._incidents = incidents
+        self._began = began
+        self._generation = generation
+        self._reload = reload
+        self._run_sync = run_sync
+        self._tell = Teller(part.topic, self.resource, self.source)
+        self._commands = Commands(log, self.resource, self.source)
+        self._phase: DaemonPhase = "Starting"
+        self._since = host.clock.wall()
+        self._sent, self._received = 0, 0
+        self._dropped: Counter[str] = Counter()
+        self._for_good = False
+        self._error = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything that one run owns and the next must not inherit."""
+        self._inbox, self._inputs = trio.open_memory_channel[Any](math.inf)
+        self._scribe = Scribe(self._log, self.resource, self._run_sync)
+        self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._drop)
+        self._machine: Machine[Any, Any] | None = None
+        self._working: trio.Nursery | None = None
+        self._stopped = False
+        self._status: Status | None = None
+        self._heard: dict[IPv6Address, TokenBucket] = {}
+
+    # The face
+
+    @property
+    def phase(self) -> DaemonPhase:
+        """See Daemon."""
+        return self._phase
+
+    @property
+    def since(self) -> int:
+        """See Daemon."""
+        return self._since
+
+    @property
+    def health(self) -> Health:
+        """ok when the resource is as it shall be; degraded while it is not; failed while crashing."""
+        if self._phase != "Running":
+            return "failed" if self._phase == "Blocked" else "unknown"
+        return "ok" if (self._status or {}).get("phase") in ("Bound", "Applied") else "degraded"
+
+    @property
+    def unhealthy_reason(self) -> str | None:
+        """See Daemon."""
+        return None if self._phase == "Running" else f"{self._phase}: {self._error or 'not yet running'}"
+
+    @property
+    def detail(self) -> str:
+        """See Daemon."""
+        return "stopped by command" if self._stopped else self.unhealthy_reason or self._phase
+
+    @property
+    def observed(self) -> Mapping[str, str]:
+        """See Daemon."""
+        stored = self._log.objects.get(self.resource)
+        status = stored.status if stored is not None else {}
+        plain = {key: str(value) for key, value in status.items() if isinstance(value, str | int)}
+        return plain | ({"dropped": str(dict(sorted(self._dropped.items())))} if self._dropped else {})
+
+    @property
+    def packets(self) -> Packets:
+        """See Daemon."""
+        return Packets(self._sent, self._received, dict(self._dropped))
+
+    async def crashed(self, error: str, cause: int) -> None:
+        """The supervisor's word: phase Error until it runs again; what is installed stays (X-4)."""
+        self._become("Blocked")
+        self._error = error
+        await self._commands.abandon(f"the daemon crashed: {error}")
+        stored = self._log.objects.get(self.resource)
+        if stored is not None:
+            bare = {key: value for key, value in stored.status.items() if key != "state"}
+            status = {**bare, "phase": "Error", "reason": "CrashLoop", "message": error}
+            await self._log.append(status={self.resource: status}, because={self.resource: (cause,)})
+
+    # The life
+
+    async def run(self) -> None:
+        """Run until cancelled; then say goodbye. Raises what is our own fault, for the supervisor."""
+        self._begin()
+        self._become("Starting")
+        async with trio.open_nursery() as nursery:
+            life = trio.CancelScope(shield=True)
+            ended = trio.Event()
+            nursery.start_soon(self._live, life, ended)
+            try:
+                await ended.wait()
+            finally:
+                patience = FAREWELL if self._for_good else GOODBYE
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + patience):
+                    self._end()
+                    await ended.wait()
+                life.cancel()
+
+    def leave_for_good(self) -> None:
+        """The resource was removed from the configuration: the end, which follows, is more than a restart."""
+        self._for_good = True
+
+    def _end(self) -> None:
+        self._become("Draining")
+        self._inbox.send_nowait(Stop(release=self._for_good))
+        if self._machine is None or not self._for_good:
+            self._inbox.close()
+
+    async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
+        try:
+            with life:
+                async with trio.open_nursery() as writing:
+                    writing.start_soon(self._scribe.run)
+                    try:
+                        await self._work()
+                        await self._commands.abandon("the daemon ended before the command did")
+                        self._say([self._lifecycle("stopped", "the daemon ends; what is installed stays")])
+                    finally:
+                        self._scribe.close()
+                        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
+                            await self._scribe.finished.wait()
+        finally:
+            self._become("Stopped" if life.cancel_called or self._phase == "Draining" else "Blocked")
+            ended.set()
+
+    async def _work(self) -> None:
+        async with self._host.watch() as notices, trio.open_nursery() as self._working:
+            first = await notices.receive()
+            await self._link.follow(first, self._working)
+            self._machine, recalled = await self.part.open(self._tell, self._around())
+            self._error = ""
+            self._say([self._lifecycle("started", f"{self.directory} on {self._ifname}"), *recalled])
+            self._working.start_soon(self._follow, notices, self._working)
+            if self._phase == "Starting":
+                self._become("Running")
+            for event in self.part.first():
+                await self._perform(self._machine.handle(event, self._host.clock.now()))
+            await drive(self._machine, self._inputs, self._perform, self._host.clock)
+            self._working.cancel_scope.cancel()
+
+    async def _follow(self, notices: trio.MemoryReceiveChannel[Notice], working: trio.Nursery) -> None:
+        async for notice in notices:
+            await self._link.follow(notice, working)
+            self.refresh()
+
+    # What happens to it
+
+    def put(self, event: Any) -> None:
+        """Tell the machine. Its link and its peers go on while it ends, but nothing comes in after the Stop."""
+        if self._phase != "Draining":
+            self._inbox.send_nowait(event)
+
+    def _deliver(self, packet: NdpPacket) -> None:
+        self._received += 1
+        if self._inbox.statistics().current_buffer_used >= INBOX:
+            self._drop("inbox-full")
+        elif isinstance(packet.message, RouterAdvertisement) and not self._may_speak(packet.source):
+            self._drop("too-often")
+        else:
+            self.put(packet)
+
+    def _may_speak(self, router: IPv6Address) -> bool:
+        """No router advertises more often (RFC 4861 §6.2.6): one that changes its mind a hundred times a second must
+        not do so with our routes, statuses and events."""
+        now, bucket = self._host.clock.now(), self._heard.get(router, TokenBucket())
+        if bucket.ready_at() > now or (router not in self._heard and len(self._heard) >= MOST_HEARD):
+            self._heard = {one: known for one, known in self._heard.items() if known.full_at > now}
+            return False
+        self._heard[router] = bucket.take(now)
+        return True
+
+    def _drop(self, reason: str) -> None:
+        """Count what is ignored."""
+        self._dropped[reason] += 1
+
+    def refresh(self) -> None:
+        """Look at ourselves again: the host has changed, or the configuration's generation is another one."""
+        if self._machine is not None and self._phase == "Running":
+            self._say([])
+
+    # What the machine says
+
+    async def _perform(self, outputs: Sequence[Any]) -> None:
+        """One step of the machine, in order: what must be kept is on disk before what follows is sent."""
+        await trio.lowlevel.checkpoint()
+        events: list[Event] = []
+        for output in outputs:
+            match output:
+                case NdpPacket():
+                    await self._send(output)
+                case Dropped(reason):
+                    self._drop(reason)
+                case _:
+                    events += await self.part.keep(output)
+        events += self.part.said(outputs, self._around())
+        self._say(events)
+        self._end_commands()
+        if self._phase == "Draining" and self._for_good and self.part.quiet:
+            self._inbox.close()
+
+    async def _send(self, packet: NdpPacket) -> None:
+        """A packet that does not leave is a lost packet: the machine's timers run on."""
+        try:
+            await self._link.send(packet)
+            self._sent += 1
+        except OSError:
+            self._drop("send-failed")
+
+    def _say(self, events: Sequence[Event]) -> None:
+        around = self._around()
+        status = None if self._phase in ("Draining", "Stopped") else self.part.status(around)
+        news = status if status != self._status else None
+        if events or news is not None:
+            self._status = self._status if news is None else news
+            said = [Said(event) for event in events]
+            self._scribe.say(Entry(said, news, None, said or self._because()))
+
+    def _because(self) -> Sequence[int]:
+        """Why something is different although nobody said anything: the link, or another generation."""
+        return (max(self._incidents.last(incidents.link(self._ifname)), self._began()),)
+
+    def _around(self) -> Around:
+        return Around(self._link.facts, self._generation(), self._host.clock.now(), self._stopped)
+
+    def _lifecycle(self, word: str, message: str) -> Event:
+        topic, causes = f"routerd.daemon.lifecycle.{word}", (self._began(),)
+        return Event(topic, "info", word.capitalize(), message, self.resource, self.source, causes=causes)
+
+    def _become(self, phase: DaemonPhase) -> None:
+        if phase != self._phase:
+            self._phase, self._since = phase, self._host.clock.wall()
+
+    # Commands
+
+    async def command(
+        self, name: str, attributes: Mapping[str, str], wait: float, actor: str, cause: int = 0
+    ) -> CommandEnd:
+        """See Daemon. None of them takes attributes."""
+        if name not in COMMANDS:
+            raise UnknownCommand(name)
+        asked = await self._commands.receive(name, actor, cause)
+        objection = self._objection(name)
+        if objection:
+            return await self._commands.reject(asked, objection)
+        self._commands.begin(asked)
+        if name == "reload":
+            assert self._working is not None  # it runs
+            self._working.start_soon(self._read_configuration, actor, asked.began)
+        else:
+            self._stopped = name == "stop"
+            self.put(Stop(release=True) if self._stopped else Start())
+        return await self._commands.outcome(asked, wait)
+
+    def _objection(self, name: str) -> str:
+        """Why a command cannot be."""
+        if self._phase != "Running":
+            return f"the daemon is {self._phase.lower()}"
+        if self._commands.is_under_way(name):
+            return f"{name} is under way already"
+        if name in ("start", "stop") and (name == "stop") is self._stopped:
+            return f"the daemon is {'stopped' if self._stopped else 'running'} already"
+        return ""
+
+    async def _read_configuration(self, actor: str, cause: int) -> None:
+        error = await self._reload(actor, cause)
+        self._commands.end("reload", error is None, error or "the configuration was read again", self._scribe.say)
+
+    def _end_commands(self) -> None:
+        if not self._stopped:
+            self._commands.end("start", True, "started", self._scribe.say)
+        elif self.part.quiet:
+            self._commands.end("stop", True, "stopped", self._scribe.say)

@@ -1,0 +1,515 @@
+"""The managed DHCPv6 client: its life, its link, its resources, its file, and what of all that is told."""
+
+from __future__ import annotations
+
+import errno
+import json
+from ipaddress import IPv6Interface, IPv6Network
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from routerd.daemons import lease_file
+from routerd.daemons.dhcpv6_report import starting_status
+from routerd.events.types import Event, Ref
+from routerd.host import Address, RemoveAddress
+from routerd.protocols.dhcpv6.association import Association, Kind
+from routerd.protocols.dhcpv6.duid import duid_ll
+from routerd.protocols.dhcpv6.message import MessageType, Option
+from routerd.protocols.dhcpv6.options import OptionCode
+from routerd.shapes.instant import parse_instant
+from tests.daemons.rig6 import INFO, NA, PD, SERVER, Rig, info, na, pd, rigged
+from tests.router.rig import until
+
+PREFIX = "2001:db8:100::/56"
+ADDRESS = "2001:db8:0:1::10"
+RA = Ref("IPv6RAAddress", "wan")
+
+
+def lease_path(rig: Rig, name: str = "wan") -> Path:
+    return rig.directory / "dhcpv6-client" / name / "lease.json"
+
+
+def heard(rig: Rig, *types: MessageType) -> list[int]:
+    return [rig.server.heard[one] for one in types]
+
+
+# A life
+
+
+async def test_a_life_as_it_is_told(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live():
+            assert (rig.daemon.phase, rig.daemon.health) == ("Starting", "unknown")
+            await rig.bound()
+            assert (rig.daemon.phase, rig.daemon.health, rig.daemon.unhealthy_reason) == ("Running", "ok", None)
+        assert rig.daemon.phase == "Stopped"
+        told = ["solicit.sent", "advertise.received", "request.sent", "reply.received", "prefix.bound"]
+        assert await rig.topics() == told
+        assert await rig.topics("routerd.daemon.lifecycle.") == ["started", "ready", "stopped"]
+        assert await rig.phases() == ["Acquiring", "Bound"]
+        assert rig.status["currentPrefix"] == PREFIX, "it will go on with it: no word of an end"
+        assert rig.server.violations == []
+        mine = [e for e in await rig.events() if e.source == rig.daemon.source]
+        assert mine[0].causes == ()
+        assert all(e.causes for e in mine[1:-1]), "each but the end has what led to it as its cause"
+
+
+async def test_the_status_of_a_prefix(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path, excluded=64) as rig, rig.live(pd(prefix_length=56)):
+        await rig.bound()
+        status, now = rig.status, rig.host.clock.now()
+        assert status["requestedLength"] == status["offeredLength"] == status["boundLength"] == 56
+        assert status["excludedPrefix"] == "2001:db8:100::/64"
+        assert status["serverDUID"] == SERVER.hex(":")
+        assert status["clientDUID"] == (tmp_path / "duid").read_text().strip()
+        assert status["validUntilMonotonic"] == pytest.approx(now + 7200, abs=5)
+        assert status["preferredUntilMonotonic"] == pytest.approx(now + 3600, abs=5)
+        ends = [parse_instant(status[key]) for key in ("renewAt", "rebindAt", "preferredUntil", "validUntil")]
+        assert ends == sorted(ends)
+        [ready] = status["conditions"]
+        assert (ready["type"], ready["status"], ready["observedGeneration"]) == ("LeaseReady", "True", 1)
+        assert status["previousPrefixes"] == []
+        assert rig.daemon.observed["currentPrefix"] == PREFIX
+        assert rig.daemon.observed["interface"] == "eth0"
+
+
+async def test_one_exchange_asks_for_all_resources_of_an_interface(tmp_path: Path, autojump_clock: MockClock) -> None:
+    aftr = Option(OptionCode.AFTR_NAME, b"\4aftr\3isp\0")
+    async with rigged(tmp_path, options=(aftr,)) as rig, rig.live(pd(), pd("second"), na(), info()):
+        for ref in (PD, Ref("DHCPv6PrefixDelegation", "second"), NA, INFO):
+            await rig.bound(ref)
+        assert heard(rig, MessageType.SOLICIT, MessageType.REQUEST, MessageType.INFORMATION_REQUEST) == [1, 1, 0]
+        assert rig.status_of(NA)["currentAddress"] == ADDRESS
+        assert rig.status_of(INFO)["aftrName"] == "aftr.isp"
+        assert rig.status_of(INFO)["source"] == "DHCPv6Information/wan"
+        bound = [e for e in await rig.events() if e.topic.endswith(".bound")]
+        assert {(e.topic.split(".")[3], str(e.resource)) for e in bound} == {
+            ("prefix", "DHCPv6PrefixDelegation/wan"),
+            ("prefix", "DHCPv6PrefixDelegation/second"),
+            ("address", "DHCPv6Address/wan"),
+        }
+        [told] = [e for e in await rig.events() if e.topic.endswith("info.reply")]
+        assert (told.resource, told.attributes["aftrName"]) == (INFO, "aftr.isp")
+        assert [face.source.instance for face in rig.daemon.facets] == ["second"], "one socket for one name"
+        assert rig.server.violations == []
+
+
+async def test_information_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    dns = Option(OptionCode.DNS_SERVERS, bytes.fromhex("20010db8000000000000000000000053"))
+    async with rigged(tmp_path, options=(dns,)) as rig, rig.live(info()):
+        await rig.bound(INFO)
+        assert rig.status_of(INFO)["dnsServers"] == ["2001:db8::53"]
+        assert parse_instant(rig.status_of(INFO)["refreshAt"]) > rig.host.clock.wall()
+        assert heard(rig, MessageType.SOLICIT) == [0]
+        assert await rig.topics() == ["info-request.sent", "reply.received", "info.reply"]
+        assert (await rig.command("info-request")).succeeded
+        assert heard(rig, MessageType.INFORMATION_REQUEST) == [2]
+
+
+async def test_whether_its_address_is_on_the_interface(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live(na()):
+        await rig.bound(NA)
+
+        def installed() -> str:
+            [word] = [c["status"] for c in rig.status_of(NA)["conditions"] if c["type"] == "AddressInstalled"]
+            return str(word)
+
+        assert installed() == "False"
+        await rig.put(f"{ADDRESS}/128")
+        await until(lambda: installed() == "True")
+
+
+@pytest.mark.req("V6-26")
+async def test_an_address_that_somebody_else_has_is_declined(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live(na()):
+        await rig.bound(NA)
+        await rig.put(f"{ADDRESS}/128", standing="duplicate")
+        await until(lambda: rig.server.heard[MessageType.DECLINE] == 1)
+        await until(lambda: rig.status_of(NA).get("currentAddress") not in (None, ADDRESS))
+        assert "address.lost" in await rig.topics()
+        assert rig.server.violations == []
+
+
+@pytest.mark.req("V6-26", "breaks")
+async def test_an_address_that_somebody_else_took_while_we_were_away_is_declined(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(na()):
+            await rig.bound(NA)
+        await rig.put(f"{ADDRESS}/128", standing="duplicate")
+        async with rig.live(na()):
+            await until(lambda: rig.server.heard[MessageType.DECLINE] == 1)
+            await until(lambda: rig.status_of(NA).get("currentAddress") not in (None, ADDRESS))
+
+
+# Time
+
+
+async def test_leases_are_renewed_and_rebound(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await trio.sleep(2000)
+        assert (await rig.topics())[-3:] == ["renew.sent", "reply.received", "prefix.renewed"]
+        rig.server.settings = attrs.evolve(rig.server.settings, duid=duid_ll(b"another"[:6]))
+        await until(lambda: rig.server.heard[MessageType.REBIND] > 0, within=4000)
+        await trio.sleep(5)
+        assert (await rig.topics())[-2:] == ["reply.received", "prefix.rebound"]
+        assert rig.status["serverDUID"] == rig.server.settings.duid.hex(":")
+        assert rig.server.violations == []
+
+
+async def test_what_nobody_extends_is_deprecated_and_then_gone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+        await trio.sleep(3700)
+        assert rig.status["deprecated"] is True
+        assert rig.status["phase"] == "Rebinding"
+        await trio.sleep(3600)
+        assert "currentPrefix" not in rig.status
+        assert rig.status["phase"] == "Acquiring"
+        events = await rig.events()
+        [expired] = [e for e in events if e.topic.endswith("prefix.expired")]
+        assert expired.severity == "warning"
+        page = await rig.log.read(0, limit=100_000)
+        why = {stored.event.topic for stored in page.events if stored.id in expired.causes}
+        assert why == {"routerd.dhcpv6.client.rebind.sent"}, "silence: the messages that nobody answered"
+
+
+@pytest.mark.req("V6-22")
+async def test_a_prefix_that_was_replaced_is_told_as_a_previous_one(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        other = IPv6Network("2001:db8:200::/40")
+        rig.server.settings = attrs.evolve(rig.server.settings, prefixes=other)
+        assert (await rig.command("rebind")).succeeded
+        await until(lambda: rig.status["currentPrefix"] == "2001:db8:200::/56")
+        [previous] = rig.status["previousPrefixes"]
+        assert previous["prefix"] == PREFIX
+        assert previous["expiresAtMonotonic"] <= rig.host.clock.now() + 7200
+        kept = json.loads(lease_path(rig).read_text())
+        assert [one["prefix"] for one in kept["previousPrefixes"]] == [PREFIX]
+
+
+# Its link
+
+
+@pytest.mark.req("V6-3")
+async def test_nothing_is_said_before_there_is_a_link_local_address(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path, ipv6=False) as rig, rig.live():
+        await rig.put("fe80::7/64", standing="tentative")
+        await until(lambda: rig.status.get("reason") == "NoLinkLocal")
+        assert rig.status["phase"] == "Pending"
+        await trio.sleep(100)
+        assert heard(rig, MessageType.SOLICIT) == [0]
+        await rig.host.apply(RemoveAddress(Address(rig.world.link("eth0").index, IPv6Interface("fe80::7/64"))))
+        await rig.put("fe80::7/64")
+        await rig.bound()
+
+
+async def test_an_interface_that_comes_later_is_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path, links=()) as rig, rig.live():
+        await until(lambda: rig.status.get("reason") == "LinkAbsent")
+        assert "state" not in rig.status
+        rig.world.add_link("eth0", "line", admin_up=True)
+        await rig.bound()
+
+
+async def test_a_carrier_that_goes_costs_no_lease(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        rig.world.pull_cable("eth0")
+        await until(lambda: rig.status.get("reason") == "NoCarrier")
+        assert (rig.status["phase"], rig.status["currentPrefix"]) == ("Bound", PREFIX)
+        rig.world.plug("eth0")
+        await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+        await until(lambda: rig.status.get("reason") == "Bound")
+        assert "prefix.lost" not in await rig.topics()
+
+
+async def test_a_socket_that_we_may_not_have_is_a_crash_that_keeps_the_lease(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live():
+            await rig.bound()
+
+        def refuse() -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+        rig.endpoints.before_open = refuse
+        async with rig.live():
+            await until(lambda: rig.status["phase"] == "Error")
+            assert rig.status["currentPrefix"] == PREFIX
+            assert (rig.daemon.phase, rig.daemon.health) == ("Blocked", "failed")
+            rig.endpoints.before_open = lambda: None
+            await rig.bound()
+
+
+async def test_a_packet_that_does_not_leave_is_counted_and_repeated(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+
+        def refuse() -> None:
+            rig.endpoints.before_send = lambda: None
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+        rig.endpoints.before_send = refuse
+        async with rig.live():
+            await rig.bound()
+            assert rig.daemon.packets.dropped == {"send-failed": 1}
+            assert rig.daemon.packets.sent == rig.daemon.packets.received + 0 == 2
+
+
+# What outlives it
+
+
+@pytest.mark.req("V6-27")
+async def test_a_life_that_ends_gives_nothing_back_and_the_next_goes_on(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        for _ in range(3):
+            async with rig.live(pd(release_on_stop=True), na()):
+                await rig.bound()
+                await trio.sleep(10)
+        assert heard(rig, MessageType.RELEASE, MessageType.SOLICIT, MessageType.REBIND) == [0, 1, 2]
+        assert (await rig.topics()).count("prefix.resumed") == 2
+        assert "Acquiring" not in (await rig.phases())[1:]
+        assert rig.server.violations == []
+
+
+@pytest.mark.req("V6-27")
+@pytest.mark.parametrize("wish", [True, False])
+async def test_a_client_that_leaves_for_good_releases_if_the_operator_wants_that(
+    tmp_path: Path, autojump_clock: MockClock, wish: bool
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(pd(release_on_stop=wish)):
+            await rig.bound()
+            rig.daemon.leave_for_good()
+        await trio.sleep(1)
+        assert heard(rig, MessageType.RELEASE) == [1 if wish else 0]
+
+
+async def test_a_client_that_gets_another_name_takes_its_leases_along(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """It has the name of the first of its resources: of another one, when a prefix is declared beside an address."""
+    async with rigged(tmp_path) as rig:
+        async with rig.live(na("old")):
+            await rig.bound(Ref("DHCPv6Address", "old"))
+        async with rig.live(pd(), na("old")):
+            await until(lambda: rig.status.get("currentPrefix") is not None)
+        assert rig.status_of(Ref("DHCPv6Address", "old"))["currentAddress"] == ADDRESS
+        assert "address.resumed" in await rig.topics()
+        assert lease_path(rig).exists()
+        assert not lease_path(rig, "old").exists(), "it must not come back to life some day"
+
+
+async def test_a_resource_that_is_not_wanted_any_more_is_given_up_alone(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(pd(), na()):
+            await rig.bound()
+            await rig.bound(NA)
+        async with rig.live(pd()):
+            await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+        lost = [e for e in await rig.events() if e.topic.endswith(".lost")]
+        assert [(e.attributes["address"], e.attributes["cause"]) for e in lost] == [(ADDRESS, "unwanted")]
+        assert "prefix.lost" not in await rig.topics()
+
+
+async def test_the_lease_file_has_what_people_look_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live(pd(iaid=7)):
+        await rig.bound()
+        kept = json.loads(lease_path(rig).read_text())
+        assert (kept["resource"], kept["interface"], kept["currentPrefix"]) == ("wan", "eth0", PREFIX)
+        assert kept["state"] == rig.status["conditions"][0]["reason"] == "bound", "words of the contract"
+        assert (kept["iaid"], kept["serverDUID"]) == (7, SERVER.hex(":"))
+        assert kept["validSeconds"] == 7200
+
+
+@pytest.mark.req("C5")
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100, b"a directory"])
+async def test_a_lease_file_that_is_no_use_is_told_and_survived(
+    tmp_path: Path, autojump_clock: MockClock, content: bytes
+) -> None:
+    async with rigged(tmp_path) as rig:
+        path = lease_path(rig)
+        path.parent.mkdir(parents=True)
+        if content == b"a directory":
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        async with rig.live():
+            await rig.bound()
+        assert (await rig.topics())[0] == "lease.unreadable"
+
+
+@pytest.mark.req("V6-30")
+async def test_the_duid_is_made_once_and_kept(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(pd(duid_type="uuid")):
+            await rig.bound()
+        first = rig.status["clientDUID"]
+        assert first.startswith("00:04:")
+        async with rig.live(pd(duid_type="ll")):
+            await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+        assert rig.status["clientDUID"] == first
+        lease_file.remove(tmp_path / "duid")
+        async with rig.live():
+            await until(lambda: rig.server.heard[MessageType.REBIND] == 2)
+        assert rig.status["clientDUID"] == first, "the lease was obtained with it"
+
+
+@pytest.mark.req("C14")
+async def test_what_was_granted_under_another_duid_is_confirmed_first(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live():
+            await rig.bound()
+        async with rig.live(pd(client_duid="00:03:00:01:02:00:00:00:00:99")):
+            await until(lambda: rig.status.get("clientDUID", "").endswith(":99"))
+            await rig.bound()
+        assert "lease.doubted" in await rig.topics()
+        assert "prefix.resumed" not in await rig.topics()
+
+
+async def test_a_full_disk_costs_the_file_and_not_the_lease(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(lease_file, "save", refuse)
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        assert "lease.unsaved" in await rig.topics()
+
+
+# Commands
+
+
+@pytest.mark.parametrize(("command", "message"), [("renew", MessageType.RENEW), ("rebind", MessageType.REBIND)])
+async def test_a_command_to_extend_answers_with_its_outcome(
+    tmp_path: Path, autojump_clock: MockClock, command: str, message: MessageType
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await trio.sleep(60)
+        end = await rig.command(command)
+        assert (end.accepted, end.succeeded) == (True, True)
+        assert rig.server.heard[message] == 1
+        rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+        end = await rig.command(command)
+        assert (end.accepted, end.succeeded) == (True, False)
+        assert "no answer" in end.message
+        assert rig.status["currentPrefix"] == PREFIX
+
+
+async def test_release_stop_start_and_flush(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        assert (await rig.command("release")).succeeded
+        assert rig.status["phase"] == "Released"
+        assert "currentPrefix" not in rig.status
+        refused = await rig.command("renew")
+        assert (refused.accepted, refused.hint) == (False, "routerctl start DHCPv6PrefixDelegation/wan")
+        assert (await rig.command("start")).succeeded
+        await rig.bound()
+        assert (await rig.command("flush")).succeeded
+        await until(lambda: (rig.server.heard[MessageType.SOLICIT]) == 3)
+        await rig.bound()
+        assert (await rig.command("stop")).succeeded
+        assert rig.status["phase"] == "Idle"
+        assert heard(rig, MessageType.RELEASE) == [1]
+        assert (await rig.command("reload")).succeeded
+
+
+# Routers
+
+
+async def test_a_client_that_follows_routers_begins_when_one_says_so(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(pd(follow_ra=True)):
+            await until(lambda: rig.status.get("reason") == "AwaitingRouter")
+            await trio.sleep(100)
+            await routers(rig, "fe80::1", interface="lan", managed=True)
+            await routers(rig, "fe80::1", managed=False)
+            assert heard(rig, MessageType.SOLICIT) == [0]
+            await routers(rig, "fe80::1", other=True)
+            await rig.bound()
+        await rig.log.append(gone=[RA])
+        async with rig.live(pd(follow_ra=True)):
+            await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+
+
+@pytest.mark.req("V6-42")
+async def test_other_routers_may_mean_another_network(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await routers(rig, "fe80::1", "fe80::2")
+        await routers(rig, "fe80::2", "fe80::3")
+        await trio.sleep(20)
+        assert heard(rig, MessageType.REBIND) == [0]
+        await routers(rig, "fe80::9")
+        await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+
+
+@pytest.mark.req("V6-29")
+async def test_routers_that_begin_to_say_so_make_it_ask_for_information(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live(info()):
+        await rig.bound(INFO)
+        await routers(rig, "fe80::1")
+        await routers(rig, "fe80::1", other=True)
+        await until(lambda: rig.server.heard[MessageType.INFORMATION_REQUEST] == 2)
+        await routers(rig, "fe80::1", "fe80::2", other=True)
+        await trio.sleep(20)
+        assert heard(rig, MessageType.INFORMATION_REQUEST) == [2], "that is no news"
+
+
+async def routers(rig: Rig, *addresses: str, interface: str = "wan", **flags: Any) -> None:
+    """What an IPv6RAAddress says now; the fleet has its clients look at it."""
+    status = {"phase": "Bound", "interface": interface, "routers": [{"address": one} for one in addresses], **flags}
+    await rig.log.append(status={RA: status})
+    rig.daemon.refresh()
+
+
+# Causes
+
+
+async def test_a_refusal_is_why_there_is_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        rig.server.settings = attrs.evolve(rig.server.settings, prefixes=None)
+        await rig.command("renew")
+        await until(lambda: "currentPrefix" not in rig.status)
+        page = await rig.log.read(0, limit=100_000)
+        known = {stored.id: stored.event for stored in page.events}
+        [lost] = [e for e in known.values() if e.topic.endswith("prefix.lost")]
+        assert [chain(known, lost)[n] for n in (1, 2)] == ["reply.received", "renew.sent"]
+
+
+def chain(known: dict[int, Event], event: Event) -> list[str]:
+    """The topics from an event to its root, by the first cause of each."""
+    found = [event.topic.rpartition("client.")[2]]
+    while event.causes and event.causes[0] in known:
+        event = known[event.causes[0]]
+        found.append(event.topic.rpartition("client.")[2])
+    return found
+
+
+def test_before_it_has_looked_nothing_is_claimed() -> None:
+    status = starting_status(pd(), "wan", "eth0", 3, "Starting")
+    assert "state" not in status and "currentPrefix" not in status
+    assert pd(iaid=5).association == Association(Kind.PD, 5)

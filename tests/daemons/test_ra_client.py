@@ -1,0 +1,217 @@
+"""The client of router advertisements: asks until one answers, tells what it hears, and knows its addresses again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from ipaddress import IPv6Interface
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from routerd.host import Address
+from routerd.protocols.ndp.message import MoreSpecificRoute, Prefix
+from tests.daemons.ra_rig import DNS, OLD, PREFIX, ROUTER, TOLD, Rig, rigged
+from tests.router.rig import until
+
+TOPIC = "routerd.ipv6.ra."
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(tmp_path) as rig:
+        yield rig
+
+
+async def test_it_asks_and_tells_of_whom_it_has_found(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+    status = rig.status
+    assert router.asked == 1
+    assert (status["defaultGateway"], status["dnsServers"]) == (str(ROUTER), [str(DNS)])
+    [prefix] = status["prefixes"]
+    assert (prefix["prefix"], prefix["onLink"]) == (str(PREFIX), True)
+    assert prefix["preferredUntilMonotonic"] < prefix["validUntilMonotonic"]
+    assert status["addresses"] == [prefix["address"]]
+    assert IPv6Interface(prefix["address"]).network == PREFIX
+    assert await rig.topics(TOPIC) == ["solicit.sent", "router.found", "prefix.learned"]
+
+
+async def test_nobody_there_is_said_after_three_questions_and_not_before(autojump_clock: MockClock, rig: Rig) -> None:
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Acquiring")
+        assert "state" not in rig.status
+        await until(lambda: "state" in rig.status)
+    assert rig.status["reason"] == "NoRouter"
+    assert await rig.topics(TOPIC) == ["solicit.sent"] * 3
+
+
+async def test_a_router_that_ceases_is_lost_and_asked_for_again(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        router.cease(rig.world.now())
+        await until(lambda: rig.status.get("phase") == "Acquiring")
+        assert rig.status["addresses"], "the prefix was not taken back"
+        router.advertisement = TOLD
+        await until(lambda: rig.status.get("phase") == "Bound")
+    assert "router.lost" in await rig.topics(TOPIC)
+
+
+async def test_a_prefix_that_is_taken_back_is_deprecated_at_once_and_ends_within_two_hours(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    router = rig.router(attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 86400, 86400),)), interval=600.0)
+    router.open(rig.world.now())
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        router.advertisement = attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 0, 0),))
+        router.advertise(rig.world.now())
+        began = rig.host.clock.now()
+        await trio.sleep(5)
+        [prefix] = rig.status["prefixes"]
+        assert prefix["preferredUntilMonotonic"] <= began + 1
+        assert prefix["validUntilMonotonic"] == pytest.approx(began + 7200, abs=2)
+        await trio.sleep(7200)
+        assert rig.status["prefixes"] == []
+    assert [t for t in await rig.topics(TOPIC) if t.startswith("prefix")] == [
+        "prefix.learned",
+        "prefix.deprecated",
+        "prefix.lost",
+    ]
+
+
+async def test_the_address_is_the_same_in_every_life_and_known_again(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+    [text] = rig.status["addresses"]
+    now = rig.host.clock.now()
+    link = rig.world.link("eth0").index
+    rig.host.put_address(Address(link, IPv6Interface(text), True, now + 3000, now + 1000))
+    router.advertisement = None
+    await rig.log.append(gone=[rig.daemon.resource])
+    async with rig.client():
+        await until(lambda: rig.status.get("addresses") == [text])
+        assert "state" not in rig.status
+        [prefix] = rig.status["prefixes"]
+        assert prefix["validUntilMonotonic"] == now + 3000
+
+
+async def test_after_a_conflict_there_is_another_address(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        [text] = rig.status["addresses"]
+        link = rig.world.link("eth0").index
+        rig.host.put_address(Address(link, IPv6Interface(text), True, standing="duplicate"))
+        await until(lambda: rig.status["addresses"] != [text])
+        assert "somebody else" in rig.status["message"]
+
+
+async def test_a_prefix_that_is_not_on_the_link_makes_an_address_without_a_network(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    rig.router(attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 3600, 1800, on_link=False),)))
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+    [text] = rig.status["addresses"]
+    assert IPv6Interface(text).network.prefixlen == 128
+    assert IPv6Interface(text).ip in PREFIX
+
+
+@pytest.mark.parametrize("spec", [{"addresses": False}, {"mode": "kernel"}])
+async def test_without_addresses_of_ours_none_is_made(
+    autojump_clock: MockClock, rig: Rig, spec: dict[str, object]
+) -> None:
+    rig.router(attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 3600, 1800), Prefix(OLD, 3600, 1800, autonomous=False))))
+    async with rig.client(**spec):
+        await until(lambda: rig.status.get("phase") == "Bound")
+    assert rig.status["addresses"] == []
+    assert {one["prefix"] for one in rig.status["prefixes"]} == {str(PREFIX), str(OLD)}
+
+
+async def test_what_the_kernel_has_made_is_told(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router()
+    index, now = rig.world.link("eth0").index, rig.host.clock.now()
+    async with rig.client(mode="kernel"):
+        await until(lambda: rig.status.get("phase") == "Bound")
+        rig.host.put_address(Address(index, IPv6Interface("2001:db8:ff::77/64"), False, now + 3600, now + 1800))
+        await until(lambda: rig.status.get("addresses") == ["2001:db8:ff::77/64"])
+
+
+async def test_without_a_carrier_it_waits_and_knows_the_link_again(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        rig.world.pull_cable("eth0")
+        await until(lambda: rig.status.get("reason") == "LinkDown")
+        assert rig.status["addresses"], "a cable that was pulled takes nothing back"
+        rig.world.plug("eth0")
+        await until(lambda: rig.status.get("phase") == "Bound")
+        await trio.sleep(5)
+    assert "link.confirmed" in await rig.topics(TOPIC)
+
+
+async def test_a_flood_of_advertisements_costs_few_statuses(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        before = rig.log.objects.version
+        for _ in range(1000):
+            router.advertise(rig.world.now())
+            await trio.sleep(0.01)
+        assert rig.log.objects.version - before <= 10
+
+
+async def test_a_router_that_cannot_make_up_its_mind_costs_little(autojump_clock: MockClock, rig: Rig) -> None:
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        for count in range(1000):
+            router.advertisement = attrs.evolve(TOLD, lifetime=1800 * (count % 2))
+            router.advertise(rig.world.now())
+            await trio.sleep(0.01)
+        assert rig.daemon.packets.dropped["too-often"] > 900
+        await trio.sleep(20)
+        router.advertise(rig.world.now())
+        await until(lambda: rig.status.get("phase") == "Bound")
+    assert len(await rig.topics(TOPIC)) < 60
+
+
+async def test_routes_and_many_routers_are_told(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router(attrs.evolve(TOLD, managed=True, mtu=1492, routes=(MoreSpecificRoute(OLD, 600),)))
+    async with rig.client(use_dns=False):
+        await until(lambda: rig.status.get("phase") == "Bound")
+    status = rig.status
+    assert (status["managed"], status["other"], status["mtu"], status["dnsServers"]) == (True, False, 1492, [])
+    [route] = status["routes"]
+    assert (route["destination"], route["gateway"]) == (str(OLD), str(ROUTER))
+
+
+async def test_a_secret_that_cannot_be_used_is_told_and_made_anew(
+    autojump_clock: MockClock, rig: Rig, tmp_path: Path
+) -> None:
+    path = tmp_path / "ra-client" / "secret"
+    path.parent.mkdir()
+    path.write_text("no secret\n")
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+    assert "secret.unusable" in await rig.topics(TOPIC)
+    assert len(bytes.fromhex(path.read_text())) == 16
+
+
+async def test_it_stops_and_starts_by_command(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        assert (await rig.daemon.command("stop", {}, 10, "tester")).succeeded
+        assert rig.status["reason"] == "Stopped"
+        assert not (await rig.daemon.command("stop", {}, 10, "tester")).accepted
+        assert (await rig.daemon.command("start", {}, 10, "tester")).succeeded
+        await until(lambda: rig.status.get("phase") == "Bound")
+        assert (await rig.daemon.command("reload", {}, 10, "tester")).succeeded

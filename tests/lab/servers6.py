@@ -1,0 +1,184 @@
+"""Real DHCPv6 servers and routers in a namespace: kea, ISC dhcpd, dnsmasq and radvd. Ready when they say so.
+
+Of the three dnsmasq delegates no prefixes; kea and dhcpd do not advertise. Their link needs an address of `Terms6.link`
+and a link-local address past duplicate address detection before they start (kea opens its sockets once, and stays deaf
+where that fails): namespaces of the lab have none.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from ipaddress import IPv6Network
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from tests.lab.netns import Namespace, need_program
+from tests.lab.servers import running
+
+SERVER = "2001:db8:ff::1"
+LINK = IPv6Network("2001:db8:ff::/64")
+POOL = IPv6Network("2001:db8:4000::/36")
+
+
+@attrs.frozen
+class Terms6:
+    """What a server grants: addresses of `link`, prefixes of `length` out of `pool`. Seconds; dnsmasq cannot do leases
+    under 120."""
+
+    link: IPv6Network = LINK
+    pool: IPv6Network = POOL
+    length: int = 56
+    preferred: int = 3000
+    valid: int = 4000
+    t1: int = 1000
+    t2: int = 2000
+    dns: str = "2001:db8:53::53"
+    search: str = "home.example"
+    rapid: bool = False
+    excluded: IPv6Network | None = None
+    """Of the first prefix of the pool, which must be its only one (RFC 6603); kea's alone."""
+    server: int = 1
+    """Who the server is; kea's alone. Others know theirs by their leases."""
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """The first and the last address that is granted."""
+        return str(self.link[0x100]), str(self.link[0x1FF])
+
+
+@contextmanager
+def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms6) -> Iterator[subprocess.Popen[Any]]:
+    """kea-dhcp6. Its leases stay in `directory` for the next one."""
+    path = directory / "kea6.json"
+    path.write_text(json.dumps({"Dhcp6": _kea_config(ifname, directory, terms)}))
+    # Kea 2.2 keeps locks and pid files where only its package's user may write, unless it is told otherwise.
+    environment = ["env", f"KEA_PIDFILE_DIR={directory}", f"KEA_LOCKFILE_DIR={directory}"]
+    command = [*environment, need_program("kea-dhcp6"), "-c", str(path)]
+    with running(isp, command, directory / "kea6.log", "DHCP6_STARTED") as process:
+        yield process
+
+
+def _kea_config(ifname: str, directory: Path, terms: Terms6) -> dict[str, Any]:
+    pool = {"prefix": str(terms.pool[0]), "prefix-len": terms.pool.prefixlen, "delegated-len": terms.length}
+    if terms.excluded is not None:
+        pool |= {"excluded-prefix": str(terms.excluded[0]), "excluded-prefix-len": terms.excluded.prefixlen}
+    return {
+        "interfaces-config": {"interfaces": [ifname]},
+        "lease-database": {"type": "memfile", "persist": True, "name": str(directory / "kea6.leases")},
+        "server-id": {"type": "EN", "enterprise-id": 32473, "identifier": f"{terms.server:08x}", "persist": False},
+        "preferred-lifetime": terms.preferred,
+        "valid-lifetime": terms.valid,
+        "renew-timer": terms.t1,
+        "rebind-timer": terms.t2,
+        "calculate-tee-times": False,
+        "option-data": [
+            {"name": "dns-servers", "data": terms.dns},
+            {"name": "domain-search", "data": terms.search},
+        ],
+        "subnet6": [
+            {
+                "subnet": str(terms.link),
+                "id": 1,
+                "interface": ifname,
+                "rapid-commit": terms.rapid,
+                "pools": [{"pool": " - ".join(terms.addresses)}],
+                "pd-pools": [pool],
+            }
+        ],
+        "loggers": [{"name": "kea-dhcp6", "output_options": [{"output": "stdout"}], "severity": "INFO"}],
+    }
+
+
+@contextmanager
+def dhcpd(isp: Namespace, ifname: str, directory: Path, terms: Terms6) -> Iterator[subprocess.Popen[Any]]:
+    """ISC dhcpd. Its leases, and who it is, stay in `directory` for the next one."""
+    first, last = (terms.pool[0], terms.pool[-(1 << (128 - terms.length))])
+    config = f"""
+        authoritative; {"option dhcp6.rapid-commit;" if terms.rapid else ""}
+        default-lease-time {terms.valid}; max-lease-time {terms.valid}; preferred-lifetime {terms.preferred};
+        option dhcp-renewal-time {terms.t1}; option dhcp-rebinding-time {terms.t2};
+        option dhcp6.name-servers {terms.dns}; option dhcp6.domain-search "{terms.search}";
+        subnet6 {terms.link} {{
+            range6 {" ".join(terms.addresses)};
+            prefix6 {first} {last} /{terms.length};
+        }}
+    """
+    path, leases = directory / "dhcpd6.conf", directory / "dhcpd6.leases"
+    path.write_text(config)
+    leases.touch()
+    command = [
+        *(need_program("dhcpd"), "-6", "-d", "-f", "-user", "root", "-group", "root"),
+        *("-cf", str(path), "-lf", str(leases), "-pf", str(directory / "dhcpd6.pid"), ifname),
+    ]
+    with running(isp, command, directory / "dhcpd6.log", "Server starting service") as process:
+        yield process
+
+
+Mode = Literal["stateful", "stateless", "slaac"]
+
+
+@contextmanager
+def dnsmasq(
+    isp: Namespace, ifname: str, directory: Path, terms: Terms6, mode: Mode = "stateful"
+) -> Iterator[subprocess.Popen[Any]]:
+    """dnsmasq, which advertises itself as a router as well. `stateful`: addresses by DHCPv6 (RA with M and O);
+    `stateless`: SLAAC, and DHCPv6 for the rest (RA with O); `slaac`: advertisements alone."""
+    ranges = {
+        "stateful": f"{','.join(terms.addresses)},64,{terms.valid}",
+        "stateless": f"{terms.link[0]},ra-stateless,64,{terms.valid}",
+        "slaac": f"{terms.link[0]},ra-only,64,{terms.valid}",
+    }
+    command = [
+        need_program("dnsmasq"),
+        *("-k", "--conf-file=/dev/null", "--port=0", f"--interface={ifname}", "--bind-interfaces", "--no-ping"),
+        *("--dhcp-authoritative", "--user=root", "--pid-file=", "--log-facility=-", "--log-dhcp", "--enable-ra"),
+        f"--dhcp-leasefile={directory / 'dnsmasq6.leases'}",
+        f"--dhcp-range={ranges[mode]}",
+        f"--dhcp-option=option6:dns-server,[{terms.dns}]",
+        f"--dhcp-option=option6:domain-search,{terms.search}",
+    ]
+    with running(isp, command, directory / "dnsmasq6.log", "router advertisement enabled") as process:
+        yield process
+
+
+@contextmanager
+def radvd(isp: Namespace, ifname: str, directory: Path, advertised: str) -> Iterator[subprocess.Popen[Any]]:
+    """radvd. `advertised`: what stands in the braces of its interface, in the words of radvd.conf(5). On its way out it
+    says that it is no router any more."""
+    path = directory / "radvd.conf"
+    path.write_text(f"interface {ifname} {{ AdvSendAdvert on; {advertised} }};\n")
+    path.chmod(0o644)  # radvd refuses a file that others may write
+    # It wants to be told of forwarding: without it, it warns, and Linux ignores that it calls itself a router.
+    isp.sysctl("net.ipv6.conf.all.forwarding", "1")
+    command = [
+        *(need_program("radvd"), "--nodaemon", "--logmethod", "stderr", "--debug", "1", "--username", "root"),
+        *("--config", str(path), "--pidfile", str(directory / "radvd.pid")),
+    ]
+    with running(isp, command, directory / "radvd.log", "polling for") as process:
+        yield process
+
+
+def forget(directory: Path) -> None:
+    """The servers' leases are gone. Who dhcpd is stays: it stands among them."""
+    for leases in directory.glob("kea6.leases*"):
+        leases.unlink()
+    path = directory / "dhcpd6.leases"
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines() if line.startswith("server-duid")]
+        path.write_text("\n".join((*kept, "")))
+
+
+DELEGATING = {"kea": kea, "dhcpd": dhcpd}
+"""Those that delegate prefixes."""
+
+
+def any_address(isp: Namespace, ifname: str, directory: Path, name: str, terms: Terms6) -> AbstractContextManager[Any]:
+    """One of the servers by name: all three grant addresses."""
+    return (
+        dnsmasq(isp, ifname, directory, terms) if name == "dnsmasq" else DELEGATING[name](isp, ifname, directory, terms)
+    )
