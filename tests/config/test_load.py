@@ -38,7 +38,7 @@ def test_every_example_loads(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["alarms", "home", "observed", "standby", "static", "two-wans"]
+    assert [path.stem for path in EXAMPLES] == ["alarms", "home", "ipv6", "observed", "standby", "static", "two-wans"]
 
 
 def test_a_resource_has_all_that_was_written() -> None:
