@@ -148,6 +148,7 @@ class NdpDaemon:
         self._working: trio.Nursery | None = None
         self._stopped = False
         self._status: Status | None = None
+        self._given = 0
         self._heard: dict[IPv6Address, TokenBucket] = {}
 
     # The face
@@ -299,8 +300,10 @@ class NdpDaemon:
         """Count what is ignored."""
         self._dropped[reason] += 1
 
-    def refresh(self) -> None:
-        """Look at ourselves again: the host has changed, or the configuration's generation is another one."""
+    def refresh(self, because: int = 0) -> None:
+        """Look at ourselves again: the host has changed, the configuration's generation is another one, or there is
+        something else to tell because of this event."""
+        self._given = because or self._given
         if self._machine is not None and self._phase == "Running":
             self._say([])
 
@@ -338,12 +341,20 @@ class NdpDaemon:
         news = status if status != self._status else None
         if events or news is not None:
             self._status = self._status if news is None else news
-            said = [Said(event) for event in events]
+            said = [Said(event, () if event.causes else self._of_event(around)) for event in events]
             self._scribe.say(Entry(said, news, None, said or self._because()))
 
+    def _of_event(self, around: Around) -> Sequence[int]:
+        """What is told follows from what was given to be told. What is heard comes from outside, and is the root; but
+        what ends while nothing can be heard ends for that."""
+        if around.facts.obstacle:
+            return (self._incidents.last(incidents.link(self._ifname)),)
+        return self._because() if self._given else ()
+
     def _because(self) -> Sequence[int]:
-        """Why something is different although nobody said anything: the link, or another generation."""
-        return (max(self._incidents.last(incidents.link(self._ifname)), self._began()),)
+        """Why something is different although nobody said anything: the link, another generation, or what was given
+        to be told."""
+        return (max(self._incidents.last(incidents.link(self._ifname)), self._began(), self._given),)
 
     def _around(self) -> Around:
         return Around(self._link.facts, self._generation(), self._host.clock.now(), self._stopped)

@@ -21,9 +21,10 @@ ETHERNET_ADDRESS = 6
 GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
 """What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
-ABSENT, NO_CARRIER, NO_ADDRESS = "LinkAbsent", "LinkDown", "NoLinkLocal"
+ABSENT, DOWN, NO_CARRIER, NO_ADDRESS = "LinkAbsent", "LinkDown", "NoCarrier", "NoLinkLocal"
 WORDS = {
     ABSENT: "there is no interface {}, or it is no Ethernet",
+    DOWN: "{} is administratively down",
     NO_CARRIER: "{} has no carrier",
     NO_ADDRESS: "{} has no link-local address that is past duplicate address detection",
 }
@@ -50,7 +51,7 @@ class Facts:
         if self.link is None or len(self.link.mac) != ETHERNET_ADDRESS:
             return ABSENT
         if not self.link.carrier:
-            return NO_CARRIER
+            return NO_CARRIER if self.link.admin_up else DOWN
         return "" if self.source is not None else NO_ADDRESS
 
     @property

@@ -32,8 +32,9 @@ from routerd.daemons.ra_server import RAServer, ServerSpec
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.ra_grounds import grounds_of
 from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RAAddress, IPv6RouterAdvertisement
-from routerd.resources.resource import ValueFrom
+from routerd.resources.resource import Resource, ValueFrom
 
 ANYWHERE = IPv6Network("::/0")
 API_VERSION = "net.routerd.net/v1alpha1"
@@ -72,6 +73,8 @@ class RAServerFleet:
         self._fleet = fleet
         self._look = look
         self._log = log
+        self._facts: dict[str, LanFacts] = {}
+        """By name: what was true when its announcement was made."""
 
     async def __call__(self, why: str) -> Mapping[Ref, str]:
         """Fit the fleet, and have it tell what is true now. Who is declared no more, or is held, ends for good."""
@@ -80,16 +83,21 @@ class RAServerFleet:
         undecided = {ref.name for ref in view.admission.undecided if ref.kind in self.kinds}
         for name in self._fleet.members.keys() - desired.keys() - undecided:
             self._fleet.members[name].leave_for_good()
+            self._facts.pop(name, None)
         await self._fleet.fit(desired)
         for resource in view.router.of(IPv6RouterAdvertisement):
-            self._feed(self._fleet.members[resource.name], resource.spec, facts_of(view, resource.spec))
+            self._feed(view, resource)
         await self._tell(view)
         return {}
 
-    def _feed(self, member: NdpDaemon, spec: IPv6RouterAdvertisement, facts: LanFacts | None) -> None:
+    def _feed(self, view: View, resource: Resource[IPv6RouterAdvertisement]) -> None:
+        member, spec = self._fleet.members[resource.name], resource.spec
+        facts, because = facts_of(view, spec), 0
         if facts is not None and isinstance(member.part, RAServer):
+            because = max(grounds_of(view, spec, self._facts.get(resource.name), facts), default=0)
+            self._facts[resource.name] = facts
             member.part.announce(announcement_of(spec, facts), member.put)
-        member.refresh()
+        member.refresh(because)
 
     async def _tell(self, view: View) -> None:
         """Those that are declared no more are forgotten; for those that the gate does not let in we speak."""

@@ -148,7 +148,7 @@ async def test_without_a_carrier_it_waits_and_knows_the_link_again(autojump_cloc
     async with rig.client():
         await until(lambda: rig.status.get("phase") == "Bound")
         rig.world.pull_cable("eth0")
-        await until(lambda: rig.status.get("reason") == "LinkDown")
+        await until(lambda: rig.status.get("reason") == "NoCarrier")
         assert rig.status["addresses"], "a cable that was pulled takes nothing back"
         rig.world.plug("eth0")
         await until(lambda: rig.status.get("phase") == "Bound")

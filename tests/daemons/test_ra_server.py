@@ -183,7 +183,7 @@ async def test_without_a_carrier_it_waits(autojump_clock: MockClock, rig: Rig) -
     host = rig.lan_host()
     rig.world.pull_cable("eth0")
     async with rig.server(announced(PREFIX)):
-        await until(lambda: rig.status.get("reason") == "LinkDown")
+        await until(lambda: rig.status.get("reason") == "NoCarrier")
         rig.world.plug("eth0")
         await until(lambda: rig.status.get("phase") == "Applied")
         await until(lambda: bool(host.heard))
