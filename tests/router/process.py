@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -183,6 +184,13 @@ class Process:
     def bound(self) -> bool:
         """Whether it has a lease that a server has confirmed."""
         return self.client().get("phase") == "Bound"
+
+    def extends(self) -> bool:
+        """Whether there is a client, and it can extend its lease at this moment."""
+        try:
+            return self.ask("/v1/commands/renew", "POST", DAEMON)[0] == 200
+        except (OSError, HTTPException):
+            return False
 
     def assert_undisturbed(self) -> None:
         """The client has its lease and can extend it, and nothing has crashed."""
