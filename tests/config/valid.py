@@ -7,6 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.config import valid6
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
@@ -139,6 +141,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.booleans()):
             resources.append(_resource("EventRule", name, {"pattern": draw(PATTERNS), "emit": draw(EMISSIONS)}))
             resources.append(_resource("DerivedEvent", name, draw(_derived(name))))
+    if draw(st.booleans()):
+        resources += [_resource(*one) for one in valid6.resources(draw, names)]
     if draw(st.booleans()):
         link = next(one for one in resources if one["kind"] == "Interface")
         link["spec"]["adminUp"] = True
