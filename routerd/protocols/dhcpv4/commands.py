@@ -9,7 +9,7 @@ from typing import Literal
 
 from routerd.protocols.dhcpv4 import keeping, losing, outputs
 from routerd.protocols.dhcpv4.inputs import Rebind, Renew
-from routerd.protocols.dhcpv4.states import Bound, Probing, Rebinding, Renewing, Stopped
+from routerd.protocols.dhcpv4.states import Bound, Probing, Rebinding, Rebooting, Renewing, Stopped
 from routerd.protocols.dhcpv4.station import Command, Station
 
 PATIENCE = 10.0
@@ -34,6 +34,8 @@ def extend(station: Station, event: Renew | Rebind, now: float) -> None:
             keeping.rebind(station, lease, now)
         case Rebinding(), Renew():
             station.refuse(name, "past T2 every server is asked already: rebind instead")
+        case Rebooting(), _:
+            station.refuse(name, "the lease of before is being confirmed at this moment")
         case _:
             station.refuse(name, f"there is no lease to extend in {station.name}")
 

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from routerd.protocols.dhcpv6 import extending, informing, losing, outputs
 from routerd.protocols.dhcpv6.inputs import Rebind, Renew
-from routerd.protocols.dhcpv6.states import Bound, Informed, Informing, NoLink, Rebinding, Releasing, Renewing, Stopped
+from routerd.protocols.dhcpv6.states import (
+    Bound,
+    Confirming,
+    Informed,
+    Informing,
+    NoLink,
+    Rebinding,
+    Releasing,
+    Renewing,
+    Revalidating,
+    Stopped,
+)
 from routerd.protocols.dhcpv6.station import Command, Station
 
 PATIENCE = 10.0
@@ -28,6 +39,8 @@ def extend(station: Station, event: Renew | Rebind, now: float) -> None:
             extending.rebind(station, now)
         case Rebinding(), Renew():
             station.refuse(name, "past T2 every server is asked already: rebind instead")
+        case ((Confirming() | Revalidating()), _):
+            station.refuse(name, "the leases of before are being confirmed at this moment")
         case _:
             station.refuse(name, f"there is no lease to extend in {station.name}")
 

@@ -97,6 +97,14 @@ def test_past_t2_a_renewal_is_refused() -> None:
 
 
 @pytest.mark.parametrize("command", [Renew(), Rebind()])
+def test_a_lease_that_is_being_confirmed_is_not_extended(command: object) -> None:
+    scene = Scene(remembered=remembered()).started()
+    scene.until_state(states.Rebooting)
+    assert "being confirmed" in only(Refused, scene.feed(command)).reason
+    assert isinstance(scene.state, states.Rebooting)
+
+
+@pytest.mark.parametrize("command", [Renew(), Rebind()])
 def test_without_a_carrier_an_extension_is_refused(command: object) -> None:
     scene = Scene().bound()
     scene.feed(LinkDown())

@@ -11,10 +11,10 @@ import pytest
 from routerd.protocols.dhcpv6 import outputs, states
 from routerd.protocols.dhcpv6.association import Association, Grant, Kind
 from routerd.protocols.dhcpv6.information import Information
-from routerd.protocols.dhcpv6.inputs import LinkDown, LinkGone, LinkUp, NetworkChanged, SendFailed
+from routerd.protocols.dhcpv6.inputs import LinkDown, LinkGone, LinkUp, NetworkChanged, Rebind, Renew, SendFailed
 from routerd.protocols.dhcpv6.memory import Former
 from routerd.protocols.dhcpv6.message import MessageType
-from routerd.protocols.machine import Dropped, Start, Stop
+from routerd.protocols.machine import Dropped, Refused, Start, Stop
 from tests.protocols.dhcpv6.scene import (
     ADDRESS,
     DNS,
@@ -59,6 +59,14 @@ def test_with_a_prefix_a_rebind_in_the_manner_of_confirm() -> None:
     times = scene.sent_at(M.REBIND)
     assert 0.9 <= gaps(times)[0] <= 1.1
     assert max(gaps(times)) <= 4.4
+
+
+@pytest.mark.parametrize("wanted", [(NA,), (NA, PD)])
+@pytest.mark.parametrize("command", [Renew(), Rebind()])
+def test_what_is_being_confirmed_is_not_extended(wanted: tuple[Association, ...], command: Any) -> None:
+    scene = restarted(*wanted)
+    scene.until_state(states.Revalidating if PD in wanted else states.Confirming, 1)
+    assert "being confirmed" in only(Refused, scene.feed(command)).reason
 
 
 @pytest.mark.req("V6-40")
