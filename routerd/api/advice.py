@@ -22,6 +22,11 @@ BY_REASON: Mapping[str, str] = {
     "NoCarrier": "see to the cable and to its other end; it goes on by itself then",
     "LinkDown": "set the interface up; it goes on by itself then",
     "AdminDown": "set {ifname} up, or let routerd do it: `managed: true` in {ref}",
+    "NoLinkLocal": "see why {device} has no link-local address: `ip -6 address show dev {device}`",
+    "NoRouter": "see whether the provider's router advertises itself on {device}; routers are asked again meanwhile",
+    "SubnetDoesNotFit": "ask for a shorter prefix, or name another subnet in {ref}: {message}",
+    "SubnetExcluded": "name another subnet in {ref}: {message}",
+    "DuplicateAddress": "find the host that has it, or give {ref} another address; it is tried again by itself",
     "SourceAbsent": "put the address that it names, or let it name another: {message}",
     "V6OnlyPreferred": "the network asks for IPv6 only; without `v6OnlyPreferred` the client would take an address",
     "Unresolved": "{message}",
@@ -29,6 +34,7 @@ BY_REASON: Mapping[str, str] = {
 """By the reason of the status."""
 
 BY_ROOT: Mapping[str, str] = {
+    "Refused": "the server refuses ({root}), and is asked again; if that goes on, ask the provider",
     "Nak": "the server refuses, and is asked for another address; if that goes on, ask the provider",
     "Conflict": "another host uses the address ({root}): find it; another address is asked for meanwhile",
 }

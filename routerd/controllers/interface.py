@@ -156,7 +156,7 @@ def news_of(view: View, notice: Notice) -> list[News]:
             return [News(event, (thing_of(lost), incidents.addresses(link)))]
         case Route(destination, link) as lost:
             name = _name(view, link)
-            message = f"the route to {destination} by {name} is gone, and not by us"
+            message = f"the route to {destination}{'' if link is None else f' by {name}'} is gone, and not by us"
             facts = {"destination": str(destination), "ifname": name}
             cause = _fault_of_address(view, lost) or _fault_of_link(view, link) or _fault_of_sleep(view, lost)
             return [News(_taken("route", "info", message, names.get(name), facts, cause), (thing_of(lost),))]

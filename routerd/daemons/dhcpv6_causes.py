@@ -48,6 +48,8 @@ class Causes:
         self._asked: list[Said] = []
         self._answer: Said | None = None
         self._trouble: Said | None = None
+        self._refused: dict[Association | None, Said] = {}
+        self._granted: dict[Ref | None, Said] = {}
         self._leases: dict[Association, Said] = {}
         self._decisive: dict[Ref | None, Said] = {}
         self._last: Said | None = None
@@ -110,8 +112,8 @@ class Causes:
             self._asked = []
 
     def replied(self, event: Event) -> Said:
-        """A server has answered."""
-        self._answer = Said(event, tuple(self._asked[-1:]) or self._occasion)
+        """A server has answered. What it says when it was asked in due time comes from outside."""
+        self._answer = Said(event, (tuple(self._asked[-1:]) or self._occasion) if self._occasion else ())
         return self._answer
 
     def said(self, output: outputs.Output, event: Event) -> Said:
@@ -120,7 +122,7 @@ class Causes:
         self._follow(output, said)
         self._last = said
         before = self._decisive.get(event.resource)
-        if before is None or not _ends(before):
+        if before is None or _weight(said) >= _weight(before):
             self._decisive[event.resource] = said
         return said
 
@@ -134,6 +136,9 @@ class Causes:
             case outputs.Extended(binding) | outputs.Changed(binding) if not self._occasion:
                 known = self._leases.get(binding.association)
                 return answer if known is None else (*answer, known)  # in due time: that there is a lease comes first
+            case outputs.Refusal(association=about):
+                first = self._refused.get(about)
+                return self._by_link() if first is None else (first,)
             case outputs.Lost(about, _, reason):
                 return self._of_loss(about, reason)
             case outputs.Deprecated():
@@ -161,6 +166,8 @@ class Causes:
                 return self._slept() or self._occasion
             case "expired":
                 return tuple(self._asked)
+        if (refused := self._refused.get(about)) is not None:
+            return (refused,)
         if self._answer is not None:
             return (self._answer,)
         return (self._trouble,) if self._trouble is not None else tuple(self._asked) or self._occasion
@@ -173,20 +180,29 @@ class Causes:
                 self._occasion = (said,)
             case outputs.Bound(binding) | outputs.Resumed(binding):
                 self._leases[binding.association], self._asked, self._trouble = said, [], None
-            case outputs.Extended() | outputs.Changed():
+                self._refused.pop(binding.association, None)
+                self._granted[said.event.resource] = said
+            case outputs.Extended(binding) | outputs.Changed(binding):
                 self._asked, self._trouble = [], None
+                self._refused.pop(binding.association, None)
             case outputs.Informed():
                 self._asked = []
-            case outputs.Refusal():
+            case outputs.Refusal(association=about):
                 self._trouble = said
+                self._refused.setdefault(about, said)
                 self._occasion = (said,)
             case outputs.Lost(about):
                 self._leases.pop(about, None)
+                self._granted.pop(said.event.resource, None)
                 self._occasion = (said,)
 
     def _link_cause(self, after: int = 0) -> tuple[Cause, ...]:
         link = self._incidents.last(self._link)
         return (link,) if link > after else ()
+
+    def _by_link(self) -> tuple[Cause, ...]:
+        """The present occasion, if that is the link: then a cable leads to another network."""
+        return self._occasion if self._occasion == (self._link_seen,) else ()
 
     def _slept(self) -> tuple[Cause, ...]:
         """A lease that ended without a word on the line."""
@@ -195,15 +211,20 @@ class Causes:
 
     # What the host and the configuration do beside
 
-    def of_address(self, index: int, ip: str) -> tuple[Cause, ...]:
-        """Why an address of ours is, or is not, on the interface."""
+    def of_address(self, ref: Ref, index: int, ip: str) -> tuple[Cause, ...]:
+        """Why the address of this resource is, or is not, on the interface."""
         known = self._incidents.last(incidents.address(index, ip))
-        return (known,) if known else self._occasion
+        granted = self._granted.get(ref)
+        return (known,) if known else self._occasion if granted is None else (granted,)
 
     def of_generation(self) -> tuple[Cause, ...]:
         """Another generation is in force."""
         return (self._began(),)
 
 
-def _ends(said: Said) -> bool:
-    return said.event.topic.rpartition(".")[2] in ("expired", "lost", "released")
+def _weight(said: Said) -> int:
+    """Of what is said in one step: the end of a lease decides, then what becomes of a lease, then anything else."""
+    _, about, word = said.event.topic.rsplit(".", 2)
+    if word in ("expired", "lost", "released"):
+        return 2
+    return 1 if about in ("prefix", "address") or word == "refused" else 0

@@ -106,7 +106,7 @@ class Voice:
         address = before.get("currentAddress")
         if address is None:
             return self._causes.of_waiting()
-        return self._causes.of_address(self._attachment.index, address)
+        return self._causes.of_address(ref, self._attachment.index, address)
 
     def tell_first_drop(self, reason: str) -> None:
         """The first packet that is ignored for this reason; the others are only counted."""
