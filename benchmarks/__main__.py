@@ -10,9 +10,11 @@ import importlib
 import json
 import os
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -45,13 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(suites: Sequence[str]) -> int:
     """Run the suites one after the other, and tell of them."""
     around = environment()
-    outcomes = [outcome_of(suite) for suite in suites]
+    with compiled():
+        outcomes = [outcome_of(suite) for suite in suites]
     progress("")
     print("\n".join(table(outcomes)))
     RESULTS.parent.mkdir(exist_ok=True)
     kept = {"environment": around, "suites": [attrs.asdict(outcome) for outcome in outcomes]}
     RESULTS.write_text(json.dumps(kept, indent=2))
     return int(any(outcome.failed for outcome in outcomes))
+
+
+@contextmanager
+def compiled() -> Iterator[None]:
+    """What is started meanwhile finds its modules compiled, as what is installed does, from the second start on; in a
+    folder of its own, whatever was or was not compiled before."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="bench-bytecode-") as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def outcome_of(suite: str) -> Outcome:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import SUITES, outcome_of
+from benchmarks.__main__ import SUITES, compiled, outcome_of
 from benchmarks.document import page
 from benchmarks.machine import environment
 from benchmarks.report import NotRun, Outcome, missing, no_more, table, versus, within
@@ -59,6 +62,17 @@ def test_a_suite_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert outcome_of("codec").not_run == "IndexError: list index out of range"
     assert "Traceback" in capsys.readouterr().err
     assert outcome_of("nonesuch").not_run.startswith("ModuleNotFoundError")
+
+
+def test_what_is_measured_is_started_from_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    asked = "import sys; print(sys.pycache_prefix, sys.dont_write_bytecode)"
+    with compiled():
+        said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+        assert said == f"{os.environ['PYTHONPYCACHEPREFIX']} False\n"
+    assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
+    assert "PYTHONPYCACHEPREFIX" not in os.environ
 
 
 def test_the_page_in_the_documentation_is_the_generated_one() -> None:
