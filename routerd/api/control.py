@@ -15,11 +15,10 @@ from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
 from routerd.api.lease_event import DHCPLeaseEvent, DHCPLeaseEventResult, post_lease_event
 from routerd.api.log_level import LogLevelRequest, LogLevelResult, post_log_level
 from routerd.api.metrics import MEDIA, serve_metrics
-from routerd.api.operation import Call, Handler, Operation, Param, answer, flag
+from routerd.api.operation import Call, Handler, Operation, Param, absent, answer, flag
 from routerd.api.plane import Check
 from routerd.api.probe import PARAMS as PROBE_PARAMS
 from routerd.api.probe import ProbeResult, get_probe
-from routerd.api.refusal import not_here
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses
 from routerd.api.why import PARAMS as WHY_PARAMS
@@ -71,15 +70,6 @@ def _checked(checks: Sequence[Check], verbose: bool) -> Response:
     shown = [CheckResult.of(check) for check in (checks if verbose else failed)]
     status: Literal["ok", "failed"] = "failed" if failed else "ok"
     return answer(encode(Checked(status, shown or None)), 503 if failed else 200)
-
-
-def _absent(method: Literal["GET", "POST"], path: str, what: str, role: Role) -> Operation:
-    """An operation of the API that this version answers with 501, whatever its parameters."""
-
-    async def refuse(_: Call) -> Response:
-        raise not_here(what)
-
-    return Operation(method, path, f"Not in this version: {what}.", role, refuse)
 
 
 def _read(
@@ -170,12 +160,12 @@ OPERATIONS = (
     ),
     *changes.OPERATIONS,
     *rules.OPERATIONS,
-    _absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/dns-queries", "the log of DNS queries", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/dns-queries/aggregate", "the log of DNS queries", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/traffic-flows", "the log of traffic flows", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/traffic-flows/aggregate", "the log of traffic flows", Role.OPERATOR),
-    _absent("GET", f"{PREFIX}/firewall-logs", "the log of the firewall", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/dns-queries", "the log of DNS queries", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/dns-queries/aggregate", "the log of DNS queries", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/traffic-flows", "the log of traffic flows", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/traffic-flows/aggregate", "the log of traffic flows", Role.OPERATOR),
+    absent("GET", f"{PREFIX}/firewall-logs", "the log of the firewall", Role.OPERATOR),
     Operation(
         "GET",
         f"{PREFIX}/probe",
@@ -215,5 +205,5 @@ OPERATIONS = (
         errors=(503,),
         urgent=True,
     ),
-    _absent("POST", f"{PREFIX}/dhcpv6-event", "events of another DHCPv6 client", Role.ADMIN),
+    absent("POST", f"{PREFIX}/dhcpv6-event", "events of another DHCPv6 client", Role.ADMIN),
 )

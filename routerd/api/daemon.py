@@ -9,7 +9,7 @@ from quart.wrappers import Response
 
 from routerd.api.access import Role
 from routerd.api.events import LIMIT, SEVERITY, TOPIC, reading
-from routerd.api.operation import Call, Operation, answer, count, duration, flag
+from routerd.api.operation import Call, Operation, absent, answer, count, duration, flag
 from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
 from routerd.api.refusal import Refusal
 from routerd.api.stream import by_source, resumed, stream, streamed
@@ -260,7 +260,7 @@ OPERATIONS = (
     _own(
         "POST",
         "/v1/commands/{command}",
-        "Have the daemon do something: reload, renew, rebind, release, start, stop.",
+        "Have the daemon do something: reload, renew, rebind, release, info-request, flush, start, stop.",
         Role.OPERATOR,
         post_command,
         CommandResult,
@@ -269,4 +269,5 @@ OPERATIONS = (
         errors=(409, 501, 503),
         urgent=True,
     ),
+    absent("POST", "/v1/config/update", "a configuration of a daemon's own", Role.OPERATOR, doors=("daemon",)),
 )

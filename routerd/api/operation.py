@@ -11,7 +11,7 @@ from quart.wrappers import Request, Response
 
 from routerd.api.access import Act, Audit, Client, Groups, Role, SocketKind, groups_named
 from routerd.api.plane import Daemon, Plane
-from routerd.api.refusal import Refusal
+from routerd.api.refusal import Refusal, not_here
 from routerd.api.server import Server
 from routerd.api.status import StatusPage
 from routerd.api.wire import JSON
@@ -164,6 +164,17 @@ class Operation:
                 hint = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "there are none")
                 raise Refusal(400, "query.unknown", f"there is no parameter {name[:60]}", field=name[:60], hint=hint)
         return {name: _value(param, given.get(name, [])) for name, param in known.items()}
+
+
+def absent(
+    method: Literal["GET", "POST"], path: str, what: str, role: Role, doors: tuple[SocketKind, ...] = ("main", "status")
+) -> Operation:
+    """An operation of the API that this version answers with 501, whatever its parameters."""
+
+    async def refuse(_: Call) -> Response:
+        raise not_here(what)
+
+    return Operation(method, path, f"Not in this version: {what}.", role, refuse, doors=doors)
 
 
 def _value(param: Param, texts: list[str]) -> Any:

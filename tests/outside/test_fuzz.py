@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from routerd.api.app import OPERATIONS
+from tests.outside.conftest import SOCKETS
 from tests.router.process import Process
 
-ROUNDS = 700
+ROUNDS = {"main": 700, "status": 700, "daemon": 300}
+"""By kind of socket. All daemons are served by the same code."""
 METHODS = ("GET", "POST", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "BREW", "GET\0")
 WORDS = (
     *("0", "-1", "1", "99999999999999999999", "1.0", "%00", "%ff", "%F0%9F%92%A5", "'", '"', "<x>", "../../etc/passwd"),
@@ -94,9 +96,10 @@ HEADERS = (
 STATUS = re.compile(rb"^HTTP/1\.1 (\d{3}) ", re.MULTILINE)
 
 
-def target(rng: random.Random) -> bytes:
-    """A path that there is, mostly, with whatever in its places and behind it."""
-    path = re.sub(r"\{\w+\}", lambda _: rng.choice(WORDS), rng.choice(OPERATIONS).path)
+def target(rng: random.Random, door: str) -> bytes:
+    """A path that there is on this socket, mostly, with whatever in its places and behind it."""
+    behind = [op for op in OPERATIONS if door in op.doors or rng.random() < 0.1]
+    path = re.sub(r"\{\w+\}", lambda _: rng.choice(WORDS), rng.choice(behind).path)
     if rng.random() < 0.1:
         path += rng.choice(("/", "//", "%2f", "/..", ";x", "?", "#"))
     given = [f"{rng.choice(QUERIES)}={rng.choice(WORDS)}" for _ in range(rng.choice((0, 0, 1, 2, 3)))]
@@ -112,17 +115,17 @@ def body(rng: random.Random) -> bytes:
     return json.dumps({rng.choice(FIELDS): rng.choice(VALUES) for _ in range(rng.randrange(5))}).encode()
 
 
-def one_request(rng: random.Random) -> bytes:
+def one_request(rng: random.Random, door: str) -> bytes:
     content = body(rng) if rng.random() < 0.6 else b""
-    head = rng.choice(METHODS).encode() + b" " + target(rng) + b" HTTP/1.1\r\nHost: routerd\r\n"
+    head = rng.choice(METHODS).encode() + b" " + target(rng, door) + b" HTTP/1.1\r\nHost: routerd\r\n"
     head += b"".join(rng.sample(HEADERS, rng.choice((0, 0, 1, 2))))
     return head + (b"Content-Length: %d\r\n" % len(content) if content else b"") + b"\r\n" + content
 
 
-def conversations(rng: random.Random) -> Iterator[bytes]:
+def conversations(rng: random.Random, door: str) -> Iterator[bytes]:
     """Octets for one connection each."""
-    for _ in range(ROUNDS):
-        octets = b"".join(one_request(rng) for _ in range(rng.choice((1, 1, 2, 4))))
+    for _ in range(ROUNDS[door]):
+        octets = b"".join(one_request(rng, door) for _ in range(rng.choice((1, 1, 2, 4))))
         if rng.random() < 0.15:
             octets = octets[: rng.randrange(len(octets))]
         yield octets
@@ -142,16 +145,16 @@ def converse(client: socket.socket, octets: bytes) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize(("name", "seed"), [("routerd", 1), ("routerd-status", 2), ("dhcpv4-client/wan", 3)])
-def test_nothing_is_answered_with_500_and_nothing_hangs(up: Process, name: str, seed: int) -> None:
-    before, seen = up.descriptors(), set()
-    for octets in conversations(random.Random(seed)):
-        with up.connect(name) as client:
+@pytest.mark.parametrize(("door", "name"), SOCKETS)
+def test_nothing_is_answered_with_500_and_nothing_hangs(lasting: Process, door: str, name: str) -> None:
+    before, seen = lasting.descriptors(), set()
+    for octets in conversations(random.Random(name), door):
+        with lasting.connect(name) as client:
             answer = converse(client, octets)
         statuses = STATUS.findall(answer)
         assert b"500" not in statuses, (octets, answer)
         seen |= set(statuses)
     assert {b"200", b"400", b"404", b"405"} <= seen
-    assert "Traceback" not in up.log
-    up.until(lambda: up.descriptors() <= before + 2)
-    up.until(up.answers)
+    assert "Traceback" not in lasting.log
+    lasting.until(lambda: lasting.descriptors() <= before + 2)
+    lasting.until(lasting.answers)

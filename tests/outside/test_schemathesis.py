@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.outside.conftest import SOCKETS
 from tests.outside.session import BASE_URL, session
 from tests.router.process import Process
 
@@ -27,14 +28,13 @@ EXAMPLES = int(os.environ.get("ROUTERD_SCHEMATHESIS_EXAMPLES", "25"))
 """Of each operation. More of them: `ROUTERD_SCHEMATHESIS_EXAMPLES=1000 make test`."""
 CHECKS = [no_defect, status_code_conformance, content_type_conformance, response_schema_conformance]
 SLOW = list(HealthCheck)
-SOCKETS = {"main": "routerd", "status": "routerd-status", "daemon": "dhcpv4-client/wan"}
 PATIENT = ("wait",)
 """Parameters by which an answer is held back: here nobody waits."""
 
 
-@pytest.mark.parametrize("door", SOCKETS)
-def test_every_answer_is_documented(up: Process, door: str) -> None:
-    with session(up.run_dir / f"{SOCKETS[door]}.sock") as client:
+@pytest.mark.parametrize(("door", "name"), SOCKETS)
+def test_every_answer_is_documented(lasting: Process, door: str, name: str) -> None:
+    with session(lasting.run_dir / f"{name}.sock") as client:
         schema = schemathesis.openapi.from_dict(client.get(f"{BASE_URL}/openapi.json").json()).include(tag=door)
         operations = [result.ok() for result in schema.get_all_operations()]
         assert len(operations) > 3
@@ -43,10 +43,10 @@ def test_every_answer_is_documented(up: Process, door: str) -> None:
             @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=SLOW)
             @given(case=operation.as_strategy())
             def ask(case: schemathesis.Case) -> None:
-                for name in PATIENT:
-                    case.query.pop(name, None)
+                for held_back in PATIENT:
+                    case.query.pop(held_back, None)
                 case.call_and_validate(base_url=BASE_URL, session=client, checks=CHECKS, timeout=30)
 
             ask()
-    assert up.popen is not None and up.popen.poll() is None, up.log
-    assert "Traceback" not in up.log
+    assert lasting.popen is not None and lasting.popen.poll() is None, lasting.log
+    assert "Traceback" not in lasting.log

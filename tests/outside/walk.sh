@@ -28,12 +28,22 @@ yaml() { # a configuration as a JSON string
     printf '      spec: {destination: 198.51.100.0/24, type: blackhole}\\n"}'
 }
 
+kinds6='DHCPv6PrefixDelegation/wan-pd DHCPv6Address/wan-na DHCPv6Information/wan-info IPv6RAAddress/wan
+    IPv6DelegatedAddress/lan IPv6RouterAdvertisement/lan IPv6StaticRoute/nowhere'
+
 for socket in routerd routerd-status; do
     ask $socket GET $api/status 200 '"kind": "Status"'
     ask $socket GET $api/controllers 200 '"kind": "Controllers"'
     ask $socket GET $api/runtime 200 '"kind": "RuntimeStats"'
     ask $socket GET "$api/get?subject=resources" 200 '"kind": "GetResult"'
     ask $socket GET "$api/describe?target=DHCPv4Client/wan" 200 '"kind": "DescribeResult"'
+    ask $socket GET "$api/get?subject=prefixes" 200 '"IPv6DelegatedAddress/guests"'
+    for target in $kinds6; do
+        ask $socket GET "$api/get?subject=$target" 200 '"observedGeneration"'
+        ask $socket GET "$api/describe?target=$target" 200 '"phase"'
+        ask $socket GET "$api/why?target=$target" 200 '"kind": "Why"'
+        ask $socket GET "$api/events?since=0&limit=5&resource=$target" 200 "${target#*/}"
+    done
     ask $socket GET "$api/events?since=0&limit=5" 200 '"cursor"'
     ask $socket GET "$api/why?target=DHCPv4Client/wan" 200 '"kind": "Why"'
     ask $socket GET $api/generations 200 '"kind": "Generations"'
@@ -78,6 +88,29 @@ ask dhcpv4-client/wan GET "/v1/events?since=0" 200 '"DaemonEvent"'
 ask dhcpv4-client/wan GET /openapi.json 200 '"openapi"'
 ask dhcpv4-client/wan POST /v1/commands/renew 200 '"accepted":true'
 ask dhcpv4-client/wan POST /v1/commands/info-request 501 'info-request'
+
+# The daemons of IPv6: one DHCPv6 client with a socket for each of its resources; who listens for routers; who is one.
+for daemon in dhcpv6-client/wan-pd dhcpv6-client/wan-na dhcpv6-client/wan-info ra-client/wan ra-server/lan ra-server/guests; do
+    ask $daemon GET /v1/healthz 200 '"ok"'
+    ask $daemon GET /v1/status 200 "\"instance\":\"${daemon#*/}\""
+    ask $daemon GET "/v1/events?since=0&topic=routerd.**" 200 '"cursor"'
+    ask $daemon GET "/v1/events?tail=true" 200 '"newest"'
+    ask $daemon GET /openapi.json 200 '"openapi"'
+    ask $daemon POST /v1/commands/reload 200 '"accepted":true'
+    ask $daemon POST /v1/commands/dance 501 dance
+    ask $daemon GET /v1/commands/reload 405 '"Error"'
+done
+for command in renew rebind info-request; do
+    ask dhcpv6-client/wan-pd POST /v1/commands/$command 200 '"succeeded":"true"'
+done
+ask dhcpv6-client/wan-na POST /v1/commands/renew 200 '"succeeded":"true"' '{"command": "renew"}'
+ask dhcpv6-client/wan-na POST /v1/commands/renew 400 wan-na '{"resource": {"kind": "DHCPv6PrefixDelegation", "name": "wan-pd"}}'
+ask dhcpv6-client/wan-pd POST /v1/commands/stop 200 '"succeeded":"true"'
+ask dhcpv6-client/wan-pd POST /v1/commands/renew 409 'routerctl start'
+ask dhcpv6-client/wan-pd POST /v1/commands/start 200 '"succeeded":"true"'
+ask dhcpv6-client/wan-pd POST /v1/commands/flush 200 '"succeeded":"true"'
+ask dhcpv6-client/wan-pd POST /v1/config/update 501 'does not have' '{}'
+ask ra-client/wan POST /v1/commands/renew 501 renew
 
 # And what a client may do wrong.
 ask routerd GET $api/nothing 404 '"Error"'

@@ -162,7 +162,11 @@ class Process:
 
     def client(self) -> dict[str, Any]:
         """The status of DHCPv4Client/wan."""
-        described: dict[str, Any] = self.get(f"/describe?target={quote('DHCPv4Client/wan')}")
+        return self.status_of("DHCPv4Client/wan")
+
+    def status_of(self, target: str) -> dict[str, Any]:
+        """The status of a resource; empty as long as it has none."""
+        described: dict[str, Any] = self.get(f"/describe?target={quote(target)}")
         status: dict[str, Any] = described["resource"].get("status", {})
         return status
 
