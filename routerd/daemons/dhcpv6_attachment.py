@@ -17,9 +17,6 @@ from routerd.protocols.dhcpv6 import inputs
 GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
 """What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
-ETHERNET_ADDRESS = 6
-"""Octets."""
-
 Put = Callable[[inputs.Input], None]
 Standing = inputs.LinkUp | inputs.LinkDown | inputs.LinkGone
 
@@ -76,16 +73,16 @@ class Attachment:
             return "NoLinkLocal"
         return "" if self._may_speak() else "AwaitingRouter"
 
-    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
-        """The interface, as soon as there is one: its MAC may be part of who we are. Until then `wait` is told why
-        there is none."""
+    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[], None]) -> Link:
+        """The interface, as soon as there is one: its MAC, if it has any, may be part of who we are. `wait` is called
+        for each time that there is none."""
         await trio.lowlevel.checkpoint()
         async for notice in notices:
             self._note_addresses(notice)
             for link in _news_of(notice, self._ifname):
-                if link is not None and len(link.mac) == ETHERNET_ADDRESS:
+                if link is not None:
                     return link
-                wait("LinkAbsent" if link is None else "NoEthernet")
+                wait()
         raise AssertionError("the host ends its notices only when we do")
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:

@@ -122,7 +122,7 @@ class DHCPv6Daemon:
         )
         self._client: Client | None = None
         self._working: trio.Nursery | None = None
-        self._absent = ""
+        self._absent = False
         self._in_step = True
 
     # The face
@@ -266,12 +266,12 @@ class DHCPv6Daemon:
             nursery.cancel_scope.cancel()
         return found[0] if found else None
 
-    def _wait(self, reason: str) -> None:
-        self._absent = reason
-        self._voice.wait(reason)
+    def _wait(self) -> None:
+        self._absent = True
+        self._voice.wait()
 
     async def _serve(self, link: Link, notices: trio.MemoryReceiveChannel[Notice], working: trio.Nursery) -> None:
-        self._absent = ""
+        self._absent = False
         recalled = await self._memory.recall(link.mac)
         self._goes_on = recalled.remembered is not None and bool(recalled.remembered.bindings)
         self._look_at_routers()
@@ -322,7 +322,7 @@ class DHCPv6Daemon:
         """Look at ourselves again: the host has changed, the clock was set, routers have spoken, or the configuration's
         generation is another one. During a step of the machine, and before its first, the step speaks."""
         if self._absent:
-            self._voice.wait(self._absent)
+            self._voice.wait()
         elif self._client is not None:
             self._look_at_routers()
             if self._phase == "Running":

@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 import attrs
 import trio
@@ -14,20 +13,17 @@ import trio
 from routerd.daemons import lease_file
 from routerd.daemons.dhcpv6_report import Teller
 from routerd.daemons.dhcpv6_settings import ClientSpec
-from routerd.daemons.identity import device_duid
+from routerd.daemons.identity import device_duid, new_duid
 from routerd.daemons.lease_memory import BUILD_DATE
 from routerd.daemons.scribe import FileAct
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock
 from routerd.protocols.dhcpv6 import record
-from routerd.protocols.dhcpv6.duid import Form, duid_en, duid_ll, duid_llt, duid_uuid
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.malformed import Malformed
 
 FILE = "lease.json"
-ENTERPRISE = 32473
-"""Of a DUID-EN: the number that is nobody's (RFC 5612), as routerd has none; its identifier is random."""
 
 
 @attrs.frozen
@@ -77,9 +73,11 @@ class LeaseMemory:
         before = await self._under_other_names()
         kept = found if isinstance(found, record.ClientRecord) else before
         if own is None:
-            duid, trouble = await self._run_sync(device_duid, self._state_dir, mac, partial(self._new_duid, mac))
-            said += [self._tell("identity.changed", "DuidUnusable", trouble, "warning")] if trouble else []
-            own = duid if kept is None else kept.duid
+            form, made_at = self._spec.whole.duid_type, self._clock.wall() // 10**9
+            make = partial(new_duid, form, mac, made_at, self._rng.randbytes)
+            device = await self._run_sync(device_duid, self._state_dir, make, None if kept is None else kept.duid)
+            said += device.told(self._tell)
+            own = device.duid
         self.duid = own
         remembered = None
         if kept is not None:
@@ -102,17 +100,6 @@ class LeaseMemory:
     def _declared_duid(self) -> bytes | None:
         text = self._spec.duid
         return None if text is None else bytes.fromhex(text.lower().removeprefix("0x").replace(":", ""))
-
-    def _new_duid(self, mac: bytes) -> bytes:
-        form: Form = self._spec.whole.duid_type
-        match form:
-            case "llt":
-                return duid_llt(mac, self._clock.wall() // 10**9)
-            case "en":
-                return duid_en(ENTERPRISE, self._rng.randbytes(8))
-            case "uuid":
-                return duid_uuid(UUID(bytes=self._rng.randbytes(16), version=4))
-        return duid_ll(mac)
 
     async def _read(self, path: Path) -> record.ClientRecord | Malformed | None:
         await trio.lowlevel.checkpoint()

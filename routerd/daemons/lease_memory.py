@@ -11,13 +11,14 @@ import trio
 
 from routerd.daemons import lease_file
 from routerd.daemons.dhcpv4_report import Teller
-from routerd.daemons.identity import client_id, device_duid
+from routerd.daemons.identity import client_id, device_duid, duid_of
 from routerd.daemons.scribe import FileAct
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock
 from routerd.protocols.dhcpv4 import record
 from routerd.protocols.dhcpv4.lease import Lease, Remembered
+from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.protocols.malformed import Malformed
 from routerd.resources.net import DHCPv4Client
 
@@ -53,10 +54,11 @@ class LeaseMemory:
 
     async def recall(self, mac: bytes) -> Recalled:
         """Look at what is kept. Nothing on the disk is so bad that there would be no client."""
-        duid, trouble = await self._run_sync(device_duid, self._state_dir, mac)
-        said = [self._tell("identity.changed", "DuidUnusable", trouble, "warning")] if trouble else []
-        own = client_id(self._spec, self._tell.resource.name, mac, duid)
         kept = await self._read()
+        held = duid_of(kept.client_id) if isinstance(kept, record.LeaseRecord) else None
+        device = await self._run_sync(device_duid, self._state_dir, partial(duid_ll, mac), held)
+        said = device.told(self._tell)
+        own = client_id(self._spec, self._tell.resource.name, mac, device.duid)
         if isinstance(kept, Malformed):
             said.append(self._unreadable(kept.reason))
         remembered = None

@@ -221,6 +221,16 @@ async def test_an_interface_that_comes_later_is_waited_for(tmp_path: Path, autoj
         await rig.bound()
 
 
+@pytest.mark.req("V6-30")
+async def test_a_line_without_ethernet_is_a_line(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path, links=()) as rig:
+        rig.world.add_link("eth0", "line")
+        rig.world.set_link("eth0", mac=b"", admin_up=True)
+        async with rig.live():
+            await until(lambda: "clientDUID" in rig.status)
+            assert rig.status["clientDUID"].startswith("00:04:"), "the machine's, for want of a card"
+
+
 async def test_a_carrier_that_goes_costs_no_lease(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
@@ -353,6 +363,34 @@ async def test_a_lease_file_that_is_no_use_is_told_and_survived(
         assert (await rig.topics())[0] == "lease.unreadable"
 
 
+@pytest.mark.req("V6-30", "breaks")
+async def test_a_duid_file_that_is_lost_or_changed_is_told_and_the_leases_stay(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live():
+            await rig.bound()
+        first = (tmp_path / "duid").read_text()
+        for n, change in enumerate(("", "00:03", "00:03:00:01:02:00:00:00:00:99")):
+            (tmp_path / "duid").write_text(change)
+            async with rig.live(pd(duid_type="uuid")):
+                await until(lambda: rig.server.heard[MessageType.REBIND] == n + 1)  # noqa: B023  (called at once)
+                await rig.bound()
+            assert rig.status["clientDUID"] == first.strip()
+        assert (await rig.topics()).count("identity.kept") == 3
+        assert "prefix.lost" not in await rig.topics()
+        assert rig.server.violations == []
+
+
+@pytest.mark.req("V6-30", "breaks")
+async def test_a_duid_that_cannot_be_kept_is_told(tmp_path: Path, autojump_clock: MockClock) -> None:
+    (tmp_path / "duid").mkdir()
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        [event] = [e for e in await rig.events() if e.topic.endswith("identity.changed")]
+        assert (event.severity, event.reason) == ("warning", "DuidUnusable")
+
+
 @pytest.mark.req("V6-30")
 async def test_the_duid_is_made_once_and_kept(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig:
@@ -437,6 +475,18 @@ async def test_release_stop_start_and_flush(tmp_path: Path, autojump_clock: Mock
 # Routers
 
 
+@pytest.mark.req("V6-32")
+@pytest.mark.parametrize("says", [None, {"managed": False, "other": False}])
+async def test_a_client_asks_for_a_prefix_whatever_routers_say(
+    tmp_path: Path, autojump_clock: MockClock, says: dict[str, bool] | None
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        if says is not None:
+            await routers(rig, "fe80::1", **says)
+        await rig.bound()
+
+
+@pytest.mark.req("V6-32", "breaks")
 async def test_a_client_that_follows_routers_begins_when_one_says_so(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig:
         async with rig.live(pd(follow_ra=True)):

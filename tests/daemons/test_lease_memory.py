@@ -185,8 +185,9 @@ async def test_a_bad_duid_is_told_beside_the_rest(device: Device) -> None:
     await device.keep()
     (device.directory / "duid").write_bytes(b"garbage")
     recalled = await device.life().recall(MAC)
-    assert topics(recalled) == ["identity.changed"]
+    assert topics(recalled) == ["identity.kept"]
     assert recalled.said[0].severity == "warning"
+    assert (device.directory / "duid").read_text() == duid_ll(MAC).hex(":") + "\n"
     assert recalled.remembered is not None
     assert recalled.remembered.trusted, "the lease brings its own identifier"
 

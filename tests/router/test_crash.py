@@ -255,13 +255,13 @@ async def test_a_damaged_journal_is_mended_from_the_log(rig: Rig, autojump_clock
 
 @pytest.mark.req("V4-6", "breaks")
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_duid_is_told_and_made_anew(rig: Rig, autojump_clock: MockClock, damage: str) -> None:
+async def test_a_damaged_duid_is_told_and_mended(rig: Rig, autojump_clock: MockClock, damage: str) -> None:
     async with rig.surroundings(LEASE), rig.host.watch() as notices:
         await damaged(rig, "duid", DAMAGES[damage])
         assert removals(notices) == []
     events = await rig.events()
-    assert topics(events).count("identity.changed") == 1
-    assert topics(events).count("discover.sent") == 1, "made of the same card it is the same"
+    assert topics(events).count("identity.kept") == 1
+    assert topics(events).count("discover.sent") == 1, "the lease says who it was given to"
     assert_told_once(rig, events)
 
 
