@@ -44,6 +44,8 @@ class Terms6:
     """Of the first prefix of the pool, which must be its only one (RFC 6603); kea's alone."""
     server: int = 1
     """Who the server is; kea's alone. Others know theirs by their leases."""
+    preference: int | None = None
+    """What its Advertise says of it (RFC 9915 §21.8); kea's alone."""
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -65,6 +67,7 @@ def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms6) -> Iterator
 
 def _kea_config(ifname: str, directory: Path, terms: Terms6) -> dict[str, Any]:
     pool = {"prefix": str(terms.pool[0]), "prefix-len": terms.pool.prefixlen, "delegated-len": terms.length}
+    preference = [] if terms.preference is None else [{"name": "preference", "data": str(terms.preference)}]
     if terms.excluded is not None:
         pool |= {"excluded-prefix": str(terms.excluded[0]), "excluded-prefix-len": terms.excluded.prefixlen}
     return {
@@ -79,6 +82,7 @@ def _kea_config(ifname: str, directory: Path, terms: Terms6) -> dict[str, Any]:
         "option-data": [
             {"name": "dns-servers", "data": terms.dns},
             {"name": "domain-search", "data": terms.search},
+            *preference,
         ],
         "subnet6": [
             {
