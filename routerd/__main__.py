@@ -19,7 +19,7 @@ from routerd import __version__
 
 if TYPE_CHECKING:
     from routerd.config import Router
-    from routerd.nurseries.root import Options
+    from routerd.nurseries.options import Options
 
 HOSTS = ("linux", "freebsd", "simulated")
 FAILED, USAGE = 1, 2
@@ -170,7 +170,7 @@ def _seldom_collecting() -> Iterator[None]:
 def _load(path: Path, run_dir: Path, form: str) -> Router | None:
     """The configuration, or None after every error of it was told on stderr."""
     from routerd.config import ConfigErrors, as_json, load, render
-    from routerd.nurseries.root import unusable
+    from routerd.nurseries.families import unusable
 
     try:
         router = load(path.read_bytes(), str(path))
@@ -215,7 +215,7 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
     from routerd.events.log import LogVersionError
     from routerd.nurseries.lock import AlreadyRunning, state_lock
     from routerd.nurseries.logbook import open_logbook
-    from routerd.nurseries.root import Options
+    from routerd.nurseries.options import Options
 
     os.umask(0o022)  # whoever started us: a folder that others may write is a way to have us write elsewhere
     open_logbook(arguments.log_level, arguments.log_format)

@@ -192,6 +192,7 @@ class HostReconciler:
         log: Log,
         judged: Callable[[Collection[Ref]], None] = lambda refs: None,
     ) -> None:
+        self.name, self.kinds = planner.name, planner.kinds
         self._planner = planner
         self._look = look
         self._judged = judged

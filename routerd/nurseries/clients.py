@@ -5,33 +5,33 @@ This is the controller `dhcpv4client`: what it reconciles is the fleet, not the 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import trio
-
 from routerd.api.plane import Running
-from routerd.api.sockets import LONGEST_PATH
 from routerd.config import Router
-from routerd.controllers.gate import HELD
 from routerd.controllers.lease import ifname_of
-from routerd.controllers.reconcile import View, differs
+from routerd.controllers.reconcile import View
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
-from routerd.daemons.dhcpv4_voice import starting
+from routerd.daemons.dhcpv4_voice import starting as status_at_start
 from routerd.events.log import Log
-from routerd.events.types import Ref
+from routerd.events.types import Ref, Status
+from routerd.nurseries.absent import speak_for
 from routerd.nurseries.fleet import Fleet
-from routerd.resources.kinds import KINDS
+from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.resources.net import DHCPv4Client
+
+DAEMONS = (DHCPv4Daemon,)
+OWN: tuple[str, ...] = ("DHCPv4Client",)
+FORGOTTEN = OWN
 
 
 class ClientFleet:
     """See the module."""
 
     name = "dhcpv4client"
-    kinds: tuple[str, ...] = ("DHCPv4Client",)
+    kinds = OWN
 
     def __init__(self, fleet: Fleet[ClientSpec, DHCPv4Daemon], look: Callable[[], View], log: Log) -> None:
         self._fleet = fleet
@@ -47,20 +47,9 @@ class ClientFleet:
         await self._fleet.fit(desired)
         for member in self._fleet.members.values():
             member.refresh()
-        gone = [ref for ref in view.objects if ref.kind == "DHCPv4Client" and ref.name not in declared]
-        await self._tell(view, gone)
+        gone = [ref for ref in view.objects if ref.kind in OWN and ref.name not in declared]
+        await speak_for(self._log, view, view.waiting(DHCPv4Client), gone)
         return {}
-
-    async def _tell(self, view: View, gone: Collection[Ref]) -> None:
-        """Clients that are not declared any more are forgotten. For those that the gate does not let in we speak, once
-        they have said their goodbye; then what they had is withdrawn, while their lease file keeps it."""
-        await trio.lowlevel.checkpoint()
-        waiting = view.waiting(DHCPv4Client)
-        stored = {ref: self._log.objects.get(ref) for ref in waiting}
-        changed = {ref: s for ref, s in waiting.items() if differs(one.status if (one := stored[ref]) else None, s)}
-        if gone or changed:
-            because = {ref: view.newest((view.configuration, *view.grounds(ref))) for ref in changed}
-            await self._log.append(status=changed, gone=gone, because=because)
 
 
 def desired_clients(router: Router) -> dict[str, ClientSpec]:
@@ -81,28 +70,22 @@ def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     }
 
 
-def socket_of(run_dir: Path, name: str) -> Path:
-    """Where the client of this name is asked."""
-    return run_dir / DHCPv4Daemon.directory / f"{name}.sock"
-
-
-def unreachable(router: Router, run_dir: Path) -> str | None:
+def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first client whose socket cannot have its path, None if there is none."""
-    for name in desired_clients(router):
-        path = socket_of(run_dir, name)
-        if len(os.fsencode(path)) > LONGEST_PATH:
-            return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
-    return None
+    paths = (socket_of(run_dir, DHCPv4Daemon.directory, name) for name in desired_clients(router))
+    return next((complaint for path in paths if (complaint := too_long(path))), None)
 
 
-async def forget_the_past(log: Log, running: Running, started: int) -> None:
-    """Before anything is served or acted on: what the store says of clients is from an earlier life. Until each has
-    looked at its lease file nobody may act on it, neither install nor remove (X-4); those that were held had nothing.
-    What it says of kinds that this version does not have is nobody's business any more."""
-    stored = {o.ref: o.status for o in log.objects.of_kind("DHCPv4Client")}
-    declared = {Ref("DHCPv4Client", name): spec for name, spec in desired_clients(running.router).items()}
-    held = {ref for ref, status in stored.items() if status.get("reason") in HELD}
-    fresh = {ref: starting(spec, running.generation) for ref, spec in declared.items() if ref not in held}
-    foreign = {o.ref for o in log.objects.all() if o.ref.kind not in KINDS and o.ref.kind != "Router"}
-    gone, because = (stored.keys() - declared.keys()) | foreign, dict.fromkeys(fresh, (started,))
-    await log.append(status=fresh, gone=gone, because=because)
+def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status]:
+    """What is true of the clients until each has looked at its lease file."""
+    desired = desired_clients(running.router)
+    return {Ref("DHCPv4Client", name): status_at_start(spec, running.generation) for name, spec in desired.items()}
+
+
+def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet]:
+    """Their controller."""
+
+    def make(name: str, spec: ClientSpec) -> DHCPv4Daemon:
+        return DHCPv4Daemon(name, spec, state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given)
+
+    return [ClientFleet(quarters.fleet(make), look, quarters.given["log"])]

@@ -7,32 +7,33 @@ of its declared resources, in that order of kinds, whether the gate lets that in
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-import trio
 
-from routerd.api.plane import Running
-from routerd.api.sockets import LONGEST_PATH
+from routerd.api.plane import Daemon, Running
 from routerd.config import Router
-from routerd.controllers.gate import HELD, ref_of
+from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import ifname_of
-from routerd.controllers.reconcile import View, differs
+from routerd.controllers.reconcile import View
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon
 from routerd.daemons.dhcpv6_settings import ClientSpec, Part
-from routerd.daemons.dhcpv6_voice import starting
+from routerd.daemons.dhcpv6_voice import starting as statuses_at_start
 from routerd.events.log import Log
-from routerd.events.types import Ref
+from routerd.events.types import Ref, Status
+from routerd.nurseries.absent import speak_for
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.protocols.dhcpv6.answer import MAX_ASSOCIATIONS
 from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation
 
 SPECS: tuple[type[Any], ...] = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information)
-KINDS6 = tuple(spec.__name__ for spec in SPECS)
+DAEMONS = (DHCPv6Daemon,)
+OWN: tuple[str, ...] = tuple(spec.__name__ for spec in SPECS)
+FORGOTTEN = OWN
 
 
 @attrs.frozen
@@ -47,7 +48,7 @@ class ClientFleet6:
     """See the module."""
 
     name = "dhcpv6client"
-    kinds: tuple[str, ...] = KINDS6
+    kinds = OWN
 
     def __init__(self, fleet: Fleet[Desired, DHCPv6Daemon], look: Callable[[], View], log: Log) -> None:
         self._fleet = fleet
@@ -65,19 +66,10 @@ class ClientFleet6:
         await self._fleet.fit(desired_clients(view.router, view.declared))
         for member in self._fleet.members.values():
             member.refresh()
-        await self._tell(view, [ref for ref in view.objects if ref.kind in KINDS6 and ref not in declared])
-        return {}
-
-    async def _tell(self, view: View, gone: Collection[Ref]) -> None:
-        """Resources that are not declared any more are forgotten. For those that the gate does not let in we speak,
-        once their client has said its goodbye; then what they had is withdrawn, while its lease file keeps it."""
-        await trio.lowlevel.checkpoint()
         waiting = {ref: status for spec in SPECS for ref, status in view.waiting(spec).items()}
-        stored = {ref: self._log.objects.get(ref) for ref in waiting}
-        changed = {ref: s for ref, s in waiting.items() if differs(one.status if (one := stored[ref]) else None, s)}
-        if gone or changed:
-            because = {ref: view.newest((view.configuration, *view.grounds(ref))) for ref in changed}
-            await self._log.append(status=changed, gone=gone, because=because)
+        gone = [ref for ref in view.objects if ref.kind in OWN and ref not in declared]
+        await speak_for(self._log, view, waiting, gone)
+        return {}
 
 
 def desired_clients(router: Router, declared: Router) -> dict[str, Desired]:
@@ -114,24 +106,19 @@ def _ifname(router: Router, interface: str) -> str:
     return ifname
 
 
-def daemons_of6(router: Router) -> dict[Ref, tuple[str, object]]:
+def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     """For which resource of a router which daemon runs, and with what: the one that it has its name of."""
     desired = desired_clients(router, router)
     return {one.resource: (f"{DHCPv6Daemon.directory}/{name}", one.spec) for name, one in desired.items()}
 
 
-def socket_of6(run_dir: Path, name: str) -> Path:
-    """Where the resource of this name is asked."""
-    return run_dir / DHCPv6Daemon.directory / f"{name}.sock"
-
-
-def unreachable6(router: Router, run_dir: Path) -> str | None:
+def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first client that could not run or not be asked, None if there is none."""
     owners: dict[str, Part] = {}
     for part in parts_of(router):
-        path, other = socket_of6(run_dir, part.ref.name), owners.setdefault(part.ref.name, part)
-        if len(os.fsencode(path)) > LONGEST_PATH:
-            return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
+        path, other = socket_of(run_dir, DHCPv6Daemon.directory, part.ref.name), owners.setdefault(part.ref.name, part)
+        if complaint := too_long(path):
+            return complaint
         if other.spec.interface != part.spec.interface:
             return f"{other.ref} and {part.ref} are on different interfaces, and would have one socket: rename one"
     for one in desired_clients(router, router).values():
@@ -144,18 +131,20 @@ def unreachable6(router: Router, run_dir: Path) -> str | None:
     return None
 
 
-async def forget_the_past6(log: Log, running: Running, started: int) -> None:
-    """As `routerd.nurseries.clients.forget_the_past`: until each client has looked at its lease file nobody may act on
-    what the store says of its resources."""
-    stored = {o.ref: o.status for kind in KINDS6 for o in log.objects.of_kind(kind)}
-    declared = {part.ref for part in parts_of(running.router)}
-    held = {ref for ref, status in stored.items() if status.get("reason") in HELD}
-    fresh = {
-        ref: status
-        for one in desired_clients(running.router, running.router).values()
-        for ref, status in starting(one.spec, running.generation).items()
-        if ref not in held
-    }
-    gone, because = stored.keys() - declared, dict.fromkeys(fresh, (started,))
-    if fresh or gone:
-        await log.append(status=fresh, gone=gone, because=because)
+def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status]:
+    """What is true of all their resources until each client has looked at its lease file."""
+    desired, generation = desired_clients(running.router, running.router).values(), running.generation
+    return {ref: status for one in desired for ref, status in statuses_at_start(one.spec, generation).items()}
+
+
+def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet6]:
+    """Their controller."""
+
+    def make(name: str, desired: Desired) -> DHCPv6Daemon:
+        spec, given = desired.spec, quarters.given
+        return DHCPv6Daemon(desired.resource, spec, state_dir=quarters.state_dir, rng=quarters.rng, **given)
+
+    def faces(daemon: DHCPv6Daemon) -> list[Daemon]:
+        return [daemon, *daemon.facets]
+
+    return [ClientFleet6(quarters.fleet(make, faces), look, quarters.given["log"])]

@@ -46,7 +46,7 @@ class RouterPlane:
         self.host_name = host_name
         self.started_at = time.time_ns()
         self.meters: list[Meter] = []
-        self.fleets: list[Mapping[str, Daemon]] = []
+        self.fleets: list[Callable[[], Mapping[str, Daemon]]] = []
         self.exporters: Callable[[], Mapping[str, Exporter]] = dict
         self._lag = 0.0
 
@@ -68,7 +68,7 @@ class RouterPlane:
     @property
     def daemons(self) -> Mapping[str, Daemon]:
         """By `directory/instance`."""
-        return {f"{d.directory}/{d.source.instance}": d for fleet in self.fleets for d in fleet.values()}
+        return {f"{d.directory}/{d.source.instance}": d for members in self.fleets for d in members().values()}
 
     def live(self) -> Sequence[Check]:
         """See Plane."""

@@ -6,22 +6,18 @@ These are the controllers `ipv6ra` and `routeradvertisement`: what they reconcil
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from routerd.api.plane import Running
-from routerd.api.sockets import LONGEST_PATH
 from routerd.config import Router
 from routerd.controllers.conditions import SILENT
-from routerd.controllers.gate import HELD, ref_of
+from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.lease6 import delegation
-from routerd.controllers.reconcile import View, differs
+from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
 from routerd.daemons import ra_client_report, ra_server
 from routerd.daemons.ndp_daemon import NdpDaemon
@@ -31,7 +27,9 @@ from routerd.daemons.ra_client_report import ClientSpec
 from routerd.daemons.ra_server import RAServer, ServerSpec
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
+from routerd.nurseries.absent import speak_for
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.nurseries.ra_grounds import grounds_of
 from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RAAddress, IPv6RouterAdvertisement
 from routerd.resources.resource import Resource, ValueFrom
@@ -39,8 +37,10 @@ from routerd.resources.resource import Resource, ValueFrom
 ANYWHERE = IPv6Network("::/0")
 API_VERSION = "net.routerd.net/v1alpha1"
 
-DIRECTORIES = {part.kind: part.directory for part in (RAClient, RAServer)}
-"""By kind of the daemon: where its state and its sockets are."""
+DAEMONS = (RAClient, RAServer)
+OWN: tuple[str, ...] = (RAClient.resource_kind, RAServer.resource_kind)
+FORGOTTEN: tuple[str, ...] = ()
+"""Of an IPv6RAAddress there are addresses and routes, of an IPv6RouterAdvertisement what hosts believe."""
 
 
 class RAClientFleet:
@@ -87,7 +87,9 @@ class RAServerFleet:
         await self._fleet.fit(desired)
         for resource in view.router.of(IPv6RouterAdvertisement):
             self._feed(view, resource)
-        await self._tell(view)
+        declared = {ref_of(one) for one in view.declared.of(IPv6RouterAdvertisement)}
+        gone = [ref for ref in view.objects if ref.kind in self.kinds and ref not in declared]
+        await speak_for(self._log, view, view.waiting(IPv6RouterAdvertisement), gone)
         return {}
 
     def _feed(self, view: View, resource: Resource[IPv6RouterAdvertisement]) -> None:
@@ -98,17 +100,6 @@ class RAServerFleet:
             self._facts[resource.name] = facts
             member.part.announce(announcement_of(spec, facts), member.put)
         member.refresh(because)
-
-    async def _tell(self, view: View) -> None:
-        """Those that are declared no more are forgotten; for those that the gate does not let in we speak."""
-        waiting = view.waiting(IPv6RouterAdvertisement)
-        declared = {ref_of(one) for one in view.declared.of(IPv6RouterAdvertisement)}
-        gone = [ref for ref in view.objects if ref.kind in self.kinds and ref not in declared]
-        stored = {ref: self._log.objects.get(ref) for ref in waiting}
-        changed = {ref: s for ref, s in waiting.items() if differs(one.status if (one := stored[ref]) else None, s)}
-        if gone or changed:
-            because = {ref: view.newest((view.configuration, *view.grounds(ref))) for ref in changed}
-            await self._log.append(status=changed, gone=gone, because=because)
 
 
 def desired_clients(router: Router) -> dict[str, ClientSpec]:
@@ -128,7 +119,7 @@ def _ifname(router: Router, interface: str) -> str:
     return ifname
 
 
-def ra_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
+def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     """For which resource of a router which daemon runs, and with what."""
     clients: dict[str, object] = {**desired_clients(router)}
     servers: dict[str, object] = {**desired_servers(router)}
@@ -139,33 +130,37 @@ def ra_daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     }
 
 
-def ra_socket_of(run_dir: Path, directory: str, name: str) -> Path:
-    """Where the daemon of this name is asked."""
-    return run_dir / directory / f"{name}.sock"
-
-
-def unreachable_ra(router: Router, run_dir: Path) -> str | None:
+def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first daemon whose socket cannot have its path, None if there is none."""
-    for daemon, _ in ra_daemons_of(router).values():
-        path = ra_socket_of(run_dir, *daemon.split("/", 1))
-        if len(os.fsencode(path)) > LONGEST_PATH:
-            return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
-    return None
+    paths = (socket_of(run_dir, *daemon.split("/", 1)) for daemon, _ in daemons_of(router).values())
+    return next((complaint for path in paths if (complaint := too_long(path))), None)
 
 
-async def forget_what_was_heard(log: Log, running: Running, started: int) -> None:
-    """Before anything is served or acted on: what the store says is from an earlier life, and perhaps of another boot.
-    Until each has heard or been given something in this one, nobody may act on it (X-4)."""
-    stored = {one.ref: one.status for one in log.objects.all()}
+def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status]:
+    """What is true of their resources until each has heard or been given something in this life."""
     router, generation = running.router, running.generation
     fresh: dict[Ref, Status] = {}
     for name, client in desired_clients(router).items():
         fresh[Ref(RAClient.resource_kind, name, API_VERSION)] = ra_client_report.starting(client, generation)
     for name, server in desired_servers(router).items():
-        fresh[Ref(RAServer.resource_kind, name, API_VERSION)] = ra_server.starting(server, generation)
-    said = {ref: status for ref, status in fresh.items() if stored.get(ref, {}).get("reason") not in HELD}
-    if said:
-        await log.append(status=said, because=dict.fromkeys(said, (started,)))
+        ref = Ref(RAServer.resource_kind, name, API_VERSION)
+        fresh[ref] = ra_server.starting(server, generation)
+    return fresh
+
+
+def establish(quarters: Quarters, look: Callable[[], View]) -> tuple[RAClientFleet, RAServerFleet]:
+    """Their controllers."""
+    given, state_dir, rng = quarters.given, quarters.state_dir, quarters.rng
+
+    def listener(name: str, spec: ClientSpec) -> NdpDaemon:
+        return NdpDaemon(name, spec.ifname, RAClient(spec, state_dir, given["run_sync"], rng), **given)
+
+    def teller(name: str, spec: ServerSpec) -> NdpDaemon:
+        part = RAServer(name, spec, state_dir, given["host"].clock, given["run_sync"], rng)
+        return NdpDaemon(name, spec.ifname, part, **given)
+
+    clients = RAClientFleet(quarters.fleet(listener), look)
+    return clients, RAServerFleet(quarters.fleet(teller), look, given["log"])
 
 
 # What is true around an IPv6RouterAdvertisement
@@ -253,20 +248,3 @@ def _address(text: str) -> IPv6Address | None:
         return IPv6Address(text.partition("/")[0])
     except ValueError:
         return None
-
-
-@attrs.frozen
-class Means:
-    """What every daemon of both fleets is made with, beside its part: see `NdpDaemon`."""
-
-    make: Callable[[str, str, Any], NdpDaemon]
-    client: Callable[[ClientSpec], RAClient]
-    server: Callable[[str, ServerSpec], RAServer]
-
-    def new_client(self, name: str, spec: ClientSpec) -> NdpDaemon:
-        """For an IPv6RAAddress."""
-        return self.make(name, spec.ifname, self.client(spec))
-
-    def new_server(self, name: str, spec: ServerSpec) -> NdpDaemon:
-        """For an IPv6RouterAdvertisement."""
-        return self.make(name, spec.ifname, self.server(name, spec))

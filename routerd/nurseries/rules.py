@@ -7,12 +7,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+import trio
+
 from routerd.config import Router
 from routerd.controllers.reconcile import View
 from routerd.events.log import Log
 from routerd.events.types import Ref
 from routerd.host import Clock
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.life import tell_crash
+from routerd.nurseries.supervisor import supervise
 from routerd.resources.rules import DerivedEvent, EventRule
 from routerd.rules.engine import CRASHED, Alarm, Around, consumer_of, run_derived, run_rule
 
@@ -67,7 +71,22 @@ def ref_of(label: str) -> Ref:
     return Ref(kind, name)
 
 
-async def tell_crashed(log: Log, label: str, error: str, crash: int) -> None:
+def establish(nursery: trio.Nursery, log: Log, look: Callable[[], View], around: Around) -> RuleFleet:
+    """Their controller. A rule that crashes reads again from where its memory stands."""
+
+    async def run(rule: Run) -> None:
+        label, work = rule
+
+        async def report(error: str, crashes: int, delay: float) -> None:
+            crash = await tell_crash(log, label, error, crashes, delay, ref_of(label))
+            await _say_crashed(log, label, error, crash)
+
+        await supervise(label, work, report)
+
+    return RuleFleet(Fleet(nursery, partial(rule_run, log, around), run), look, log)
+
+
+async def _say_crashed(log: Log, label: str, error: str, crash: int) -> None:
     """A member has a defect, of which the event `crash` tells: it says nothing until it has begun anew."""
     ref = ref_of(label)
     stored = log.objects.get(ref)

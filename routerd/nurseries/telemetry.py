@@ -7,11 +7,15 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 
+import trio
+
 from routerd.api.plane import Plane
 from routerd.controllers.reconcile import View, condition, differs
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.life import supervised
+from routerd.nurseries.plane import RouterPlane
 from routerd.resources.observability import Telemetry
 from routerd.telemetry.exporter import Exporter, Sender, consumer_of
 
@@ -62,6 +66,23 @@ def _status(exporter: Exporter, spec: Telemetry, generation: int) -> Status:
         "observedGeneration": generation,
         "conditions": [condition("Exporting", holds, state.reason, generation, state.message)],
     }
+
+
+def establish(
+    nursery: trio.Nursery, plane: RouterPlane, look: Callable[[], View], ring: Callable[[str, str], None]
+) -> TelemetryFleet:
+    """Their controller; an exporter rings it when there is something new to say of it."""
+    opening, log = opener(plane), plane.log
+
+    def make(name: str, spec: Telemetry) -> Exporter:
+        return Exporter(name, spec, plane, opening, lambda: ring(TelemetryFleet.name, "exporter"))
+
+    async def run(exporter: Exporter) -> None:
+        await supervised(log, f"telemetry {exporter.name}", exporter.run)
+
+    fleet = Fleet(nursery, make, run)
+    plane.exporters = lambda: fleet.members
+    return TelemetryFleet(fleet, look, log)
 
 
 def opener(plane: Plane) -> Callable[[Telemetry], Sender]:

@@ -20,7 +20,8 @@ from routerd.endpoints.simulated import SimulatedEndpoints
 from routerd.events.log import Retention, inline, open_log
 from routerd.events.types import Ref, StoredEvent
 from routerd.host.simulated import SimulatedHost, open_host
-from routerd.nurseries.root import Options, run_router
+from routerd.nurseries.options import Options
+from routerd.nurseries.root import run_router
 from routerd.nurseries.system import System
 from routerd.sim.arp_neighbour import Neighbour
 from routerd.sim.dhcpv4_hostile import Hostile

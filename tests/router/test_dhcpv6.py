@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from routerd.config import load
 from routerd.events.types import Ref, Status
 from routerd.host.simulated import open_host
-from routerd.nurseries.clients6 import unreachable6
+from routerd.nurseries.clients6 import unusable
 from routerd.protocols.dhcpv6.duid import duid_ll, iaid
 from routerd.protocols.dhcpv6.message import MessageType
 from routerd.sim.dhcpv6_server import Server, Settings
@@ -242,7 +242,7 @@ async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(rig: Rig, 
 )
 def test_what_could_not_run_is_refused(more: list[tuple[str, ...]], words: str | None) -> None:
     text = document(INTERFACE % ("wan", "eth0"), INTERFACE % ("lan", "eth1"), *(RESOURCE % one for one in more))
-    objection = unreachable6(load(text, "router.yaml"), Path("/run/of/a/router/with/a/rather/long/name"))
+    objection = unusable(load(text, "router.yaml"), Path("/run/of/a/router/with/a/rather/long/name"))
     assert (objection is None) if words is None else words in (objection or "")
 
 

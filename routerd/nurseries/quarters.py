@@ -1,0 +1,130 @@
+"""Where the managed daemons live: what each of them is given, what runs around it, and where it is asked.
+
+A daemon has a cancel scope of its own in its fleet, and in it three tasks: the daemon, the journal of its events, and
+a socket for each of its faces. Each is run again by itself when it crashes, and none of them takes the others along:
+a journal on a full disk ends no lease. When the daemon ends, which is after its goodbye, the other two end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypedDict, TypeVar
+
+import attrs
+import trio
+
+from routerd.api.plane import Daemon
+from routerd.api.serve import serve_daemon
+from routerd.api.sockets import LONGEST_PATH
+from routerd.endpoints import Endpoints
+from routerd.events.incidents import Incidents
+from routerd.events.journal import run_journal
+from routerd.events.log import Log
+from routerd.events.types import Ref
+from routerd.events.writer import Runner
+from routerd.host import Host
+from routerd.nurseries.fleet import Fleet
+from routerd.nurseries.life import supervised, tell_crash
+from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.supervisor import supervise
+
+
+class Given(TypedDict):
+    """What every daemon is made with. `began` is why it is there when nothing else has started it, `generation` that of
+    the configuration in force; `reload` has the configuration read again for an actor, because of an event."""
+
+    host: Host
+    endpoints: Endpoints
+    log: Log
+    incidents: Incidents
+    began: Callable[[], int]
+    generation: Callable[[], int]
+    reload: Callable[[str, int], Awaitable[str | None]]
+    run_sync: Runner
+
+
+class Managed(Daemon, Protocol):
+    """A daemon as its quarters know it."""
+
+    resource: Ref
+
+    async def run(self) -> None:
+        """Until cancelled; then the goodbye."""
+
+    async def crashed(self, error: str, cause: int) -> None:
+        """Say so in the status; `cause` is the event of it."""
+
+
+Spec = TypeVar("Spec")
+Member = TypeVar("Member", bound=Managed)
+
+
+def the_one_face(daemon: Managed) -> Collection[Daemon]:
+    """Of a daemon with a single resource."""
+    return (daemon,)
+
+
+@attrs.frozen
+class Quarters:
+    """See the module. `rng` has all randomness of the protocols."""
+
+    nursery: trio.Nursery
+    plane: RouterPlane
+    run_dir: Path
+    state_dir: Path
+    rng: random.Random
+    given: Given
+
+    def fleet(
+        self,
+        make: Callable[[str, Spec], Member],
+        faces: Callable[[Member], Collection[Daemon]] = the_one_face,
+    ) -> Fleet[Spec, Member]:
+        """A fleet of such daemons, which is shown to the API. `faces` are what is asked at sockets of its own."""
+
+        async def run(daemon: Member) -> None:
+            await self._run(daemon, faces(daemon))
+
+        fleet = Fleet(self.nursery, make, run)
+        self.plane.fleets.append(lambda: fleet.members)
+        return fleet
+
+    async def _run(self, daemon: Managed, faces: Collection[Daemon]) -> None:
+        log, run_sync, name = self.given["log"], self.given["run_sync"], daemon.source.name
+
+        async def report(error: str, crashes: int, delay: float) -> None:
+            crash = await tell_crash(log, name, error, crashes, delay, daemon.resource)
+            await daemon.crashed(error, crash)
+
+        async with trio.open_nursery() as around:
+            # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
+            path = journal_of(self.state_dir, daemon.directory, daemon.source.instance)
+            journal = partial(run_journal, log, name, path, run_sync=run_sync)
+            around.start_soon(supervised, log, f"journal {path}", journal)
+            for face in faces:
+                socket = socket_of(self.run_dir, face.directory, face.source.instance)
+                serve = partial(serve_daemon, self.plane, face, str(socket))
+                around.start_soon(supervised, log, f"socket {socket}", serve)
+            await supervise(name, daemon.run, report)
+            around.cancel_scope.cancel()
+
+
+def socket_of(run_dir: Path, directory: str, name: str) -> Path:
+    """Where the daemon of this name is asked."""
+    return run_dir / directory / f"{name}.sock"
+
+
+def journal_of(state_dir: Path, directory: str, name: str) -> Path:
+    """Where its events are kept, beside the log."""
+    return state_dir / directory / name / "events.jsonl"
+
+
+def too_long(path: Path) -> str | None:
+    """What is wrong with a socket's path, None if nothing is."""
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        return None
+    return f"{path} is too long: a Unix socket's path has at most {LONGEST_PATH} octets on this system"
