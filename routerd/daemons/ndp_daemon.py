@@ -6,93 +6,34 @@ It changes nothing on the host: controllers do that, from the status.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from ipaddress import IPv6Address
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
 import trio
 
 from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
 from routerd.daemons.commands import Commands
-from routerd.daemons.ndp_link import Facts, NdpLink
+from routerd.daemons.ndp_inbox import Inbox
+from routerd.daemons.ndp_link import NdpLink
+from routerd.daemons.ndp_part import Around, Part, Teller
 from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.endpoints import Endpoints
 from routerd.events import incidents
 from routerd.events.incidents import Incidents
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.events.types import Event, Ref, Source, Status
 from routerd.events.writer import Runner
 from routerd.host import Host, Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.machine import Dropped, Machine, Start, Stop
-from routerd.protocols.ndp.message import NdpPacket, RouterAdvertisement
-from routerd.protocols.retransmit import TokenBucket
+from routerd.protocols.ndp.message import NdpPacket
 
 API_VERSION = "net.routerd.net/v1alpha1"
 GOODBYE = 2.0
 """Seconds for a daemon that ends to have everything written."""
 FAREWELL = 10.0
 """The same for one that ends for good, and has to say so three times (RFC 4861 §6.2.5)."""
-INBOX = 256
-"""Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
-MOST_HEARD = 64
-"""Routers whose advertisements are counted apart."""
 COMMANDS = ("start", "stop", "reload")
-
-
-@attrs.frozen
-class Teller:
-    """Who speaks, of what, under which topics."""
-
-    prefix: str
-    resource: Ref
-    source: Source
-
-    def __call__(self, topic: str, reason: str, message: str, severity: Severity = "info", **facts: Any) -> Event:
-        """An event; `topic` without its prefix."""
-        told = {key: str(value) for key, value in facts.items() if value is not None}
-        return Event(f"{self.prefix}.{topic}", severity, reason, message, self.resource, self.source, told)
-
-
-@attrs.frozen
-class Around:
-    """What a part needs to know when it speaks; `now` is on the host's clock."""
-
-    facts: Facts
-    generation: int
-    now: float
-    stopped: bool
-
-
-class Part(Protocol):
-    """What a daemon is for."""
-
-    topic: str
-    directory: str
-    kind: str
-    resource_kind: str
-
-    async def open(self, tell: Teller, around: Around) -> tuple[Machine[Any, Any], Sequence[Event]]:
-        """The machine for a run that begins, and what there is to say of earlier ones."""
-
-    def first(self) -> Sequence[Any]:
-        """What the machine is told before it starts."""
-
-    async def keep(self, output: Any) -> Sequence[Event]:
-        """Whatever must be on disk before the outputs behind this one have their effect."""
-
-    def said(self, outputs: Sequence[Any], around: Around) -> Sequence[Event]:
-        """The events of one step."""
-
-    def status(self, around: Around) -> Status | None:
-        """What is true now; None: nothing that is worth another status."""
-
-    @property
-    def quiet(self) -> bool:
-        """The machine has nothing more to say after its Stop."""
 
 
 class NdpDaemon:
@@ -133,23 +74,22 @@ class NdpDaemon:
         self._commands = Commands(log, self.resource, self.source)
         self._phase: DaemonPhase = "Starting"
         self._since = host.clock.wall()
-        self._sent, self._received = 0, 0
-        self._dropped: Counter[str] = Counter()
+        self._inbox = Inbox(host.clock.now)
+        self._sent = 0
         self._for_good = False
         self._error = ""
         self._begin()
 
     def _begin(self) -> None:
         """Everything that one run owns and the next must not inherit."""
-        self._inbox, self._inputs = trio.open_memory_channel[Any](math.inf)
+        self._inbox.begin()
         self._scribe = Scribe(self._log, self.resource, self._run_sync)
-        self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._drop)
+        self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._inbox.drop)
         self._machine: Machine[Any, Any] | None = None
         self._working: trio.Nursery | None = None
         self._stopped = False
         self._status: Status | None = None
         self._given = 0
-        self._heard: dict[IPv6Address, TokenBucket] = {}
 
     # The face
 
@@ -183,24 +123,27 @@ class NdpDaemon:
     @property
     def observed(self) -> Mapping[str, str]:
         """See Daemon."""
+        dropped = self._inbox.dropped
+        plain = {key: str(value) for key, value in self._stored.items() if isinstance(value, str | int)}
+        return plain | ({"dropped": str(dict(sorted(dropped.items())))} if dropped else {})
+
+    @property
+    def _stored(self) -> Status:
         stored = self._log.objects.get(self.resource)
-        status = stored.status if stored is not None else {}
-        plain = {key: str(value) for key, value in status.items() if isinstance(value, str | int)}
-        return plain | ({"dropped": str(dict(sorted(self._dropped.items())))} if self._dropped else {})
+        return stored.status if stored is not None else {}
 
     @property
     def packets(self) -> Packets:
         """See Daemon."""
-        return Packets(self._sent, self._received, dict(self._dropped))
+        return Packets(self._sent, self._inbox.received, dict(self._inbox.dropped))
 
     async def crashed(self, error: str, cause: int) -> None:
         """The supervisor's word: phase Error until it runs again; what is installed stays (X-4)."""
         self._become("Blocked")
         self._error = error
         await self._commands.abandon(f"the daemon crashed: {error}")
-        stored = self._log.objects.get(self.resource)
-        if stored is not None:
-            bare = {key: value for key, value in stored.status.items() if key != "state"}
+        if self._stored:
+            bare = {key: value for key, value in self._stored.items() if key != "state"}
             status = {**bare, "phase": "Error", "reason": "CrashLoop", "message": error}
             await self._log.append(status={self.resource: status}, because={self.resource: (cause,)})
 
@@ -229,7 +172,7 @@ class NdpDaemon:
 
     def _end(self) -> None:
         self._become("Draining")
-        self._inbox.send_nowait(Stop(release=self._for_good))
+        self._inbox.put(Stop(release=self._for_good))
         if self._machine is None or not self._for_good:
             self._inbox.close()
 
@@ -254,7 +197,7 @@ class NdpDaemon:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:
             first = await notices.receive()
             await self._link.follow(first, self._working)
-            self._machine, recalled = await self.part.open(self._tell, self._around())
+            self._machine, recalled = await self.part.open(self._tell, self._around(), self._stored)
             self._error = ""
             self._say([self._lifecycle("started", f"{self.directory} on {self._ifname}"), *recalled])
             self._working.start_soon(self._follow, notices, self._working)
@@ -262,7 +205,7 @@ class NdpDaemon:
                 self._become("Running")
             for event in self.part.first():
                 await self._perform(self._machine.handle(event, self._host.clock.now()))
-            await drive(self._machine, self._inputs, self._perform, self._host.clock)
+            await drive(self._machine, self._inbox.inputs, self._perform, self._host.clock)
             self._working.cancel_scope.cancel()
 
     async def _follow(self, notices: trio.MemoryReceiveChannel[Notice], working: trio.Nursery) -> None:
@@ -275,30 +218,11 @@ class NdpDaemon:
     def put(self, event: Any) -> None:
         """Tell the machine. Its link and its peers go on while it ends, but nothing comes in after the Stop."""
         if self._phase != "Draining":
-            self._inbox.send_nowait(event)
+            self._inbox.put(event)
 
     def _deliver(self, packet: NdpPacket) -> None:
-        self._received += 1
-        if self._inbox.statistics().current_buffer_used >= INBOX:
-            self._drop("inbox-full")
-        elif isinstance(packet.message, RouterAdvertisement) and not self._may_speak(packet.source):
-            self._drop("too-often")
-        else:
-            self.put(packet)
-
-    def _may_speak(self, router: IPv6Address) -> bool:
-        """No router advertises more often (RFC 4861 §6.2.6): one that changes its mind a hundred times a second must
-        not do so with our routes, statuses and events."""
-        now, bucket = self._host.clock.now(), self._heard.get(router, TokenBucket())
-        if bucket.ready_at() > now or (router not in self._heard and len(self._heard) >= MOST_HEARD):
-            self._heard = {one: known for one, known in self._heard.items() if known.full_at > now}
-            return False
-        self._heard[router] = bucket.take(now)
-        return True
-
-    def _drop(self, reason: str) -> None:
-        """Count what is ignored."""
-        self._dropped[reason] += 1
+        if self._phase != "Draining":
+            self._inbox.deliver(packet)
 
     def refresh(self, because: int = 0) -> None:
         """Look at ourselves again: the host has changed, the configuration's generation is another one, or there is
@@ -318,7 +242,7 @@ class NdpDaemon:
                 case NdpPacket():
                     await self._send(output)
                 case Dropped(reason):
-                    self._drop(reason)
+                    self._inbox.drop(reason)
                 case _:
                     events += await self.part.keep(output)
         events += self.part.said(outputs, self._around())
@@ -333,7 +257,7 @@ class NdpDaemon:
             await self._link.send(packet)
             self._sent += 1
         except OSError:
-            self._drop("send-failed")
+            self._inbox.drop("send-failed")
 
     def _say(self, events: Sequence[Event]) -> None:
         around = self._around()

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from routerd.daemons import lease_file
-from routerd.daemons.ndp_daemon import Around, Teller
 from routerd.daemons.ndp_link import Facts
+from routerd.daemons.ndp_part import Around, Teller
 from routerd.daemons.ra_client_report import TOPIC, ClientSpec, news, status_of
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
@@ -58,7 +58,7 @@ class RAClient:
         self._told: Status | None = None
         self._told_at = float("-inf")
 
-    async def open(self, tell: Teller, around: Around) -> tuple[Discovery, Sequence[Event]]:
+    async def open(self, tell: Teller, around: Around, stored: Status) -> tuple[Discovery, Sequence[Event]]:
         """See Part. Nothing on the disk is so bad that there would be no client."""
         self._begin()
         self._tell = tell

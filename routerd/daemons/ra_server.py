@@ -11,46 +11,31 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any
 
-import attrs
 import trio
 
 from routerd.daemons import lease_file
-from routerd.daemons.ndp_daemon import Around, Teller
 from routerd.daemons.ndp_link import WORDS
+from routerd.daemons.ndp_part import Around, Teller
+from routerd.daemons.ra_server_report import ServerSpec, base_of, details_of, prefixes_of, told_before
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host import Clock
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp import memory
-from routerd.protocols.ndp.advertiser import Advertiser, Advertising, Announce, OtherRouter, Remember, Silent
+from routerd.protocols.ndp.advertiser import Advertiser, Advertising, Announce, Remember, Silent
 from routerd.protocols.ndp.announcement import Announcement
-from routerd.protocols.ndp.memory import Told
-from routerd.resources.net6 import IPv6RouterAdvertisement
+from routerd.protocols.ndp.others import OtherRouter
+from routerd.protocols.ndp.told import Told
 
 BUILD_DATE = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 """Seconds since 1970 before which no wall clock that runs this code can be right (C4)."""
+Kept = memory.AdvertiserRecord | Malformed | None
+"""What is in the file; None: there is none."""
 PATIENCE = 5.0
 """Seconds after which a disk that does not answer counts as broken: the hosts are told all the same."""
-
-
-@attrs.frozen
-class ServerSpec:
-    """What a server is started with. What it tells may change under it; another one is needed only for another link, or
-    another rhythm."""
-
-    resource: IPv6RouterAdvertisement = attrs.field(eq=lambda spec: (spec.interface, spec.max_interval))
-    ifname: str
-
-
-def starting(spec: ServerSpec, generation: int) -> Status:
-    """The status before it is known what is to be told."""
-    words = "it is not known yet what is to be told"
-    condition = {"type": "Applied", "status": "Unknown", "reason": "Starting", "observedGeneration": generation}
-    return {**_base(spec, generation, "Pending", "Starting", words), "conditions": [condition]}
 
 
 class RAServer:
@@ -71,13 +56,13 @@ class RAServer:
         self._rng = rng
         self._disk = trio.CapacityLimiter(1)
         self._announcement: Announcement | None = None
-        self._begin(())
+        self._begin(Told())
 
     def _begin(self, remembered: Told) -> None:
         interval = min(max(self._spec.resource.max_interval, 4.0), 1800.0)
         self._machine = Advertiser(self._rng, max_interval=interval, remembered=remembered)
         self._hosts_know = remembered
-        self._applied: Announcement | None = None
+        self._applied = ""
         self._error = ""
 
     def announce(self, announcement: Announcement, put: Callable[[Any], None]) -> None:
@@ -86,22 +71,33 @@ class RAServer:
             self._announcement = announcement
             put(Announce(announcement))
 
-    async def open(self, tell: Teller, around: Around) -> tuple[Advertiser, Sequence[Event]]:
+    async def open(self, tell: Teller, around: Around, stored: Status) -> tuple[Advertiser, Sequence[Event]]:
         """See Part. Nothing on the disk is so bad that nothing would be told."""
         self._tell = tell
         kept = await self._read()
-        clock = self._clock
-        told: Told = ()
-        if isinstance(kept, memory.AdvertiserRecord):
-            wall = clock.wall() / 1e9
-            told = memory.revive(kept, boot_id=clock.boot_id, now=clock.now(), wall=wall, build_date=BUILD_DATE)
+        told, trouble = self._recalled(kept, stored, around.now)
         self._begin(told)
-        if not isinstance(kept, Malformed):
+        if not trouble:
             return self._machine, ()
-        words = f"{self._path} is not used: {kept.reason}; a prefix that was told before is not taken back"
-        return self._machine, [tell("memory.unreadable", "MemoryUnusable", words, "warning", cause=kept.reason)]
+        words = f"{self._path} is not used: {trouble}; what hosts were told before is known as far as others know it"
+        return self._machine, [tell("memory.unreadable", "MemoryUnusable", words, "warning", cause=trouble)]
 
-    async def _read(self) -> memory.AdvertiserRecord | Malformed | None:
+    def _recalled(
+        self, kept: memory.AdvertiserRecord | Malformed | None, stored: Status, now: float
+    ) -> tuple[Told, str]:
+        """What the life before had told hosts, and what is wrong with the file that should say that. Of another LAN it
+        is of no use here. When there is no file, the status may tell."""
+        if isinstance(kept, memory.AdvertiserRecord):
+            if kept.ifname != self._spec.ifname:
+                return Told(), ""
+            clock, wall = self._clock, self._clock.wall() / 1e9
+            return memory.revive(kept, boot_id=clock.boot_id, now=now, wall=wall, build_date=BUILD_DATE), ""
+        told = told_before(stored, now) if stored.get("ifname") == self._spec.ifname else Told()
+        if isinstance(kept, Malformed):
+            return told, kept.reason
+        return told, "absent" if told != Told() else ""
+
+    async def _read(self) -> Kept:
         await trio.lowlevel.checkpoint()
         try:
             data = await self._run_sync(lease_file.read, self._path)
@@ -118,27 +114,27 @@ class RAServer:
         await trio.lowlevel.checkpoint()
         if not isinstance(output, Remember):
             return ()
-        before, self._hosts_know = dict(self._hosts_know), output.prefixes
+        before, self._hosts_know = self._hosts_know, output.told
         events = list(self._taken_back(before))
-        trouble = await self._save(output.prefixes)
+        trouble = await self._save(output.told)
         if trouble and trouble != self._error:
             words = f"what hosts are told could not be kept for the next start: {trouble}"
             events.append(self._tell("memory.unsaved", "MemoryNotSaved", words, "error"))
         self._error = trouble
         return events
 
-    def _taken_back(self, before: dict[IPv6Network, float | None]) -> Iterator[Event]:
-        for prefix, until in self._hosts_know:
-            if until is not None and before.get(prefix) is None:
+    def _taken_back(self, before: Told) -> Iterator[Event]:
+        for prefix, until in self._hosts_know.prefixes.items():
+            if until is not None and before.prefixes.get(prefix) is None:
                 left = max(round(until - self._clock.now()), 0)
                 words = f"{prefix} is taken back: hosts begin nothing with it any more, and forget it within {left} s"
                 yield self._tell("prefix.deprecated", "PrefixDeprecated", words, "warning", prefix=prefix)
 
-    async def _save(self, prefixes: Told) -> str:
+    async def _save(self, told: Told) -> str:
         """What is in the way of it."""
         await trio.lowlevel.checkpoint()
         clock = self._clock
-        record = memory.AdvertiserRecord(prefixes, clock.boot_id, clock.now(), clock.wall() / 1e9)
+        record = memory.AdvertiserRecord(told, self._spec.ifname, clock.boot_id, clock.now(), clock.wall() / 1e9)
         act = partial(lease_file.save, self._path, memory.dump(record))
         silent = f"the disk has not answered for {PATIENCE:.0f} s"
         if self._disk.borrowed_tokens:
@@ -160,9 +156,10 @@ class RAServer:
     def said(self, outputs: Sequence[Any], around: Around) -> Sequence[Event]:
         """See Part."""
         events = [self._other(one) for one in outputs if isinstance(one, OtherRouter)]
-        if isinstance(self._machine.state, Advertising) and self._applied != self._announcement:
-            self._applied = self._announcement
-            events.append(self._told())
+        if isinstance(self._machine.state, Advertising):
+            event = self._told()
+            events += [event] if event.message != self._applied else []
+            self._applied = event.message
         return events
 
     def _told(self) -> Event:
@@ -171,6 +168,8 @@ class RAServer:
         prefixes = ", ".join(str(one.prefix) for one in told.prefixes) or "no prefix"
         router = f"a default router for {told.lifetime} s" if told.lifetime else "no default router"
         words = f"{self._spec.ifname} is told: {prefixes}; this is {router}"
+        named = [str(one) for servers in told.name_servers for one in servers.addresses]
+        words += f"; names are asked of {', '.join(named)}" if named else ""
         facts: dict[str, Any] = {"prefixes": prefixes if told.prefixes else "", "routerLifetime": told.lifetime}
         return self._tell("applied", "Applied", words, **facts)
 
@@ -192,8 +191,9 @@ class RAServer:
         holds = phase == "Applied"
         condition = {"type": "Applied", "status": str(holds), "reason": reason}
         return {
-            **_base(self._spec, around.generation, phase, reason, self._error or message),
-            **({} if told is None else self._details(told)),
+            **base_of(self._spec, around.generation, phase, reason, self._error or message),
+            "prefixes": prefixes_of(told, self._hosts_know),
+            **({} if told is None else details_of(told)),
             "conditions": [{**condition, "observedGeneration": around.generation}],
         }
 
@@ -206,40 +206,3 @@ class RAServer:
         if obstacle:
             return "Pending", obstacle, WORDS[obstacle].format(self._spec.ifname)
         return ("Applied", "Applied", "") if isinstance(self._machine.state, Advertising) else ("Pending", "NotYet", "")
-
-    def _details(self, told: Announcement) -> dict[str, Any]:
-        current = {one.prefix: one for one in told.prefixes}
-        prefixes = [
-            {
-                "prefix": str(one.prefix),
-                "withdrawn": False,
-                **({} if one.preferred_until is None else {"preferredUntilMonotonic": one.preferred_until}),
-                **({} if one.valid_until is None else {"validUntilMonotonic": one.valid_until}),
-            }
-            for one in current.values()
-        ]
-        prefixes += [
-            {"prefix": str(prefix), "withdrawn": True, "validUntilMonotonic": until}
-            for prefix, until in self._hosts_know
-            if until is not None and prefix not in current
-        ]
-        return {
-            **({"prefix": str(told.prefixes[0].prefix)} if told.prefixes else {}),
-            "prefixes": prefixes,
-            "routerLifetime": told.lifetime,
-            "rdnss": [str(one) for servers in told.name_servers for one in servers.addresses],
-            "dnssl": [name for domains in told.search_domains for name in domains.names],
-            **({} if told.mtu is None else {"mtu": told.mtu}),
-        }
-
-
-def _base(spec: ServerSpec, generation: int, phase: str, reason: str, message: str) -> dict[str, Any]:
-    return {
-        "interface": spec.resource.interface,
-        "ifname": spec.ifname,
-        "dryRun": False,
-        "phase": phase,
-        "reason": reason,
-        **({"message": message} if message else {}),
-        "observedGeneration": generation,
-    }

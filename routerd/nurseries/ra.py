@@ -19,12 +19,13 @@ from routerd.controllers.lease import ifname_of
 from routerd.controllers.lease6 import delegation
 from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
-from routerd.daemons import ra_client_report, ra_server
+from routerd.daemons import ra_client_report, ra_server_report
 from routerd.daemons.ndp_daemon import NdpDaemon
 from routerd.daemons.ra_announcement import Delegated, LanFacts, announcement_of
 from routerd.daemons.ra_client import RAClient
 from routerd.daemons.ra_client_report import ClientSpec
-from routerd.daemons.ra_server import RAServer, ServerSpec
+from routerd.daemons.ra_server import RAServer
+from routerd.daemons.ra_server_report import ServerSpec
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.absent import speak_for
@@ -144,7 +145,7 @@ def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status
         fresh[Ref(RAClient.resource_kind, name, API_VERSION)] = ra_client_report.starting(client, generation)
     for name, server in desired_servers(router).items():
         ref = Ref(RAServer.resource_kind, name, API_VERSION)
-        fresh[ref] = ra_server.starting(server, generation)
+        fresh[ref] = ra_server_report.starting(server, generation, stored.get(ref, {}))
     return fresh
 
 

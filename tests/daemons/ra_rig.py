@@ -15,7 +15,8 @@ import trio
 from routerd.daemons.ndp_daemon import NdpDaemon
 from routerd.daemons.ra_client import RAClient
 from routerd.daemons.ra_client_report import ClientSpec
-from routerd.daemons.ra_server import RAServer, ServerSpec
+from routerd.daemons.ra_server import RAServer
+from routerd.daemons.ra_server_report import ServerSpec
 from routerd.endpoints.simulated import SimulatedEndpoints
 from routerd.events.incidents import Incidents
 from routerd.events.log import Log, inline, open_log

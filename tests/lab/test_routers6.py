@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from routerd.protocols.machine import Stop
-from routerd.protocols.ndp.advertiser import Advertiser, Announce, OtherRouter, Remember
+from routerd.protocols.ndp.advertiser import Advertiser, Announce, Remember
 from routerd.protocols.ndp.announcement import Announcement, LanPrefix
 from routerd.protocols.ndp.discovery import Attached, Discovery
 from routerd.protocols.ndp.link import LinkDown, LinkUp
@@ -25,6 +25,7 @@ from routerd.protocols.ndp.message import (
     NdpPacket,
     Preference,
 )
+from routerd.protocols.ndp.others import OtherRouter
 from tests.lab.driven import Driven, Wan, ndp, wan
 from tests.lab.lan import addresses, default_routes, watching
 from tests.lab.netns import Namespace, wire
@@ -242,7 +243,7 @@ async def test_what_a_life_that_was_killed_had_told_is_taken_back_by_the_next(ho
     async with ndp(lan, Advertiser(Random())) as first:
         await first.tell(Announce(announcement(OLD)))
         await comes(lambda: OLD in addresses(host))
-        remembered = first.heard(Remember)[-1].prefixes
+        remembered = first.heard(Remember)[-1].told
     async with ndp(lan, Advertiser(Random(), remembered=remembered)) as second:
         await second.tell(Announce(announcement(NEW)))
         await comes(lambda: addresses(host).get(OLD, {}).get("deprecated") and NEW in addresses(host))

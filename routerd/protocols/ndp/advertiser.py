@@ -1,27 +1,24 @@
 """A router on its LAN: unsolicited and solicited advertisements (RFC 4861 §6.2), and prefixes that are taken back at
 once (RFC 7084 L-13, RFC 9096 §3.5).
 
-What is announced comes from outside, at once and whole (`Announce`). A prefix that was announced and is not any more
-is withdrawn: told with a preferred lifetime of zero until hosts have forgotten it. What must outlive a crash is told
-before hosts are (`Remember`), and handed to the next life.
+What is announced comes from outside, at once and whole (`Announce`). What was announced and is not any more is taken
+back: told with lifetimes of zero until hosts have forgotten it (`told.py`). What must outlive a crash is told before
+hosts are (`Remember`), and handed to the next life.
 """
 
 from __future__ import annotations
 
 import random
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 import attrs
 
 from routerd.protocols.machine import Dropped, Start, Stop, Tick
-from routerd.protocols.ndp.announcement import VALID_LIMIT, WITHDRAWN_FOR, Announcement, Withdrawn
+from routerd.protocols.ndp.announcement import Announcement
 from routerd.protocols.ndp.link import LinkDown, LinkUp
-from routerd.protocols.ndp.message import (
-    ALL_NODES,
-    NdpPacket,
-    RouterAdvertisement,
-    RouterSolicitation,
-)
+from routerd.protocols.ndp.message import ALL_NODES, NdpPacket, RouterAdvertisement, RouterSolicitation
+from routerd.protocols.ndp.others import OtherRouter, OtherRouters
+from routerd.protocols.ndp.told import Told
 from routerd.protocols.retransmit import TokenBucket
 
 INITIAL_COUNT, INITIAL_INTERVAL = 3, 16.0
@@ -32,8 +29,6 @@ MAX_ANSWER_DELAY = 0.5
 
 MOST_ASKING = 32
 """Hosts that are answered alone; when more ask at once, all are answered together."""
-MOST_OTHERS = 32
-"""Other routers of the link that are told apart."""
 
 
 @attrs.frozen
@@ -45,20 +40,9 @@ class Announce:
 
 @attrs.frozen
 class Remember:
-    """To be on disk before what follows it is sent: every prefix that a host may still use, and until when (None: it is
-    announced)."""
+    """To be on disk before what follows it is sent: all that a host may go by."""
 
-    prefixes: tuple[tuple[IPv6Network, float | None], ...]
-
-
-@attrs.frozen
-class OtherRouter:
-    """Somebody else on this LAN says to be a router, for the first time or otherwise than before. `inconsistent` names
-    what differs from ours although routers of a link should agree on it (RFC 4861 §6.2.7)."""
-
-    source: IPv6Address
-    advertisement: RouterAdvertisement
-    inconsistent: tuple[str, ...]
+    told: Told
 
 
 Input = Announce | LinkUp | LinkDown | NdpPacket | Start | Stop | Tick
@@ -102,28 +86,23 @@ State = Silent | Advertising | Ceasing
 
 class Advertiser:
     """Advertises what it is told to, every `max_interval` seconds at most (§6.2.1: 4 to 1800). `remembered` is what the
-    life before had told hosts and was not forgotten by its end: prefixes, and until when on this clock."""
+    life before had told hosts, on this clock."""
 
-    def __init__(
-        self,
-        rng: random.Random,
-        *,
-        max_interval: float = 600.0,
-        remembered: tuple[tuple[IPv6Network, float | None], ...] = (),
-    ) -> None:
+    def __init__(self, rng: random.Random, *, max_interval: float = 600.0, remembered: Told | None = None) -> None:
         if not 4 <= max_interval <= 1800:
             raise ValueError("MaxRtrAdvInterval is 4 to 1800 seconds")
         self.state: State = Silent()
         self._rng = rng
         self._interval = max_interval
-        self._remembered = remembered
-        self._announcement: Announcement | None = None
-        self._withdrawn: tuple[Withdrawn, ...] = ()
+        self._told = Told() if remembered is None else remembered
+        self._kept = False  # where the life before had it from is not for us to know
+        self._wanted: Announcement | None = None
+        self._in_force: Announcement | None = None
         self._link: LinkUp | None = None
         self._started = False
         self._told_all_at = float("-inf")
         self._bucket = TokenBucket()
-        self._others: dict[IPv6Address, RouterAdvertisement] = {}
+        self._others = OtherRouters()
 
     @property
     def deadline(self) -> float | None:
@@ -139,8 +118,11 @@ class Advertiser:
             case Stop(release):
                 self._started = False
                 return self._cease(now) if release else self._fall_silent()
-            case Announce(announcement):
-                return self._announce(announcement, now)
+            case Announce(announcement) if announcement != self._wanted:
+                self._wanted = announcement
+                return self._begin(now)
+            case Announce():
+                return []
             case LinkUp():
                 self._link = event
                 return self._begin(now)
@@ -154,72 +136,53 @@ class Advertiser:
 
     # What is announced
 
-    def _announce(self, announcement: Announcement, now: float) -> list[Output]:
-        if announcement == self._announcement:
+    def _put_in_force(self, announcement: Announcement, now: float) -> list[Output]:
+        """What is not in it any more is taken back from now on."""
+        told = self._told.after(self._in_force, announcement, now)
+        self._in_force = announcement
+        return self._keep(told)
+
+    def _keep(self, told: Told) -> list[Output]:
+        if told == self._told and self._kept:
             return []
-        known = self._known(now)
-        self._announcement = announcement
-        kept = {prefix.prefix for prefix in announcement.prefixes if prefix.at(now) is not None}
-        self._withdrawn = tuple(
-            Withdrawn(prefix, until) for prefix, until in known.items() if prefix not in kept and until > now
-        )
-        remember = self._remember()
-        return [*remember, *self._begin(now)]
-
-    def _known(self, now: float) -> dict[IPv6Network, float]:
-        """What hosts may use, and for how long at most if nobody says any more of it: two hours, or what is left."""
-        before = () if self._announcement is None else self._announcement.prefixes
-        told = {one.prefix: one.at(now) for one in before}
-        current = {prefix: now + min(one.valid, WITHDRAWN_FOR) for prefix, one in told.items() if one is not None}
-        past = {
-            prefix: now + VALID_LIMIT if until is None else min(until, now + WITHDRAWN_FOR)
-            for prefix, until in self._remembered
-        }
-        self._remembered = ()
-        return past | {one.prefix: one.until for one in self._withdrawn} | current
-
-    def _remember(self) -> list[Output]:
-        current = () if self._announcement is None else self._announcement.prefixes
-        withdrawn = ((one.prefix, one.until) for one in self._withdrawn)
-        return [Remember((*((one.prefix, None) for one in current), *withdrawn))]
+        self._told, self._kept = told, True
+        return [Remember(told)]
 
     # Sending
 
     def _begin(self, now: float) -> list[Output]:
         """Something is new: three advertisements soon, the first at once or as soon as one may be sent again."""
-        if not self._started or self._link is None or self._announcement is None:
+        if self._wanted is None:
             return []
+        remember = self._put_in_force(self._wanted, now)
+        if not self._started or self._link is None:
+            return remember
         asking = self.state.asking if isinstance(self.state, Advertising) else ()
         self.state = Advertising(self._link, max(now, self._told_all_at + MIN_DELAY_BETWEEN), INITIAL_COUNT, asking)
-        return self._tick(now)
+        return [*remember, *self._tick(now)]
 
     def _fall_silent(self) -> list[Output]:
         self.state = Silent()
         return []
 
     def _cease(self, now: float) -> list[Output]:
-        if not isinstance(self.state, Advertising):
+        """Hosts shall go by nothing of this router any more, but for what others of the link tell them, too."""
+        if not isinstance(self.state, Advertising) or self._wanted is None:
             return self._fall_silent()
+        told = self._told.after(self._in_force, self._wanted.farewell, now).keeping(self._others.prefer(now))
+        self._in_force = self._wanted.farewell
         self.state = Ceasing(self.state.link, max(now, self._told_all_at + MIN_DELAY_BETWEEN), FINAL_COUNT)
-        return self._tick(now)
+        return [*self._keep(told), *self._tick(now)]
 
     def _tick(self, now: float) -> list[Output]:
         match self.state:
             case Advertising(deadline=deadline) as state if deadline <= now:
-                return self._forget(now) + self._advertise(state, now)
+                return [*self._keep(self._told.at(now)), *self._advertise(state, now)]
             case Ceasing(deadline=deadline) as state if deadline <= now:
                 left = state.left - 1
                 self.state = attrs.evolve(state, deadline=now + MIN_DELAY_BETWEEN, left=left) if left else Silent()
-                return self._tell_all(state.link, now, last=True)
+                return [*self._keep(self._told.at(now)), *self._tell_all(state.link, now)]
         return []
-
-    def _forget(self, now: float) -> list[Output]:
-        """Withdrawn prefixes that every host has forgotten."""
-        still = tuple(one for one in self._withdrawn if one.until > now)
-        if still == self._withdrawn:
-            return []
-        self._withdrawn = still
-        return self._remember()
 
     def _advertise(self, state: Advertising, now: float) -> list[Output]:
         if state.to_all <= now:
@@ -235,14 +198,14 @@ class Advertiser:
         longest = min(self._interval, INITIAL_INTERVAL) if initial else self._interval
         return self._rng.uniform(max(longest / 3, MIN_DELAY_BETWEEN), longest)
 
-    def _tell_all(self, link: LinkUp, now: float, *, last: bool = False) -> list[Output]:
+    def _tell_all(self, link: LinkUp, now: float) -> list[Output]:
         self._told_all_at = now
-        return [self._packet(link, ALL_NODES, now, last=last)]
+        return [self._packet(link, ALL_NODES, now)]
 
-    def _packet(self, link: LinkUp, target: IPv6Address, now: float, *, last: bool = False) -> NdpPacket:
-        assert self._announcement is not None, "advertised before there was anything to say"
+    def _packet(self, link: LinkUp, target: IPv6Address, now: float) -> NdpPacket:
+        assert self._in_force is not None, "advertised before there was anything to say"
         self._bucket = self._bucket.take(now)
-        message = self._announcement.advertisement(now, link.link_address, self._withdrawn, last=last)
+        message = self._told.taking_back(self._in_force.advertisement(now, link.link_address), now)
         return NdpPacket(message, link.source, target)
 
     # Hearing
@@ -256,7 +219,7 @@ class Advertiser:
                     return [Dropped("bad-source", packet)]
                 return self._asked(state, packet, now)
             case RouterAdvertisement() as advertisement, _:
-                return self._other(packet, advertisement)
+                return self._other(packet, advertisement, now)
         return [Dropped("irrelevant", packet)]
 
     def _asked(self, state: Advertising, packet: NdpPacket, now: float) -> list[Output]:
@@ -278,30 +241,8 @@ class Advertiser:
     def _answer_delay(self) -> float:
         return self._rng.uniform(0, MAX_ANSWER_DELAY)
 
-    def _other(self, packet: NdpPacket, advertisement: RouterAdvertisement) -> list[Output]:
-        source = packet.source
-        if not source.is_link_local:  # §6.1.2
+    def _other(self, packet: NdpPacket, advertisement: RouterAdvertisement, now: float) -> list[Output]:
+        if not packet.source.is_link_local:  # §6.1.2
             return [Dropped("bad-source", packet)]
-        told = attrs.evolve(
-            advertisement, prefixes=tuple(attrs.evolve(p, valid=0, preferred=0) for p in advertisement.prefixes)
-        )
-        if self._others.get(source) == told:
-            return [Dropped("known-router", packet)]
-        if source not in self._others and len(self._others) >= MOST_OTHERS:
-            return [Dropped("too-many-routers", packet)]
-        self._others[source] = told
-        return [OtherRouter(source, advertisement, tuple(self._differences(advertisement)))]
-
-    def _differences(self, other: RouterAdvertisement) -> list[str]:
-        """What the routers of a link should agree on and do not. What one of them leaves open is no difference."""
-        if self._announcement is None or not other.lifetime:
-            return []
-        ours = self._announcement
-        pairs = {
-            "hopLimit": (ours.hop_limit, other.hop_limit),
-            "managed": (ours.managed, other.managed),
-            "other": (ours.other, other.other),
-            "mtu": (ours.mtu or 0, other.mtu or 0),
-        }
-        flags = ("managed", "other")
-        return [name for name, (a, b) in pairs.items() if a != b and (name in flags or (a and b))]
+        word = self._others.heard(packet.source, advertisement, self._in_force, now)
+        return [word] if isinstance(word, OtherRouter) else [Dropped(word, packet)]

@@ -18,8 +18,6 @@ from routerd.protocols.ndp.message import (
 
 PREFERRED_LIMIT, VALID_LIMIT = 2700, 5400
 """Seconds: what a host may take for granted of a delegated prefix, however long the lease (RFC 9096 §3.4)."""
-WITHDRAWN_FOR = 7200.0
-"""Seconds for which a prefix that is lost goes on to be announced as such, at most (RFC 7084 L-13)."""
 
 
 @attrs.frozen
@@ -44,23 +42,9 @@ class LanPrefix:
 
 
 @attrs.frozen
-class Withdrawn:
-    """A prefix that must not be used any more, announced with no preferred lifetime until hosts have forgotten it.
-    `until` is on the caller's clock."""
-
-    prefix: IPv6Network
-    until: float
-
-    def at(self, now: float) -> Prefix:
-        """As hosts are told at `now`. A host takes no valid lifetime under two hours for true (RFC 4862 §5.5.3), but a
-        preferred lifetime of zero at once."""
-        return Prefix(self.prefix, _left(self.until, now, None), 0)
-
-
-@attrs.frozen
 class Announcement:
     """What shall be told. `lifetime` (seconds) of this router as a default router, 0: it is none. `mtu` None: as the
-    link has it."""
+    link has it. `former`: prefixes that are known to have been the LAN's, and until when hosts may use them."""
 
     prefixes: tuple[LanPrefix, ...] = ()
     lifetime: int = 1800
@@ -72,21 +56,24 @@ class Announcement:
     routes: tuple[MoreSpecificRoute, ...] = ()
     name_servers: tuple[NameServers, ...] = ()
     search_domains: tuple[SearchDomains, ...] = ()
+    former: tuple[tuple[IPv6Network, float], ...] = ()
 
-    def advertisement(
-        self, now: float, link_address: bytes, withdrawn: tuple[Withdrawn, ...] = (), *, last: bool = False
-    ) -> RouterAdvertisement:
-        """The message at `now`; `last`: this router is about to be none (RFC 4861 §6.2.5)."""
-        current = (prefix.at(now) for prefix in self.prefixes)
+    @property
+    def farewell(self) -> Announcement:
+        """What is told at the end: no router, and nothing to go by any more (RFC 4861 §6.2.5)."""
+        return attrs.evolve(self, lifetime=0, prefixes=(), routes=(), name_servers=(), search_domains=())
+
+    def advertisement(self, now: float, link_address: bytes) -> RouterAdvertisement:
+        """The message at `now`."""
         return RouterAdvertisement(
-            lifetime=0 if last else self.lifetime,
+            lifetime=self.lifetime,
             managed=self.managed,
             other=self.other,
             preference=self.preference,
             hop_limit=self.hop_limit,
             link_address=link_address,
             mtu=self.mtu,
-            prefixes=(*filter(None, current), *(one.at(now) for one in withdrawn)),
+            prefixes=tuple(told for one in self.prefixes if (told := one.at(now)) is not None),
             routes=self.routes,
             name_servers=self.name_servers,
             search_domains=self.search_domains,

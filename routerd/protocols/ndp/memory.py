@@ -6,39 +6,45 @@ Instants are on the clock of the boot in which they were written; `revive` bring
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv6Network
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, IPv6Network
+from typing import TypeVar
 
 import attrs
 import msgspec
 
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.ndp.told import Told
 
-VERSION = 1
+VERSION = 2
 MAX_SIZE = 1 << 20
 
-Told = tuple[tuple[IPv6Network, float | None], ...]
-"""Prefixes that a host may still use, and until when; None: announced at the time of writing."""
+T = TypeVar("T")
 
 
 @attrs.frozen
 class AdvertiserRecord:
-    """What was told, and when that was written down: `boottime` on the clock of the boot `boot_id`, `wall` in seconds
-    since 1970."""
+    """What was told on the link `ifname`, and when that was written down: `boottime` on the clock of the boot
+    `boot_id`, `wall` in seconds since 1970."""
 
-    prefixes: Told
+    told: Told
+    ifname: str
     boot_id: str
     boottime: float
     wall: float
 
 
-class _Prefix(msgspec.Struct, omit_defaults=True):
-    prefix: str
+class _One(msgspec.Struct, omit_defaults=True):
+    what: str
     until: float | None = None
 
 
 class _File(msgspec.Struct, kw_only=True, rename="camel"):
     version: int
-    prefixes: list[_Prefix]
+    ifname: str
+    prefixes: list[_One]
+    name_servers: list[_One]
+    search_domains: list[_One]
     boot_id: str
     boottime: float
     wall: float
@@ -53,7 +59,10 @@ def dump(record: AdvertiserRecord) -> bytes:
     """The octets of memory.json."""
     file = _File(
         version=VERSION,
-        prefixes=[_Prefix(str(prefix), until) for prefix, until in record.prefixes],
+        ifname=record.ifname,
+        prefixes=_written(record.told.prefixes),
+        name_servers=_written(record.told.name_servers),
+        search_domains=_written(record.told.search_domains),
         boot_id=record.boot_id,
         boottime=record.boottime,
         wall=record.wall,
@@ -78,10 +87,12 @@ def load(data: bytes) -> AdvertiserRecord | Malformed:
     if file.checksum != _checksum(file):
         return Malformed("bad-checksum")
     try:
-        told = tuple((IPv6Network(one.prefix), one.until) for one in file.prefixes)
+        told = Told(
+            _read(file.prefixes, IPv6Network), _read(file.name_servers, IPv6Address), _read(file.search_domains, str)
+        )
     except ValueError:
         return Malformed("garbage")
-    return AdvertiserRecord(told, file.boot_id, file.boottime, file.wall)
+    return AdvertiserRecord(told, file.ifname, file.boot_id, file.boottime, file.wall)
 
 
 def revive(record: AdvertiserRecord, *, boot_id: str, now: float, wall: float, build_date: float) -> Told:
@@ -93,9 +104,15 @@ def revive(record: AdvertiserRecord, *, boot_id: str, now: float, wall: float, b
         age = wall - record.wall
     else:
         age = 0.0
-    shift = now - record.boottime - age
-    shifted = ((prefix, None if until is None else until + shift) for prefix, until in record.prefixes)
-    return tuple((prefix, until) for prefix, until in shifted if until is None or until > now)
+    return record.told.shifted(now - record.boottime - age).at(now)
+
+
+def _written(told: Mapping[T, float | None]) -> list[_One]:
+    return [_One(str(what), until) for what, until in told.items()]
+
+
+def _read(written: list[_One], read: Callable[[str], T]) -> dict[T, float | None]:
+    return {read(one.what): one.until for one in written}
 
 
 def _checksum(file: _File) -> str:

@@ -9,24 +9,28 @@ import attrs
 import pytest
 
 from routerd.protocols.machine import Dropped, Start, Stop
-from routerd.protocols.ndp.advertiser import Advertiser, Announce, OtherRouter, Remember
+from routerd.protocols.ndp.advertiser import Advertiser, Announce, Remember
 from routerd.protocols.ndp.announcement import Announcement, LanPrefix
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
     ALL_NODES,
     ALL_ROUTERS,
+    NameServers,
     NdpPacket,
     NeighborSolicitation,
     Prefix,
     RouterAdvertisement,
     RouterSolicitation,
+    SearchDomains,
 )
+from routerd.protocols.ndp.told import Told
 from tests.protocols.timeline import Timeline, gaps, of, only
 
 OURS, HOST, STRANGER = (IPv6Address(f"fe80::{n}") for n in (1, 2, 3))
 MAC = bytes.fromhex("02005e105301")
 UP = LinkUp(OURS, MAC)
-OLD, NEW = IPv6Network("2001:db8:1::/64"), IPv6Network("2001:db8:2::/64")
+OLD, NEW, OTHER = (IPv6Network(f"2001:db8:{n}::/64") for n in (1, 2, 3))
+DNS, OTHER_DNS = IPv6Address("2001:db8:53::53"), IPv6Address("2001:db8:53::54")
 ASKING = NdpPacket(RouterSolicitation(), HOST, ALL_ROUTERS)
 
 
@@ -79,6 +83,17 @@ def test_the_first_at_once_three_soon_then_by_the_interval() -> None:
     assert {one.message.link_address for one in sent if isinstance(one.message, RouterAdvertisement)} == {MAC}
 
 
+@pytest.mark.req("V6-23")
+def test_a_provider_that_gives_a_month_and_hosts_that_may_count_on_hours() -> None:
+    """RFC 9096 §3.4: whoever it is that renumbers, hosts know of it within the time that they were told."""
+    line, month = timeline(), 30 * 86400.0
+    for event in (announced(OLD, until=1000 + month), Start(), UP):
+        line.feed(event)
+    line.run(86400)
+    assert {tuple(prefixes(packet).items()) for packet in line.all(NdpPacket)} == {((OLD, (5400, 2700)),)}
+
+
+@pytest.mark.req("V6-23", "breaks")
 def test_lifetimes_are_limited_and_never_longer_than_the_lease() -> None:
     line = timeline()
     for event in (announced(OLD, until=1000 + 4000), Start(), UP):
@@ -105,7 +120,7 @@ def test_a_changed_prefix_is_deprecated_at_once() -> None:
     """V6-22: the old one goes on to be told, without a preferred lifetime, until hosts have forgotten it."""
     line = running(OLD)
     remember, packet = line.feed(announced(NEW))
-    assert remember == Remember(((NEW, None), (OLD, line.now + 5400)))
+    assert remember == Remember(Told({NEW: None, OLD: line.now + 5400}))
     assert prefixes(packet) == {NEW: (5400, 2700), OLD: (5400, 0)}
     began = line.now
     line.run(5000)
@@ -114,7 +129,7 @@ def test_a_changed_prefix_is_deprecated_at_once() -> None:
             assert prefixes(said.output)[OLD] == (int(5400 - (said.at - began)), 0)
     line.run(2000)
     assert prefixes(line.all(NdpPacket)[-1]) == {NEW: (5400, 2700)}
-    assert line.all(Remember)[-1] == Remember(((NEW, None),))
+    assert line.all(Remember)[-1] == Remember(Told({NEW: None}))
 
 
 def test_a_lost_prefix_is_deprecated_at_once_and_comes_back() -> None:
@@ -136,15 +151,86 @@ def test_an_unlimited_prefix_is_withdrawn_for_two_hours() -> None:
 @pytest.mark.parametrize(("until", "left"), [(None, 5400), (1300.0, 300), (1e9, 7200)])
 def test_the_life_before_had_told_another_prefix(until: float | None, left: int) -> None:
     """After kill -9, and after a reboot in between: what hosts may still use is withdrawn."""
-    line = timeline(remembered=((OLD, until),))
-    assert line.feed(announced(NEW)) == [Remember(((NEW, None), (OLD, 1000.0 + left)))]
+    line = timeline(remembered=Told({OLD: until}))
+    assert line.feed(announced(NEW)) == [Remember(Told({NEW: None, OLD: 1000.0 + left}))]
     line.feed(Start())
     assert prefixes(only(NdpPacket, line.feed(UP))) == {NEW: (5400, 2700), OLD: (left, 0)}
 
 
 def test_the_life_before_had_told_the_same() -> None:
-    line = timeline(remembered=((OLD, None), (NEW, 500.0)))
-    assert line.feed(announced(OLD)) == [Remember(((OLD, None),))]
+    line = timeline(remembered=Told({OLD: None, NEW: 500.0}))
+    assert line.feed(announced(OLD)) == [Remember(Told({OLD: None}))]
+
+
+def test_what_others_know_of_an_earlier_time_is_taken_back_too() -> None:
+    """The memory of the life before was lost; who has the lease still knows what it was."""
+    line = timeline()
+    known = attrs.evolve(announced(NEW).announcement, former=((OLD, 1300.0), (NEW, 1e9), (OTHER, 900.0)))
+    assert line.feed(Announce(known)) == [Remember(Told({NEW: None, OLD: 1300.0}))]
+    line.feed(Start())
+    assert prefixes(only(NdpPacket, line.feed(UP))) == {NEW: (5400, 2700), OLD: (300, 0)}
+
+
+def test_a_provider_that_gives_another_prefix_each_time() -> None:
+    line = running(OLD)
+    for number in range(200):
+        line.feed(announced(IPv6Network(f"2001:db8:{number:x}::/64")))
+        line.run(60)
+    assert max(len(prefixes(packet)) for packet in line.all(NdpPacket)) == 17
+    assert max(len(word.told.prefixes) for word in line.all(Remember)) == 17
+
+
+# Name servers and domains
+
+
+def naming(*servers: IPv6Address, domains: tuple[str, ...] = ()) -> Announce:
+    named = (NameServers(servers, 1800),) if servers else ()
+    searched = (SearchDomains(domains, 1800),) if domains else ()
+    return Announce(Announcement(name_servers=named, search_domains=searched))
+
+
+def named(packet: NdpPacket) -> dict[IPv6Address | str, int]:
+    """The lifetime of each name server and domain."""
+    message, found = packet.message, dict[IPv6Address | str, int]()
+    assert isinstance(message, RouterAdvertisement)
+    for servers in message.name_servers:
+        found |= dict.fromkeys(servers.addresses, servers.lifetime)
+    for domains in message.search_domains:
+        found |= dict.fromkeys(domains.names, domains.lifetime)
+    return found
+
+
+def test_a_name_server_that_is_no_more_is_told_with_a_lifetime_of_zero_as_long_as_hosts_know_it() -> None:
+    """RFC 8106 §5.1: "it MUST no longer be used"; and that more than once, for one of them may be lost."""
+    line = running()
+    line.feed(naming(DNS, OTHER_DNS, domains=("home.example", "old.example")))
+    line.run(100)
+    line.said.clear()
+    remember, packet = line.feed(naming(DNS, domains=("home.example",)))
+    until = line.now + 1800
+    assert remember == Remember(Told({}, {DNS: None, OTHER_DNS: until}, {"home.example": None, "old.example": until}))
+    kept = {DNS: 1800, "home.example": 1800}
+    assert named(packet) == {**kept, OTHER_DNS: 0, "old.example": 0}
+    line.said.clear()
+    line.run(1700)
+    assert len(line.all(NdpPacket)) >= 4
+    assert all(named(one) == {**kept, OTHER_DNS: 0, "old.example": 0} for one in line.all(NdpPacket))
+    line.run(1000)
+    assert named(line.all(NdpPacket)[-1]) == kept
+
+
+def test_name_servers_that_changed_while_nobody_ran() -> None:
+    line = timeline(remembered=Told({}, {OTHER_DNS: None}, {"old.example": 1300.0}))
+    for event in (naming(DNS), Start()):
+        line.feed(event)
+    assert named(only(NdpPacket, line.feed(UP))) == {DNS: 1800, OTHER_DNS: 0, "old.example": 0}
+
+
+def test_at_the_end_nobody_asks_here_for_names_any_more() -> None:
+    line = running()
+    line.feed(naming(DNS, domains=("home.example",)))
+    line.run(100)
+    assert named(of(NdpPacket, line.feed(Stop(release=True)))[0]) == {DNS: 0, "home.example": 0}
 
 
 def test_the_same_announcement_again_is_nothing_new() -> None:
@@ -208,31 +294,13 @@ def test_asking_twice_is_asking_once() -> None:
     assert line.feed(ASKING) == [Dropped("asked-already", ASKING)]
 
 
-def test_another_router_is_told_once_and_when_it_changes() -> None:
-    line = running(OLD)
-    rogue = RouterAdvertisement(lifetime=1800, managed=True, prefixes=(Prefix(NEW, 100, 50),))
-    packet = NdpPacket(rogue, STRANGER, ALL_NODES)
-    assert line.feed(packet) == [OtherRouter(STRANGER, rogue, ("managed",))]
-    later = attrs.evolve(packet, message=attrs.evolve(rogue, prefixes=(Prefix(NEW, 99, 49),)))
-    assert line.feed(later) == [Dropped("known-router", later)], "its lifetimes run down: that is no change"
-    gone = attrs.evolve(packet, message=attrs.evolve(rogue, lifetime=0))
-    assert of(OtherRouter, line.feed(gone)) == [OtherRouter(STRANGER, attrs.evolve(rogue, lifetime=0), ())]
-
-
-def test_a_flood_of_routers() -> None:
-    line = running(OLD)
-    for number in range(100):
-        line.feed(NdpPacket(RouterAdvertisement(), IPv6Address(f"fe80::2:{number:x}"), ALL_NODES))
-    assert len(line.all(OtherRouter)) == 32
-    assert {one.reason for one in line.all(Dropped)} == {"too-many-routers"}
-
-
 def test_a_stop_for_good_says_that_it_is_no_router_any_more() -> None:
     line = running(OLD)
     line.feed(Stop(release=True))
     line.run(100)
     sent = line.all(NdpPacket)
     assert [one.message.lifetime for one in sent if isinstance(one.message, RouterAdvertisement)] == [0, 0, 0]
+    assert [prefixes(one)[OLD][1] for one in sent] == [0, 0, 0], "nobody begins anything with its prefixes any more"
     assert gaps(line.times(NdpPacket)) == [3, 3]
     assert line.machine.deadline is None
 
@@ -242,6 +310,29 @@ def test_a_restart_says_nothing() -> None:
     assert line.feed(Stop()) == []
     line.run(1000)
     assert line.all(NdpPacket) == []
+
+
+def test_what_is_over_at_the_end_is_remembered_as_such() -> None:
+    line = running(OLD)
+    assert line.feed(Stop(release=True))[0] == Remember(Told({OLD: line.now + 5400}))
+
+
+def test_a_prefix_that_another_router_goes_on_to_tell_of_is_left_to_it() -> None:
+    line = running(OLD)
+    line.feed(NdpPacket(RouterAdvertisement(1800, prefixes=(Prefix(OLD, 5400, 2700),)), STRANGER, ALL_NODES))
+    sent = of(NdpPacket, line.feed(Stop(release=True)))
+    assert [prefixes(one) for one in sent] == [{}]
+
+
+def test_who_begins_again_after_its_end_takes_nothing_back() -> None:
+    line = running(OLD)
+    line.feed(Stop(release=True))
+    line.run(100)
+    line.said.clear()
+    line.feed(Start())
+    line.run(100)
+    assert line.all(Remember) == [Remember(Told({OLD: None}))]
+    assert prefixes(line.all(NdpPacket)[0]) == {OLD: (5400, 2700)}
 
 
 @pytest.mark.parametrize("interval", [3.9, 1801])

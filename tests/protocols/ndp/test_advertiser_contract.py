@@ -18,6 +18,7 @@ from routerd.protocols.ndp.message import (
     RouterAdvertisement,
     RouterSolicitation,
 )
+from routerd.protocols.ndp.told import Told
 from tests.protocols.contract import THOROUGH, Contract
 
 SOURCES = [IPv6Address(text) for text in ("::", "fe80::1", "fe80::2", "fe80::3", "2001:db8::1")]
@@ -34,9 +35,10 @@ PACKETS = st.builds(
 UNTIL = st.none() | st.floats(0, 2e6)
 ANNOUNCEMENTS = st.builds(
     Announcement,
-    st.lists(
+    prefixes=st.lists(
         st.builds(LanPrefix, st.sampled_from(PREFIXES), UNTIL, UNTIL), max_size=2, unique_by=lambda p: p.prefix
     ).map(tuple),
+    former=st.lists(st.tuples(st.sampled_from(PREFIXES), st.floats(0, 2e6)), max_size=2).map(tuple),
 )
 EVENTS = st.one_of(
     PACKETS,
@@ -50,7 +52,7 @@ class AdvertiserContract(Contract):
     packets = (NdpPacket,)
 
     def make(self, seed: int) -> Advertiser:
-        remembered = ((PREFIXES[0], None),) if seed % 2 else ()
+        remembered = Told({PREFIXES[0]: None}) if seed % 2 else None
         return Advertiser(random.Random(seed), remembered=remembered)
 
     def draw_event(self, data: st.DataObject) -> object:
@@ -63,16 +65,15 @@ class AdvertiserContract(Contract):
         """Hosts are told of no prefix that is not remembered; and of none for longer than it lasts."""
         for output in outputs:
             if isinstance(output, Remember):
-                self.remembered = {prefix for prefix, _ in output.prefixes}
+                self.remembered = set(output.told.prefixes)
             elif isinstance(output, NdpPacket):
                 assert isinstance(output.message, RouterAdvertisement)
                 assert {one.prefix for one in output.message.prefixes} <= self.remembered
                 assert all(self.lasts(one) for one in output.message.prefixes)
 
     def lasts(self, told: Prefix) -> bool:
-        withdrawn = {one.prefix: one.until for one in self.machine._withdrawn}
-        current = {one.prefix: one.valid_until for one in self.machine._announcement.prefixes}
-        until = withdrawn.get(told.prefix, current.get(told.prefix))
+        current = {one.prefix: one.valid_until for one in self.machine._in_force.prefixes}
+        until = self.machine._told.prefixes.get(told.prefix) or current.get(told.prefix)
         return told.preferred <= told.valid <= 7200 and (until is None or self.now + told.valid <= until + 1e-6)
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp.memory import MAX_SIZE, AdvertiserRecord, dump, load, revive
+from routerd.protocols.ndp.told import Told
 
 NOW_ONE, GONE = IPv6Network("2001:db8:40:1::/64"), IPv6Network("2001:db8:41:1::/64")
-RECORD = AdvertiserRecord(((NOW_ONE, None), (GONE, 1500.0)), "boot-1", 1000.0, 2e9)
+DNS = IPv6Address("2001:db8:53::53")
+RECORD = AdvertiserRecord(
+    Told({NOW_ONE: None, GONE: 1500.0}, {DNS: None}, {"home.example": 1500.0}), "eth1", "boot-1", 1000.0, 2e9
+)
+
+
+def told(gone: float) -> Told:
+    """What is left of it, when what is gone lasts until then."""
+    return Told({NOW_ONE: None, GONE: gone}, {DNS: None}, {"home.example": gone})
 
 
 def test_what_was_told_comes_back() -> None:
@@ -24,7 +33,7 @@ def test_what_was_told_comes_back() -> None:
         (b" " * (MAX_SIZE + 1), "long"),
         (b"[" * 100_000, "garbage"),
         (b"\xff\xfe", "garbage"),
-        (b'{"version": 2}', "other-version"),
+        (b'{"version": 1}', "other-version"),
         (dump(RECORD)[:-20], "garbage"),
         (dump(RECORD).replace(b"db8:41", b"db8:42"), "bad-checksum"),
     ],
@@ -41,20 +50,17 @@ def test_every_octet_counts() -> None:
 
 
 def test_in_the_same_boot_instants_stay() -> None:
-    told = revive(RECORD, boot_id="boot-1", now=1400.0, wall=0.0, build_date=1e9)
-    assert told == ((NOW_ONE, None), (GONE, 1500.0))
+    assert revive(RECORD, boot_id="boot-1", now=1400.0, wall=0.0, build_date=1e9) == told(1500.0)
 
 
 def test_after_another_boot_the_wall_clock_tells_the_time_that_went_by() -> None:
-    told = revive(RECORD, boot_id="boot-2", now=20.0, wall=2e9 + 100, build_date=1e9)
-    assert told == ((NOW_ONE, None), (GONE, 420.0))
+    assert revive(RECORD, boot_id="boot-2", now=20.0, wall=2e9 + 100, build_date=1e9) == told(420.0)
 
 
 def test_a_wall_clock_that_was_never_set_tells_nothing() -> None:
-    told = revive(RECORD, boot_id="boot-2", now=20.0, wall=5.0, build_date=1e9)
-    assert told == ((NOW_ONE, None), (GONE, 520.0))
+    assert revive(RECORD, boot_id="boot-2", now=20.0, wall=5.0, build_date=1e9) == told(520.0)
 
 
 def test_what_hosts_have_forgotten_is_forgotten() -> None:
-    told = revive(RECORD, boot_id="boot-2", now=20.0, wall=2e9 + 600, build_date=1e9)
-    assert told == ((NOW_ONE, None),)
+    left = revive(RECORD, boot_id="boot-2", now=20.0, wall=2e9 + 600, build_date=1e9)
+    assert left == Told({NOW_ONE: None}, {DNS: None})
