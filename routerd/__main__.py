@@ -281,7 +281,7 @@ async def _route(options: Options, router: Router, host: str, greeting: str) -> 
     from routerd.nurseries.system import open_linux, open_simulated
 
     say = partial(print, flush=True)
-    opening = open_linux() if host == "linux" else open_simulated(router, partial(say, "isp:"))
+    opening = open_linux() if host == "linux" else open_simulated(router, say)
     async with opening as system:
         await run_router(options, router, system, ready=partial(say, greeting) if greeting else lambda: None)
 

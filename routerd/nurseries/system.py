@@ -18,7 +18,13 @@ from routerd.endpoints import Endpoints
 from routerd.events.writer import Runner
 from routerd.host import Host
 from routerd.resources.net import DHCPv4Client, Interface
-from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation, IPv6RAAddress
+from routerd.resources.net6 import (
+    DHCPv6Address,
+    DHCPv6Information,
+    DHCPv6PrefixDelegation,
+    IPv6RAAddress,
+    IPv6RouterAdvertisement,
+)
 
 KINDS6: tuple[type[Any], ...] = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information, IPv6RAAddress)
 """What makes of a link one on which a simulated provider is in IPv6."""
@@ -50,9 +56,11 @@ async def open_linux() -> AsyncIterator[System]:
 @asynccontextmanager
 async def open_simulated(router: Router, narrate: Callable[[str], None], seed: int = 0) -> AsyncIterator[System]:
     """A host in memory that has every interface of `router`, and a provider on each that has a client: of DHCPv4, of
-    DHCPv6, or of routers' advertisements."""
+    DHCPv6, or of routers' advertisements; on each on which the router advertises itself there is a host. `narrate`
+    hears what they do, and who it is: `isp`, or the name of the interface."""
     from routerd.endpoints.simulated import SimulatedEndpoints
     from routerd.host.simulated import open_host
+    from routerd.sim.household import run_household
     from routerd.sim.isp import run_isp
     from routerd.sim.isp6 import run_isp6
     from routerd.sim.world import World
@@ -60,14 +68,22 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
     world = World(seed)
     lines = {client.spec.interface for client in router.of(DHCPv4Client)}
     lines6 = {client.spec.interface for kind in KINDS6 for client in router.of(kind)}
+    lans = {advertiser.spec.interface for advertiser in router.of(IPv6RouterAdvertisement)}
     companions: list[Callable[[], Awaitable[None]]] = [world.run]
     async with open_host(world, ipv6=True) as host:
         host.simulated_clock.boot_id = str(uuid.uuid4())  # nothing of it is older than this process
         host.simulated_clock.step_wall((time.time_ns() - host.clock.wall()) / 1e9)
         for interface in router.of(Interface):
-            world.add_link(interface.spec.ifname, f"segment of {interface.name}")
+            segment = f"segment of {interface.name}"
+            world.add_link(interface.spec.ifname, segment)
             if interface.name in lines:
-                companions.append(partial(run_isp, world, f"segment of {interface.name}", narrate))
+                companions.append(partial(run_isp, world, segment, partial(_say, narrate, "isp")))
             if interface.name in lines6:
-                companions.append(partial(run_isp6, world, f"segment of {interface.name}", narrate))
+                companions.append(partial(run_isp6, world, segment, partial(_say, narrate, "isp")))
+            if interface.name in lans:
+                companions.append(partial(run_household, world, segment, partial(_say, narrate, interface.name)))
         yield System(host, SimulatedEndpoints(world), tuple(companions))
+
+
+def _say(narrate: Callable[[str], None], who: str, sentence: str) -> None:
+    narrate(f"{who}: {sentence}")

@@ -1,5 +1,5 @@
-"""The demo: a router that has a line, a LAN and a static route, in IPv4 and IPv6, on a simulated host beside a lively
-provider."""
+"""The demo: a router that has a line, a LAN and a static route, in IPv4 and IPv6, on a simulated host between a lively
+provider and a host of the household."""
 
 from __future__ import annotations
 
@@ -83,12 +83,13 @@ routerd runs on a simulated host. In a second terminal:
 
   {routerctl} status                      how the router is
   {routerctl} get                         every resource and its phase
+  {routerctl} get prefixes                the delegated prefix, its subnets, and what it replaced
   {routerctl} describe DHCPv4Client/wan   everything about the line
-  {routerctl} get IPv6DelegatedAddress    the LAN's part of the delegated prefix
   {routerctl} events -f                   what happens, as it happens
-  {routerctl} renew DHCPv4Client/wan      extend the lease now
+  {routerctl} why IPv6DelegatedAddress/lan            what made the LAN's subnet what it is
+  {routerctl} renew DHCPv6PrefixDelegation/wan-pd     extend the prefix now; DHCPv4Client/wan: the address
   {routerctl} wait DHCPv4Client/wan --for phase=Rebinding --timeout 5m
 
 Its configuration is {config}. About once a minute the provider does something, and this window
-tells what. Ctrl-C ends the demo.
+tells what (isp:), and how a host on the LAN takes it (lan:). Ctrl-C ends the demo.
 """

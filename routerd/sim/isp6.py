@@ -22,8 +22,8 @@ from routerd.sim.world import World
 Narrate = Callable[[str], None]
 """Takes a sentence on what the provider has just done."""
 
-PREFERRED, VALID, T1, T2 = 180, 240, 60, 120
-"""Seconds of a delegation: short, so that there is something to see."""
+PREFERRED, VALID, T1, T2 = 300, 360, 60, 120
+"""Seconds of a delegation: short, so that there is something to see, but longer than the server is ever silent."""
 MAC = bytes.fromhex("02005e711306")
 SERVER_MAC = bytes.fromhex("02005e711347")
 SERVER_ID = bytes.fromhex("00030001") + SERVER_MAC

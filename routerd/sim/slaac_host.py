@@ -6,6 +6,7 @@ since when. It has no duplicate addresses, and asks for routers once, when it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network
 
 import attrs
@@ -30,9 +31,11 @@ class Owned:
 
 
 class SlaacHost:
-    """`addresses` by the prefix they are of, `routers` by until when. `heard`: every advertisement with its time."""
+    """`addresses` by the prefix they are of, `routers` by until when. `heard`: every advertisement with its time.
+    `believed` is called after each of them, with the time."""
 
-    def __init__(self, segment: Segment, mac: bytes) -> None:
+    def __init__(self, segment: Segment, mac: bytes, *, believed: Callable[[float], None] = lambda _: None) -> None:
+        self._believed = believed
         self.addresses: dict[IPv6Network, Owned] = {}
         self.routers: dict[IPv6Address, float] = {}
         self.name_servers: dict[IPv6Address, float] = {}
@@ -77,6 +80,7 @@ class SlaacHost:
         for prefix in advertisement.prefixes:
             if prefix.autonomous and prefix.preferred <= prefix.valid and not prefix.prefix.is_link_local:
                 self._configure(prefix, now)
+        self._believed(now)
 
     def _configure(self, told: Prefix, now: float) -> None:
         """§5.5.3 d, e: an advertisement may end the use of an address for what is new at once, but not sooner than in
