@@ -22,9 +22,10 @@ from routerd.daemons.dhcpv6_attachment import Attachment
 from routerd.daemons.dhcpv6_causes import Causes
 from routerd.daemons.dhcpv6_facet import Facet
 from routerd.daemons.dhcpv6_memory import LeaseMemory
-from routerd.daemons.dhcpv6_report import Teller, crashed_status, observed_of
+from routerd.daemons.dhcpv6_report import Teller
 from routerd.daemons.dhcpv6_routers import Routers
 from routerd.daemons.dhcpv6_settings import ClientSpec, marking_of, settings_of
+from routerd.daemons.dhcpv6_status import crashed_status, observed_of
 from routerd.daemons.dhcpv6_voice import Voice
 from routerd.daemons.scribe import Scribe
 from routerd.endpoints import Endpoints

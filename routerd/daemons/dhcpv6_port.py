@@ -1,9 +1,11 @@
-"""The socket of one DHCPv6 client on one link: octets in become inputs, `Send` becomes octets."""
+"""The socket of one DHCPv6 client on one link: octets in become inputs, `Send` becomes octets; and what a firewall must
+let in for it."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 
@@ -11,15 +13,34 @@ from routerd.endpoints import Datagram6Endpoint, Endpoints, Marking
 from routerd.host import Link
 from routerd.protocols.dhcpv6 import wire
 from routerd.protocols.dhcpv6.inputs import Input, Received
-from routerd.protocols.dhcpv6.message import ALL_SERVERS, SERVER_PORT
+from routerd.protocols.dhcpv6.message import ALL_SERVERS, CLIENT_PORT, SERVER_PORT
 from routerd.protocols.dhcpv6.outputs import Send
 from routerd.protocols.malformed import Malformed
 
 GONE = (errno.ENODEV, errno.ENXIO)
 """How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
 
+SOURCES = ("fe80::/10", "2000::/3")
+"""Where servers and relays answer from: most from a link-local address, some from a global one (V6-4)."""
+
 Deliver = Callable[[Input], Awaitable[None]]
 Drop = Callable[[str], None]
+
+
+def input_rule(ifname: str) -> dict[str, Any]:
+    """What a firewall must accept that the client of this interface hears its servers (V6-44), from any port.
+
+    Connection tracking is no help: the request was a multicast, and its answer belongs to no flow that it knows."""
+    return {
+        "direction": "input",
+        "family": "ipv6",
+        "protocol": "udp",
+        "interface": ifname,
+        "sources": list(SOURCES),
+        "destination": "fe80::/10",
+        "destinationPort": CLIENT_PORT,
+        "tracked": False,
+    }
 
 
 class Port:

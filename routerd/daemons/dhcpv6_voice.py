@@ -11,17 +11,9 @@ from ipaddress import IPv6Address
 from routerd.daemons.dhcpv6_attachment import Attachment
 from routerd.daemons.dhcpv6_causes import Causes
 from routerd.daemons.dhcpv6_memory import LeaseMemory, Recalled
-from routerd.daemons.dhcpv6_report import (
-    Circumstances,
-    Teller,
-    event_of,
-    offered,
-    reply_of,
-    starting_status,
-    status_of,
-    word_of,
-)
+from routerd.daemons.dhcpv6_report import Teller, event_of, offered, reply_of
 from routerd.daemons.dhcpv6_settings import ClientSpec
+from routerd.daemons.dhcpv6_status import Circumstances, starting_status, status_of, word_of
 from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe, Told
 from routerd.events.types import Event, Ref, Status
 from routerd.host import Clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from routerd.daemons import lease_file
-from routerd.daemons.dhcpv6_report import starting_status
+from routerd.daemons.dhcpv6_status import starting_status
 from routerd.events.types import Event, Ref
 from routerd.host import Address, RemoveAddress
 from routerd.protocols.dhcpv6.association import Association, Kind
@@ -431,6 +431,47 @@ async def test_a_full_disk_costs_the_file_and_not_the_lease(
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
         assert "lease.unsaved" in await rig.topics()
+
+
+# What a firewall must know
+
+
+def lets_in(rule: dict[str, Any], ifname: str, source: str, destination: str, port: int) -> bool:
+    """What a packet filter would make of it."""
+    fits = any(IPv6Address(source) in IPv6Network(network) for network in rule["sources"])
+    mine = (rule["direction"], rule["family"], rule["protocol"], rule["interface"]) == ("input", "ipv6", "udp", ifname)
+    there = IPv6Address(destination) in IPv6Network(rule["destination"]) and port == rule["destinationPort"]
+    return fits and mine and there
+
+
+@pytest.mark.req("V6-44")
+async def test_the_rule_that_lets_its_servers_in_is_offered_all_the_time(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path, links=()) as rig, rig.live(pd(), na()):
+        await until(lambda: rig.status.get("reason") == "LinkAbsent")
+        [early] = rig.status["firewall"]
+        rig.world.add_link("eth0", "line", admin_up=True)
+        await rig.bound()
+        [rule] = rig.status["firewall"]
+        assert rule == early == rig.status_of(NA)["firewall"][0], "it must be in place before the first answer"
+        assert json.loads(rig.daemon.observed["firewall"]) == [rule]
+        assert lets_in(rule, "eth0", "fe80::1", "fe80::7", 546)
+        assert lets_in(rule, "eth0", "2001:db8::547", "fe80::7", 546), "a global one (V6-4)"
+        assert "sourcePort" not in rule, "any port (V6-4)"
+        assert rule["tracked"] is False
+
+
+@pytest.mark.req("V6-44", "breaks")
+async def test_what_is_no_answer_to_it_is_not_let_in(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        [rule] = rig.status["firewall"]
+        assert not lets_in(rule, "eth1", "fe80::1", "fe80::7", 546), "another interface"
+        assert not lets_in(rule, "eth0", "fe80::1", "fe80::7", 547), "another port"
+        assert not lets_in(rule, "eth0", "fe80::1", "ff02::1:2", 546), "a multicast is no answer (V6-4)"
+        assert not lets_in(rule, "eth0", "fe80::1", "2001:db8::1", 546), "it sends from its link-local address alone"
+        assert not lets_in(rule, "eth0", "::1", "fe80::7", 546)
 
 
 # Commands
