@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +63,8 @@ class Router:
     directory: Path
     config: str
     process: subprocess.Popen[Any] | None = None
+    boot: int = 0
+    """How often the machine has been started anew."""
 
     @property
     def run_dir(self) -> Path:
@@ -71,7 +75,15 @@ class Router:
         """What starts it."""
         config, state_dir = self.directory / "router.yaml", self.directory / "state"
         flags = ["--config", str(config), "--run-dir", str(self.run_dir), "--state-dir", str(state_dir)]
-        return [sys.executable, "-m", "routerd", "serve", *flags]
+        return [*self._another_boot(), sys.executable, "-m", "routerd", "serve", *flags]
+
+    def _another_boot(self) -> list[str]:
+        """What lets a process see another boot id than the kernel has: `ip netns exec` gives it its own mounts."""
+        if not self.boot:
+            return []
+        boot_id = self.directory / "boot_id"
+        boot_id.write_text(f"{uuid.UUID(int=self.boot)}\n")
+        return ["sh", "-c", 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"', str(boot_id)]
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -94,6 +106,20 @@ class Router:
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def reboot(self) -> None:
+        """Power off and on, up to where routerd would start: what the kernel and /run had is gone, and cables were dead
+        for a moment."""
+        self.kill()
+        self.boot += 1
+        shutil.rmtree(self.run_dir)
+        links = [link["ifname"] for link in json.loads(self.namespace.ip("-j", "link")) if link["ifname"] != "lo"]
+        for link in links:
+            self.namespace.ip("link", "set", link, "down")
+        for version in ("-4", "-6"):
+            self.namespace.ip(version, "route", "flush", "proto", "114")
+        for link in links:
+            self.namespace.ip("link", "set", link, "up")
 
     def stop(self) -> float:
         """SIGTERM; returns after how many seconds it had ended, in order."""
@@ -122,8 +148,17 @@ class Router:
 
     def topics(self, glob: str = "routerd.dhcpv4.client.**") -> list[str]:
         """The topics of all events of a glob, in order, without the client's prefix."""
-        page = self.get(f"/events?since=0&limit=1000&topic={glob}")
-        return [event["topic"].removeprefix("routerd.dhcpv4.client.") for event in page["events"]]
+        return [event["topic"].removeprefix("routerd.dhcpv4.client.") for event in self.events(glob)]
+
+    def events(self, glob: str) -> list[dict[str, Any]]:
+        """All events of a glob, in order."""
+        events: list[dict[str, Any]] = self.get(f"/events?since=0&limit=1000&topic={glob}")["events"]
+        return events
+
+    def routerctl(self, *arguments: str) -> str:
+        """What routerctl prints."""
+        environment = ["env", f"ROUTERD_RUN_DIR={self.run_dir}"]
+        return self.namespace.run(*environment, sys.executable, "-m", "routerctl", *arguments)
 
     def addresses(self, ifname: str) -> list[str]:
         """IPv4 addresses by the kernel's word."""

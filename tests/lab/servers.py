@@ -125,7 +125,7 @@ def running(isp: Namespace, command: list[str], log: Path, ready: str) -> Iterat
         begin = output.tell()
         process = isp.spawn(*command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            _await_line(process, log, begin, ready)
+            await_line(process, log, begin, ready)
             yield process
         finally:
             if process.poll() is None:
@@ -133,7 +133,7 @@ def running(isp: Namespace, command: list[str], log: Path, ready: str) -> Iterat
                 process.wait(10)
 
 
-def _await_line(process: subprocess.Popen[Any], log: Path, begin: int, ready: str) -> None:
+def await_line(process: subprocess.Popen[Any], log: Path, begin: int, ready: str) -> None:
     """Servers tell that they are ready in their log, and in no other way."""
     deadline = time.monotonic() + READY_WITHIN
     while ready.encode() not in log.read_bytes()[begin:]:

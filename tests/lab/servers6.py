@@ -8,6 +8,7 @@ where that fails): namespaces of the lab have none.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import attrs
 
 from tests.lab.netns import Namespace, need_program
-from tests.lab.servers import running
+from tests.lab.servers import await_line, running
 
 SERVER = "2001:db8:ff::1"
 LINK = IPv6Network("2001:db8:ff::/64")
@@ -56,13 +57,27 @@ class Terms6:
 @contextmanager
 def kea(isp: Namespace, ifname: str, directory: Path, terms: Terms6) -> Iterator[subprocess.Popen[Any]]:
     """kea-dhcp6. Its leases stay in `directory` for the next one."""
-    path = directory / "kea6.json"
-    path.write_text(json.dumps({"Dhcp6": _kea_config(ifname, directory, terms)}))
+    path = _write_kea(ifname, directory, terms)
     # Kea 2.2 keeps locks and pid files where only its package's user may write, unless it is told otherwise.
     environment = ["env", f"KEA_PIDFILE_DIR={directory}", f"KEA_LOCKFILE_DIR={directory}"]
     command = [*environment, need_program("kea-dhcp6"), "-c", str(path)]
     with running(isp, command, directory / "kea6.log", "DHCP6_STARTED") as process:
         yield process
+
+
+def reconfigured(server: subprocess.Popen[Any], ifname: str, directory: Path, terms: Terms6) -> None:
+    """Other terms for a kea that goes on, with its leases; returns once they are in force."""
+    log = directory / "kea6.log"
+    begin = log.stat().st_size
+    _write_kea(ifname, directory, terms)
+    server.send_signal(signal.SIGHUP)
+    await_line(server, log, begin, "DHCP6_CONFIG_COMPLETE")
+
+
+def _write_kea(ifname: str, directory: Path, terms: Terms6) -> Path:
+    path = directory / "kea6.json"
+    path.write_text(json.dumps({"Dhcp6": _kea_config(ifname, directory, terms)}))
+    return path
 
 
 def _kea_config(ifname: str, directory: Path, terms: Terms6) -> dict[str, Any]:

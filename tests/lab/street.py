@@ -1,4 +1,4 @@
-"""A provider, the router under test, and a host of its LAN, each in a namespace and wired in a row."""
+"""A provider, the router under test, and a host on each of its two LANs, all in namespaces of their own and wired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tests.lab.driven import Wan, wan
-from tests.lab.lan import addresses
+from tests.lab.lan import deprecates, prefers
 from tests.lab.netns import Namespace, wire
 from tests.lab.router import Router
 from tests.lab.servers6 import SERVER, Terms6
@@ -45,6 +45,22 @@ spec:
 """
 """A prefix, an address of the WAN, and a subnet of the prefix on the LAN."""
 
+GUESTS = """\
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {name: guests}
+      spec: {ifname: lan1}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6DelegatedAddress
+      metadata: {name: guests}
+      spec: {prefixDelegation: wan-pd, interface: guests, subnetID: 2, addressSuffix: "::1"}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6RouterAdvertisement
+      metadata: {name: guests}
+      spec: {interface: guests, rdnss: ["2001:db8:53::53"]}
+"""
+"""A second LAN, with the next subnet."""
+
 ADVERTISEMENTS = """\
     - apiVersion: net.routerd.net/v1alpha1
       kind: IPv6RAAddress
@@ -60,12 +76,14 @@ ADVERTISEMENTS = """\
 
 @attrs.frozen
 class Street:
-    """Who is there: the provider on isp0, the router between wan0 and lan0, a host of its LAN on eth0."""
+    """Who is there: the provider on isp0, the router between wan0 and lan0, a host of its LAN on eth0; and on lan1 a
+    guest."""
 
     isp: Namespace
     router: Router
     host: Namespace
     provider: Wan
+    guest: Namespace
 
     def held(self, ifname: str) -> list[str]:
         """The router's global IPv6 addresses on a link, by the kernel's word."""
@@ -78,26 +96,25 @@ class Street:
         ours = self.router.namespace.ip("-6", "route", "show", "proto", "114")
         return [line.strip() for line in ours.splitlines()]
 
-    def lan(self, terms: Terms6) -> IPv6Network | None:
-        """The subnet on the LAN, if it is out of the prefixes of these terms."""
-        networks = [IPv6Interface(address).network for address in self.held("lan0")]
+    def lan(self, terms: Terms6, ifname: str = "lan0") -> IPv6Network | None:
+        """The subnet on a LAN, if it is out of the prefixes of these terms."""
+        networks = [IPv6Interface(address).network for address in self.held(ifname)]
         return next((network for network in networks if network.subnet_of(terms.pool)), None)
 
-    def settled(self, terms: Terms6) -> IPv6Network:
-        """Wait until the LAN has a subnet of these terms; the subnet."""
-        self.router.until(lambda: self.lan(terms) is not None, 60)
-        network = self.lan(terms)
+    def settled(self, terms: Terms6, ifname: str = "lan0") -> IPv6Network:
+        """Wait until a LAN has a subnet of these terms; the subnet."""
+        self.router.until(lambda: self.lan(terms, ifname) is not None, 60)
+        network = self.lan(terms, ifname)
         assert network is not None
         return network
 
     def prefers(self, network: IPv6Network) -> bool:
         """Whether the LAN's host begins new connections with an address of it."""
-        info = addresses(self.host).get(network)
-        return info is not None and not info.get("deprecated") and not info.get("tentative")
+        return prefers(self.host, network)
 
     def deprecates(self, network: IPv6Network) -> bool:
         """Whether it has one and does not."""
-        return bool(addresses(self.host).get(network, {}).get("deprecated"))
+        return deprecates(self.host, network)
 
     def preferred(self, ifname: str) -> list[IPv6Network]:
         """The networks of the addresses on a link that may be used for what is new, by the kernel's word."""
@@ -117,6 +134,16 @@ class Street:
         phase: str | None = self.router.status(target).get("phase")
         return phase
 
+    def way_back(self, prefix: IPv6Network) -> None:
+        """The provider sends what is for this prefix to the router, as one who delegates it does."""
+        links = json.loads(self.router.namespace.ip("-j", "-6", "address", "show", "dev", "wan0", "scope", "link"))
+        (own,) = [info["local"] for link in links for info in link.get("addr_info", ()) if "local" in info]
+        self.isp.ip("-6", "route", "replace", str(prefix), "via", own, "dev", "isp0")
+
+    def prefix(self) -> IPv6Network:
+        """The delegated prefix, as the client has it."""
+        return IPv6Network(self.router.status("DHCPv6PrefixDelegation/wan-pd")["currentPrefix"])
+
     def topics(self) -> list[str]:
         """What the client told, in order."""
         prefix = "routerd.dhcpv6.client."
@@ -126,12 +153,13 @@ class Street:
 @pytest.fixture
 async def street(namespaces: Callable[[str], Namespace], tmp_path: Path) -> AsyncIterator[Street]:
     """All of them; nothing runs yet."""
-    isp, rtr, host = namespaces("isp"), namespaces("rtr"), namespaces("host")
+    isp, rtr, host, guest = (namespaces(name) for name in ("isp", "rtr", "host", "guest"))
     wire(isp, "isp0", rtr, "wan0")
     wire(rtr, "lan0", host, "eth0")
+    wire(rtr, "lan1", guest, "eth0")
     isp.ip("addr", "add", f"{SERVER}/64", "dev", "isp0", "nodad")
     provider = await wan(isp, "isp0")
     router = Router(rtr, tmp_path, DELEGATION)
-    yield Street(isp, router, host, provider)
+    yield Street(isp, router, host, provider, guest)
     if router.process is not None and router.process.poll() is None:
         router.stop()
