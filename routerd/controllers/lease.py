@@ -119,6 +119,13 @@ def ifname_of(router: Router, interface: str) -> str | None:
     return None if resource is None else resource.spec.ifname
 
 
+def device_of(router: Router, interface: str) -> str:
+    """As `ifname_of`, of an Interface that a resource names: the configuration was checked for dangling references."""
+    ifname = ifname_of(router, interface)
+    assert ifname is not None
+    return ifname
+
+
 def _route(route: dict[str, str]) -> tuple[IPv4Network, IPv4Address | None]:
     gateway = route.get("gateway")
     return IPv4Network(route["destination"]), IPv4Address(gateway) if gateway else None

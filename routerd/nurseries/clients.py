@@ -10,7 +10,7 @@ from pathlib import Path
 
 from routerd.api.plane import Running
 from routerd.config import Router
-from routerd.controllers.lease import ifname_of
+from routerd.controllers.lease import device_of
 from routerd.controllers.reconcile import View
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
@@ -54,12 +54,7 @@ class ClientFleet:
 
 def desired_clients(router: Router) -> dict[str, ClientSpec]:
     """Who shall run, by name."""
-    specs = {}
-    for resource in router.of(DHCPv4Client):
-        ifname = ifname_of(router, resource.spec.interface)
-        assert ifname is not None, "the configuration was checked for dangling references"
-        specs[resource.name] = ClientSpec(resource.spec, ifname)
-    return specs
+    return {one.name: ClientSpec(one.spec, device_of(router, one.spec.interface)) for one in router.of(DHCPv4Client)}
 
 
 def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:

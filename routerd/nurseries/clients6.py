@@ -17,7 +17,7 @@ import attrs
 from routerd.api.plane import Daemon, Running
 from routerd.config import Router
 from routerd.controllers.gate import ref_of
-from routerd.controllers.lease import ifname_of
+from routerd.controllers.lease import device_of
 from routerd.controllers.reconcile import View
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon
 from routerd.daemons.dhcpv6_settings import ClientSpec, Part
@@ -78,7 +78,7 @@ def desired_clients(router: Router, declared: Router) -> dict[str, Desired]:
     for part in parts_of(router):
         parts.setdefault(part.spec.interface, []).append(part)
     return {
-        first.name: Desired(first, ClientSpec(interface, _ifname(declared, interface), tuple(parts[interface])))
+        first.name: Desired(first, ClientSpec(interface, device_of(declared, interface), tuple(parts[interface])))
         for first, interface in _firsts(declared)
         if interface in parts
     }
@@ -98,12 +98,6 @@ def _firsts(declared: Router) -> Iterator[tuple[Ref, str]]:
         if part.spec.interface not in seen:
             seen.add(part.spec.interface)
             yield part.ref, part.spec.interface
-
-
-def _ifname(router: Router, interface: str) -> str:
-    ifname = ifname_of(router, interface)
-    assert ifname is not None, "the configuration was checked for dangling references"
-    return ifname
 
 
 def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:

@@ -10,7 +10,7 @@ import pytest
 from routerd.daemons.ra_announcement import Delegated, LanFacts
 from routerd.events.types import Ref, Status
 from routerd.host import Route
-from routerd.nurseries.ra import facts_of
+from routerd.nurseries.ra_facts import facts_of
 from routerd.resources.net6 import IPv6RouterAdvertisement
 from tests.controllers.scene import ETH0, LAN, NOW, WAN, Scene, resource
 

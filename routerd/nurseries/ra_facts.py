@@ -1,0 +1,103 @@
+"""What is true around an IPv6RouterAdvertisement, as far as it is told to a LAN. Pure questions to a View."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+
+from routerd.controllers.conditions import SILENT
+from routerd.controllers.gate import ref_of
+from routerd.controllers.lease6 import delegation
+from routerd.controllers.reconcile import View
+from routerd.controllers.subnet import subnet_of
+from routerd.daemons.ra_announcement import Delegated, LanFacts
+from routerd.events.types import Status
+from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RouterAdvertisement
+from routerd.resources.resource import ValueFrom
+
+ANYWHERE = IPv6Network("::/0")
+
+
+def facts_of(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
+    """None as long as something of it is not known yet in this life of routerd: what was told before stands. A value
+    that is known to be missing is not waited for: a router without a name server is a router."""
+    subnets = _subnets(view, spec)
+    rdnss, dnssl = _values(view, spec.rdnss_from), _values(view, spec.dnssl_from)
+    if subnets is None or rdnss is None or dnssl is None:
+        return None
+    routes = view.picture.routes.values()
+    return LanFacts(
+        delegated=subnets,
+        rdnss=tuple(one for text in rdnss if (one := _address(text)) is not None),
+        dnssl=tuple(dnssl),
+        default_route=any(route.destination == ANYWHERE and route.kind == "unicast" for route in routes),
+    )
+
+
+def _subnets(view: View, spec: IPv6RouterAdvertisement) -> tuple[Delegated, ...] | None:
+    """Those that IPv6DelegatedAddress resources put on the interface and want announced, and the one that is named."""
+    found: list[Delegated] = []
+    for resource in view.declared.of(IPv6DelegatedAddress):
+        ref, own = ref_of(resource), resource.spec
+        named = spec.prefix_from is not None and spec.prefix_from.resource == str(resource)
+        if not named and not (own.interface == spec.interface and own.announce):
+            continue
+        if ref in view.admission.held:
+            continue
+        known = None if ref in view.admission.undecided else delegation(view, own.prefix_delegation)
+        if known is None:
+            return None
+        subnet = None if known.prefix is None else subnet_of(own, known.prefix, known.excluded)
+        if isinstance(subnet, IPv6Interface):
+            found.append(Delegated(subnet.network, known.preferred_until, known.valid_until))
+    other = _other_prefix(view, spec.prefix_from)
+    return None if other is None else (*found, *other)
+
+
+def _other_prefix(view: View, reference: ValueFrom | None) -> tuple[Delegated, ...] | None:
+    """What a reference to something else than an IPv6DelegatedAddress gives, with the lifetimes that are told there."""
+    if reference is None or reference.kind == "IPv6DelegatedAddress":
+        return ()
+    texts = _values(view, reference)
+    if not texts:
+        return None if texts is None else ()
+    status = _status(view, reference) or {}
+    try:
+        prefix = IPv6Network(texts[0], strict=False)
+    except ValueError:
+        return ()
+    until = status.get("preferredUntilMonotonic"), status.get("validUntilMonotonic")
+    return (Delegated(prefix, *until),)
+
+
+def _values(view: View, reference: ValueFrom | None) -> list[str] | None:
+    """What a reference gives now; None: nobody knows yet."""
+    if reference is None:
+        return []
+    status = _status(view, reference)
+    if status is None or status.get("reason") in SILENT:
+        return None
+    return list(_texts(status.get(reference.field)))
+
+
+def _status(view: View, reference: ValueFrom) -> Status | None:
+    wanted = (reference.kind, reference.name)
+    return next((status for ref, status in view.objects.items() if (ref.kind, ref.name) == wanted), None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case None | "":
+            return
+        case list() | tuple():
+            yield from map(str, value)
+        case _:
+            yield str(value)
+
+
+def _address(text: str) -> IPv6Address | None:
+    try:
+        return IPv6Address(text.partition("/")[0])
+    except ValueError:
+        return None
