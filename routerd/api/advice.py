@@ -25,6 +25,7 @@ BY_REASON: Mapping[str, str] = {
     "NoLinkLocal": "see why {device} has no link-local address: `ip -6 address show dev {device}`",
     "NoRouter": "see whether the provider's router advertises itself on {device}; routers are asked again meanwhile",
     "SubnetDoesNotFit": "ask for a shorter prefix, or name another subnet in {ref}: {message}",
+    "SubnetTaken": "name another subnet in {ref}: {message}",
     "SubnetExcluded": "name another subnet in {ref}: {message}",
     "DuplicateAddress": "find the host that has it, or give {ref} another address; it is tried again by itself",
     "SourceAbsent": "put the address that it names, or let it name another: {message}",

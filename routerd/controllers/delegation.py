@@ -2,63 +2,36 @@
 DHCPv6Address acquires for the interface itself.
 
 A prefix that changed or was lost is withdrawn in order (V6-22): the address of the new one is put first, that of the
-old one is deprecated (nobody begins anything with it any more) and goes at its end, two hours later at most. Addresses
-that are made of what routers advertise are not this controller's.
+old one is deprecated (nobody begins anything with it any more) and goes at its end, two hours later at most. One that
+another host turns out to have rests before it is tried again. Addresses that are made of what routers advertise are not
+this controller's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv6Interface, IPv6Network
 from typing import Any
-
-import attrs
 
 from routerd.controllers.address import lifetime_fits
 from routerd.controllers.interface import link_inputs, presence_inputs
-from routerd.controllers.lease import ifname_of, interface_of, link_of, ref_of, undecided
-from routerd.controllers.lease6 import delegation, held_addresses, is_over, unspoken_delegations
+from routerd.controllers.lease import ifname_of, interface_of, ref_of
+from routerd.controllers.lease6 import LAST_RESORT, is_over
 from routerd.controllers.picture import AddressKey, address_key, thing_of
-from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
-from routerd.controllers.subnet import Misfit, subnet_of
+from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.rest import Rests, rest_after
+from routerd.controllers.subnet import Misfit
+from routerd.controllers.wanted_address6 import (
+    Wanted6,
+    hangs_on_unspoken,
+    leaving_addresses6,
+    standing_of,
+    wanted_by_key,
+)
+from routerd.events import incidents
 from routerd.events.incidents import SLEEP
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
-from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation, IPv6DelegatedAddress, IPv6RAAddress
-
-LONGEST_GOODBYE = 7200.0
-"""Seconds for which a subnet that is not ours any more is still told of, as deprecated (RFC 9096 §3.5)."""
-DEPRECATED = 0.0
-"""A preferred lifetime that is over, whatever the time."""
-
-
-@attrs.frozen
-class Wanted6:
-    """An address that shall be there, and for whom."""
-
-    address: Address
-    resource: Ref
-    ifname: str
-
-    @property
-    def subnet(self) -> IPv6Network:
-        """Of which it is."""
-        assert isinstance(self.address.address, IPv6Interface)
-        return self.address.address.network
-
-    @property
-    def deprecated(self) -> bool:
-        """It is there only for what was begun with it."""
-        return self.address.preferred_until == DEPRECATED
-
-
-@attrs.frozen
-class Standing:
-    """What is to be said of an IPv6DelegatedAddress: its address with the lifetimes, or why it has none; and the
-    subnets that it had, each with its end."""
-
-    address: Wanted6 | Misfit
-    former: Mapping[IPv6Network, float] = attrs.field(factory=dict)
+from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation, IPv6DelegatedAddress
 
 
 class DelegationController:
@@ -67,18 +40,35 @@ class DelegationController:
     name = "delegation"
     kinds: tuple[str, ...] = ("IPv6DelegatedAddress", "DHCPv6Address")
 
-    def plan(self, view: View) -> Sequence[Step]:
+    def __init__(self) -> None:
+        self._rests = Rests()
+
+    def plan(self, view: View) -> Sequence[Step | Blocked]:
         """Additions first, so that a LAN is never without an address; but what moves to another link leaves before it
         arrives (C15), and what a route still sends from goes after that (X-2)."""
-        wanted = _by_key(view)
+        wanted = wanted_by_key(view)
+        self._rests.keep(wanted.keys() & view.picture.contested.keys())
         leaving = leaving_addresses6(view)
         moving = {key for key, address in leaving.items() if _arrives_elsewhere(address, wanted)}
         late = {key for key, address in leaving.items() if _is_leaned_on(view, address)}
         return [
             *(_removal(view, leaving[key]) for key in leaving if key in moving - late),
-            *_additions(view, (w for w in wanted.values() if not _must_wait(w.address, leaving, late))),
+            *self._additions(view, (w for w in wanted.values() if not _must_wait(w.address, leaving, late))),
             *(_removal(view, leaving[key]) for key in leaving if key not in moving | late),
         ]
+
+    def _additions(self, view: View, wanted: Iterator[Wanted6]) -> Iterator[Step | Blocked]:
+        for want in wanted:
+            key = address_key(want.address)
+            present, times = view.picture.addresses.get(key), view.picture.contested.get(key, 0)
+            if times and not self._rests.is_due(key, times, view.now):
+                words = f"another host has {want.address.address.ip}: it is tried again after {rest_after(times):.0f} s"
+                yield Blocked(want.resource, words, {"address": str(want.address.address), "ifname": want.ifname})
+            elif present is not None and present.standing == "duplicate":
+                yield _removal(view, present)  # the system tries none again that is there
+                yield from _addition(view, want, None)
+            else:
+                yield from _addition(view, want, present)
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each IPv6DelegatedAddress (a DHCPv6 client speaks for itself). Of one whose prefix nobody knows
@@ -86,149 +76,12 @@ class DelegationController:
         statuses = view.waiting(IPv6DelegatedAddress)
         for resource in view.router.of(IPv6DelegatedAddress):
             ref = ref_of(resource)
-            if not (_hangs_on_unspoken(view, resource.spec) and "ifname" in view.objects.get(ref, {})):
+            if not (hangs_on_unspoken(view, resource.spec) and "ifname" in view.objects.get(ref, {})):
                 statuses[ref] = _status(view, ref, resource.spec, refused.get(ref))
         declared = {ref_of(resource) for resource in view.declared.of(IPv6DelegatedAddress)}
         gone = [ref for ref in view.objects if ref.kind == "IPv6DelegatedAddress" and ref not in declared]
-        return Judgement(statuses, gone, {ref: _inputs(view, ref) for ref in statuses})
-
-
-def wanted_addresses6(view: View) -> Iterator[Wanted6]:
-    """Every address of a lease that shall be there now."""
-    for resource in view.router.of(IPv6DelegatedAddress):
-        ref, spec = ref_of(resource), resource.spec
-        if _hangs_on_unspoken(view, spec):
-            continue
-        standing = standing_of(view, ref, spec)
-        if isinstance(standing.address, Wanted6):
-            yield standing.address
-        yield from _deprecated(view, ref, spec, standing.former)
-    for held in held_addresses(view):
-        if held.link.admin_up:
-            address = Address(held.link.index, held.address, True, held.valid_until, held.preferred_until)
-            yield Wanted6(address, held.client, held.link.name)
-
-
-def standing_of(view: View, ref: Ref, spec: IPv6DelegatedAddress) -> Standing:
-    """Of an IPv6DelegatedAddress whose client has spoken."""
-    address = _address(view, ref, spec)
-    current = None if isinstance(address, Misfit) else address.subnet
-    former = {prefix: until for prefix, until in _former(view, ref, spec, current) if prefix != current}
-    return Standing(address, former)
-
-
-def _address(view: View, ref: Ref, spec: IPv6DelegatedAddress) -> Wanted6 | Misfit:
-    link = link_of(view, spec.interface)
-    if link is None:
-        return Misfit("LinkAbsent", f"Interface/{spec.interface} does not exist on this host now")
-    if not link.admin_up:
-        return Misfit("LinkDown", f"{link.name} is administratively down")
-    known = delegation(view, spec.prefix_delegation)
-    if known is None or known.prefix is None:
-        return Misfit("NoPrefix", f"DHCPv6PrefixDelegation/{spec.prefix_delegation} has no prefix now")
-    own = subnet_of(spec, known.prefix, known.excluded)
-    if isinstance(own, Misfit):
-        return own
-    return Wanted6(Address(link.index, own, True, known.valid_until, known.preferred_until), ref, link.name)
-
-
-def _former(
-    view: View, ref: Ref, spec: IPv6DelegatedAddress, current: IPv6Network | None
-) -> Iterator[tuple[IPv6Network, float]]:
-    """Subnets that hosts of this LAN may still use: of prefixes that the client had, and those of which our own status
-    tells, for another subnet may have been declared."""
-    known = delegation(view, spec.prefix_delegation)
-    told = view.objects.get(ref, {})
-    if told.get("ifname") == ifname_of(view.declared, spec.interface):
-        yield from _told(told, current, view.now)
-    for former in known.former if known is not None else ():
-        own = subnet_of(spec, former.prefix)
-        if isinstance(own, IPv6Interface):
-            yield own.network, min(former.valid_until, view.now + LONGEST_GOODBYE)
-
-
-def _told(status: Status, current: IPv6Network | None, now: float) -> Iterator[tuple[IPv6Network, float]]:
-    """What a status of an earlier moment tells. No goodbye that was told lasts longer than the longest: such a one
-    is of another boot, whose clock says nothing now."""
-    if "prefix" in status and IPv6Network(status["prefix"]) != current:
-        until = status.get("validUntilMonotonic")
-        if not is_over(until, now):
-            yield (
-                IPv6Network(status["prefix"]),
-                now + LONGEST_GOODBYE if until is None else min(until, now + LONGEST_GOODBYE),
-            )
-    for one in status.get("previous", ()):
-        if now < one["expiresAtMonotonic"] <= now + LONGEST_GOODBYE:
-            yield IPv6Network(one["prefix"]), one["expiresAtMonotonic"]
-
-
-def _deprecated(
-    view: View, ref: Ref, spec: IPv6DelegatedAddress, former: Mapping[IPv6Network, float]
-) -> Iterator[Wanted6]:
-    """The addresses of former subnets, as far as they are there: nobody needs them anew."""
-    link = link_of(view, spec.interface)
-    for prefix, until in former.items() if link is not None else ():
-        own = IPv6Interface((int(prefix.network_address) | int(spec.address_suffix), prefix.prefixlen))
-        address = Address(link.index, own, True, until, DEPRECATED)  # type: ignore[union-attr]  # nothing of no link
-        if address_key(address) in view.picture.addresses:
-            yield Wanted6(address, ref, link.name)  # type: ignore[union-attr]
-
-
-def leaving_addresses6(view: View) -> dict[AddressKey, Address]:
-    """What of ours is there and shall not stay."""
-    wanted, spared = _by_key(view), _spared_links(view)
-    advertised = _advertised_links(view)
-    return {
-        key: address
-        for key, address in view.picture.addresses.items()
-        if isinstance(address.address, IPv6Interface)
-        and address.ours
-        and key not in wanted
-        and address.link not in spared
-        and not (address.link in advertised and _is_advertised(view, address))
-    }
-
-
-def _spared_links(view: View) -> frozenset[int]:
-    """Links from which nothing is removed: the client behind them has not spoken yet in this life of routerd (X-4), or
-    the gate has not decided."""
-    names = {
-        resource.spec.interface
-        for resource in view.declared.of(IPv6DelegatedAddress)
-        if ref_of(resource) in view.admission.undecided or _hangs_on_unspoken(view, resource.spec)
-    } | {resource.spec.interface for resource in view.declared.of(DHCPv6Address) if undecided(view, ref_of(resource))}
-    return _links(view, names)
-
-
-def _advertised_links(view: View) -> frozenset[int]:
-    """Links on which addresses of ours are also made of what routers advertise."""
-    return _links(view, {resource.spec.interface for resource in view.declared.of(IPv6RAAddress)})
-
-
-def _is_advertised(view: View, address: Address) -> bool:
-    """Whether an address on such a link is made of what a router told: one that stands alone is so if it is told of, or
-    as long as nobody has been heard (X-4)."""
-    if address.address.network.prefixlen != 128:
-        return True
-    told = [one for ref, one in view.objects.items() if ref.kind == "IPv6RAAddress"]
-    return any("state" not in one or str(address.address) in one.get("addresses", ()) for one in told)
-
-
-def _links(view: View, interfaces: set[str]) -> frozenset[int]:
-    ifnames = {ifname_of(view.declared, name) for name in interfaces}
-    return frozenset(index for index, link in view.picture.links.items() if link.name in ifnames)
-
-
-def _hangs_on_unspoken(view: View, spec: IPv6DelegatedAddress) -> bool:
-    return spec.prefix_delegation in unspoken_delegations(view)
-
-
-def _by_key(view: View) -> dict[AddressKey, Wanted6]:
-    """Of two for one address the one that is not about to go comes first."""
-    wanted: dict[AddressKey, Wanted6] = {}
-    for want in sorted(wanted_addresses6(view), key=lambda want: want.deprecated):
-        wanted.setdefault(address_key(want.address), want)
-    return wanted
+        because = {ref: (*_inputs(view, ref), _happened_to(view, status)) for ref, status in statuses.items()}
+        return Judgement(statuses, gone, because)
 
 
 def _arrives_elsewhere(address: Address, wanted: Mapping[AddressKey, Wanted6]) -> bool:
@@ -247,22 +100,27 @@ def _is_leaned_on(view: View, address: Address) -> bool:
     return not others and any(route.ours and route.source == address.address.ip for route in routes)
 
 
-def _additions(view: View, wanted: Iterator[Wanted6]) -> Iterator[Step]:
-    for want in wanted:
-        present = view.picture.addresses.get(address_key(want.address))
-        taken = view.incidents.open(thing_of(want.address))
-        reason, words, topic = _need(view, want, present, taken)
-        if not reason:
-            continue
-        yield Step(
-            PutAddress(want.address),
-            want.resource,
-            topic,
-            reason,
-            f"{words} {want.address.address} on {want.ifname}",
-            {"address": str(want.address.address), "ifname": want.ifname},
-            (taken, *_inputs(view, want.resource)),
-        )
+def _addition(view: View, want: Wanted6, present: Address | None) -> Iterator[Step]:
+    taken = view.incidents.open(thing_of(want.address))
+    reason, words, topic = _need(view, want, present, taken)
+    if not reason or (present is None and _awaits_aggregate(view, want)):
+        return
+    yield Step(
+        PutAddress(want.address),
+        want.resource,
+        topic,
+        reason,
+        f"{words} {want.address.address} on {want.ifname}",
+        {"address": str(want.address.address), "ifname": want.ifname},
+        (taken, *_inputs(view, want.resource)),
+    )
+
+
+def _awaits_aggregate(view: View, want: Wanted6) -> bool:
+    """No LAN has a part of the prefix before what is left of it is kept from going back to the provider (RFC 7084
+    WPD-5); the notice of that route wakes us again."""
+    place = (str(want.aggregate), LAST_RESORT)
+    return want.aggregate is not None and all(key[:2] != place for key in view.picture.routes)
 
 
 def _need(view: View, want: Wanted6, present: Address | None, taken: int) -> tuple[str, str, str]:
@@ -333,13 +191,21 @@ def _inputs(view: View, ref: Ref) -> tuple[Input, ...]:
     return *givers, *view.grounds(ref), *link_inputs(view, ifname_of(view.declared, interface) or "")
 
 
+def _happened_to(view: View, status: Status) -> int:
+    """The last thing that somebody else did to the address of a status, if it is one on a link."""
+    link = view.picture.link_named(status.get("ifname", ""))
+    if link is None or "address" not in status:
+        return 0
+    return view.incidents.last(incidents.address(link.index, status["address"].partition("/")[0]))
+
+
 def _status(view: View, ref: Ref, spec: IPv6DelegatedAddress, refused: str | None) -> Status:
     known: dict[str, Any] = {"interface": spec.interface, "dryRun": False, "observedGeneration": view.generation}
     known["prefixSource"] = f"DHCPv6PrefixDelegation/{spec.prefix_delegation}"
     ifname = ifname_of(view.declared, spec.interface)
     if ifname is not None:
         known["ifname"] = ifname
-    if _hangs_on_unspoken(view, spec):
+    if hangs_on_unspoken(view, spec):
         words = f"nobody knows yet which prefix {known['prefixSource']} has"
         return {**known, **_said("Pending", "Unresolved", view.generation, words)}
     standing = standing_of(view, ref, spec)
@@ -353,18 +219,20 @@ def _status(view: View, ref: Ref, spec: IPv6DelegatedAddress, refused: str | Non
     times = {"preferredUntilMonotonic": own.preferred_until, "validUntilMonotonic": own.valid_until}
     known |= {name: until for name, until in times.items() if until is not None}
     known |= {"address": str(own.address), "prefix": str(own.address.network)}
-    return {**known, **_outcome(view, own, refused)}
+    return {**known, **_outcome(view, standing.address, refused)}
 
 
-def _outcome(view: View, own: Address, refused: str | None) -> Status:
+def _outcome(view: View, want: Wanted6, refused: str | None) -> Status:
+    own = want.address
     present = view.picture.addresses.get(address_key(own))
-    if present is not None and present.standing == "duplicate":
-        words = f"another host of the link has {own.address.ip}"
+    if address_key(own) in view.picture.contested:
+        words = f"another host of {want.ifname} has {own.address.ip}"
         return _said("Error", "DuplicateAddress", view.generation, words)
     if refused is not None:
         return _said("Error", "HostRefused", view.generation, refused)
     if present is None:
-        return _said("Pending", "NotYet", view.generation)
+        waits = f"{want.aggregate} is not unreachable yet as a whole" if _awaits_aggregate(view, want) else ""
+        return _said("Pending", "NotYet", view.generation, waits)
     return _said("Applied", "Applied", view.generation)
 
 

@@ -12,8 +12,11 @@ from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import link_of, undecided
 from routerd.controllers.reconcile import View
 from routerd.events.types import Ref, Status
-from routerd.host import Link
+from routerd.host import Link, Route
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation
+
+LAST_RESORT = 2**31 - 1
+"""Metric of what keeps a delegated prefix from going back to the provider: any other route to the same comes before."""
 
 
 @attrs.frozen
@@ -80,6 +83,11 @@ def delegations(view: View) -> Iterator[Delegation]:
         known = delegation(view, resource.name)
         if known is not None:
             yield known
+
+
+def aggregate_of(prefix: IPv6Network) -> Route:
+    """What of a delegated prefix is no subnet of ours would go round between the provider and us (RFC 7084 WPD-5)."""
+    return Route(prefix, None, metric=LAST_RESORT, kind="unreachable")
 
 
 def unspoken_delegations(view: View) -> frozenset[str]:

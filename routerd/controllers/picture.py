@@ -42,11 +42,17 @@ class Picture:
 
     def __init__(self) -> None:
         self._leaving: list[Address | Route] = []
+        self.addresses: dict[AddressKey, Address] = {}
+        self.contested: dict[AddressKey, int] = {}
+        """Addresses that another host of the link was found to have, and how often, since they were last past
+        duplicate address detection here (RFC 4862 §5.4). The kernel does not keep all of them."""
         self._read(Snapshot())
 
     def _read(self, snapshot: Snapshot) -> None:
+        for address in snapshot.addresses:
+            self._contest(address, present=True)
         self.links: dict[int, Link] = {link.index: link for link in snapshot.links}
-        self.addresses: dict[AddressKey, Address] = {address_key(a): a for a in snapshot.addresses}
+        self.addresses = {address_key(a): a for a in snapshot.addresses}
         self.routes: dict[RouteKey, Route] = {route_key(r): r for r in snapshot.routes}
 
     def link_named(self, name: str) -> Link | None:
@@ -112,10 +118,12 @@ class Picture:
                 self._drop_link(before.index)
             case LinkChanged(_, after) if after is not None:
                 self.links[after.index] = after
-            case AddressChanged(address, True):
-                self.addresses[address_key(address)] = address
-            case AddressChanged(address, False):
-                self.addresses.pop(address_key(address), None)
+            case AddressChanged(address, present):
+                self._contest(address, present)
+                if present:
+                    self.addresses[address_key(address)] = address
+                else:
+                    self.addresses.pop(address_key(address), None)
             case RouteChanged(route, True):
                 self.routes[route_key(route)] = route
             case RouteChanged(route, False) if self.routes.get(route_key(route)) == route:
@@ -158,6 +166,16 @@ class Picture:
             case RemoveRoute(route):
                 self._leave(route)
 
+    def _contest(self, address: Address, present: bool) -> None:
+        """What duplicate address detection has found. Of one that stays, marked, it is told more than once."""
+        key = address_key(address)
+        before = self.addresses.get(key)
+        if address.standing == "duplicate":
+            told = before is not None and before.standing == "duplicate"
+            self.contested[key] = self.contested.get(key, 0) + (0 if told else 1)
+        elif present and address.standing == "ready":
+            self.contested.pop(key, None)
+
     def _leave(self, route: Route) -> None:
         """This very route is gone; its successor in the same place may be known already, and stays."""
         if self.routes.get(route_key(route)) == route:
@@ -171,6 +189,7 @@ class Picture:
         self.links.pop(index, None)
         self.addresses = {key: a for key, a in self.addresses.items() if a.link != index}
         self.routes = {key: r for key, r in self.routes.items() if r.link != index}
+        self.contested = {key: times for key, times in self.contested.items() if key[0] != index}
 
 
 def address_key(address: Address) -> AddressKey:

@@ -10,12 +10,12 @@ import attrs
 
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of, undecided_links
+from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
 from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.controllers.wanted_route import (
     KINDS,
-    LAST_RESORT,
     Declared,
     Place,
     Waiting,

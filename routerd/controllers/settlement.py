@@ -4,9 +4,9 @@ them is the controllers' of addresses; by this routes are judged."""
 from __future__ import annotations
 
 from routerd.controllers.address import leaving_addresses, wanted_addresses
-from routerd.controllers.delegation import leaving_addresses6, wanted_addresses6
 from routerd.controllers.picture import address_key
 from routerd.controllers.reconcile import View
+from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6
 from routerd.host import Address
 
 

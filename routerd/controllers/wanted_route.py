@@ -11,7 +11,7 @@ import attrs
 
 from routerd.config import Router
 from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
-from routerd.controllers.lease6 import delegations, unspoken_delegations
+from routerd.controllers.lease6 import LAST_RESORT, aggregate_of, delegations, unspoken_delegations
 from routerd.controllers.reconcile import Input, View
 from routerd.controllers.settlement import settled_addresses, staying_addresses
 from routerd.events import incidents
@@ -39,9 +39,6 @@ Place = tuple[str, int]
 
 FIRST_METRIC = 100
 """Of the first client without a `routeMetric`; the next in the file has one more, so that the first is preferred."""
-
-LAST_RESORT = 2**31 - 1
-"""Metric of what keeps a delegated prefix from going back to the provider: any other route to the same comes before."""
 
 DEVICE_NAMES = ("ifname", "device")
 """Fields that hold the system's name of an interface; any other name is first looked for among the resources."""
@@ -74,8 +71,7 @@ def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
             yield from _lease_routes(addresses, lease, metric[lease.client])
     for delegation in delegations(view):
         for prefix in delegation.aggregates:
-            # What of it is no subnet of ours would go round between the provider and us (RFC 7084 WPD-5).
-            yield Wanted(Route(prefix, None, metric=LAST_RESORT, kind="unreachable"), delegation.client)
+            yield Wanted(aggregate_of(prefix), delegation.client)
 
 
 def declared_routes(router: Router) -> Iterator[Resource[Declared]]:

@@ -49,6 +49,8 @@ _KERNEL_METRIC = {4: 0, 6: 256}
 _MIN_MTU = 68
 ETHERNET_ADDRESS = 6
 """Octets."""
+DETECTION = 1.0
+"""Seconds that duplicate address detection takes (RFC 4862 §5.4)."""
 DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
 """What a kernel begins with."""
 
@@ -69,6 +71,8 @@ class SimulatedHost:
         self.world = world
         self._addresses: dict[tuple[int, IPv4Interface | IPv6Interface], Address] = {}
         self._ends: dict[tuple[int, IPv4Interface | IPv6Interface], Appointment] = {}
+        self.elsewhere: set[IPv4Address | IPv6Address] = set()
+        """IPv6 addresses that other hosts of the links have: one that is put here is found to be a duplicate."""
         self._routes: dict[Route, None] = {}
         self._subscribers: Subscribers[Notice] = Subscribers(lambda missed: Resynced(self.snapshot()))
 
@@ -185,8 +189,23 @@ class SimulatedHost:
 
     # Addresses
 
+    def _collide(self, address: Address, now: float) -> None:
+        """Another host of the link has answered. One that has a lifetime goes, any other stays, marked, as on Linux."""
+        twice, key = attrs.evolve(address, standing="duplicate"), (address.link, address.address)
+        if key not in self._addresses:
+            return
+        if address.valid_until is not None:
+            self._addresses[key] = twice
+            self._forget(address)
+        else:
+            self._addresses[key] = twice
+            self._tell(AddressChanged(twice, present=True))
+
     def put_address(self, address: Address) -> None:
         """Add it, or renew its lifetime."""
+        if address.address.ip in self.elsewhere:
+            address = attrs.evolve(address, standing="tentative")
+            self.world.timeline.at(self.clock.now() + DETECTION, partial(self._collide, address))
         if self._up(address.link) is None:
             raise OSError(errno.ENODEV, "Device not found")
         key = address.link, address.address

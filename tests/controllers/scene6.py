@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
+from routerd.controllers.lease6 import aggregate_of
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Link, Route
 from tests.controllers.scene import NOW, resource
@@ -23,6 +24,8 @@ def subnet(name: str = "lan", **spec: Any) -> dict[str, Any]:
 
 
 SUBNET = subnet()
+AGGREGATES = [aggregate_of(IPv6Network(one)) for one in (PREFIX, OTHER)]
+"""What keeps them from going back to the provider."""
 
 
 def address6(on: Link, text: str, preferred: float | None = NOW + 1800, valid: float | None = NOW + 3600) -> Address:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from routerd.config import ConfigErrors, load
-from routerd.controllers.delegation import DelegationController, leaving_addresses6, wanted_addresses6
+from routerd.controllers.delegation import DelegationController
 from routerd.controllers.forwarding import ForwardingController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.reconcile import Planner
 from routerd.controllers.route import RouteController
 from routerd.controllers.slaac import SlaacController
+from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Route
 from routerd.host.simulated import open_host

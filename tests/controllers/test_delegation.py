@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Interface, IPv6Network
 from typing import Any
 
 import attrs
 import pytest
 
-from routerd.controllers.delegation import DEPRECATED, LONGEST_GOODBYE, DelegationController
+from routerd.controllers.delegation import DelegationController
 from routerd.controllers.interface import news_of
-from routerd.controllers.reconcile import Step
-from routerd.events.types import Status
+from routerd.controllers.lease6 import aggregate_of
+from routerd.controllers.reconcile import Blocked, Step
+from routerd.controllers.rest import FIRST, LONGEST, rest_after
+from routerd.controllers.wanted_address6 import DEPRECATED, LONGEST_GOODBYE
+from routerd.events.types import Ref, Status
 from routerd.host import Address, AddressChanged, PutAddress, RemoveAddress
 from tests.controllers.scene import ETH0, ETH1, LAN, NOW, WAN, Scene, link, resource, said
 from tests.controllers.scene6 import (
+    AGGREGATES,
     NA,
     NA_REF,
     OTHER,
@@ -36,10 +40,11 @@ from tests.controllers.scene6 import (
 OWN = address6(ETH1, "2001:db8:40:1::1/64")
 NEW = address6(ETH1, "2001:db8:77:1::1/64")
 TOPIC = "routerd.lan.address."
+OTHER_PD = Ref("DHCPv6PrefixDelegation", "other-pd")
 
 
 def plan(scene: Scene) -> list[Step]:
-    return list(DelegationController().plan(scene.view()))
+    return [step for step in DelegationController().plan(scene.view()) if isinstance(step, Step)]
 
 
 def judge(scene: Scene, refused: str | None = None) -> Status:
@@ -49,7 +54,7 @@ def judge(scene: Scene, refused: str | None = None) -> Status:
 
 def scene_of(status: Status | None, *more: dict[str, Any], **changes: Any) -> Scene:
     objects = {} if status is None else {PD_REF: status}
-    return attrs.evolve(Scene([WAN, LAN, PD, SUBNET, *more], objects=objects), **changes)
+    return attrs.evolve(Scene([WAN, LAN, PD, SUBNET, *more], objects=objects, routes=AGGREGATES), **changes)
 
 
 def live(scene: Scene, status: Status) -> list[str]:
@@ -269,6 +274,11 @@ def test_the_status() -> None:
         (scene_of(speaking()), "NoPrefix", "has no prefix now"),
         (scene_of(delegated("2001:db8:40::/64")), "SubnetDoesNotFit", "has no subnet 1"),
         (scene_of(delegated(excludedPrefix="2001:db8:40:1::/64")), "SubnetExcluded", "not ours to use"),
+        (
+            scene_of(delegated(), addresses=[Address(1, IPv6Interface("2001:db8:40:1::9/64"), ours=False)]),
+            "SubnetTaken",
+            "2001:db8:40:1::9/64 is on eth0",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -279,12 +289,59 @@ def test_why_there_is_no_address(scene: Scene, reason: str, words: str) -> None:
     assert words in told["message"]
 
 
-def test_an_address_that_another_host_has() -> None:
+# Of others
+
+
+def contest(scene: Scene, stays: bool) -> None:
+    """Another host has it: the kernel takes the address away, or leaves it there, marked."""
     twice = attrs.evolve(OWN, standing="duplicate")
-    scene = scene_of(delegated(), addresses=[twice])
+    scene.addresses = [attrs.evolve(OWN, standing="tentative")]
+    picture = scene.view().picture
+    scene.addresses = [twice] if stays else []
+    picture.note(AddressChanged(twice, present=stays))
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["it stays, marked", "the kernel takes it away"])
+def test_an_address_that_another_host_has_is_left_alone_for_a_while(stays: bool) -> None:
+    """RFC 4862 §5.4.5. Each time it is found again it rests for longer."""
+    scene, controller = scene_of(delegated()), DelegationController()
+
+    def steps() -> list[Step | Blocked]:
+        return list(controller.plan(scene.view()))
+
+    for times, pause in ((1, FIRST), (2, 2 * FIRST), (3, 4 * FIRST)):
+        contest(scene, stays)
+        for left in (pause, 1.0):
+            [waits] = steps()
+            assert isinstance(waits, Blocked)
+            assert waits.message == f"another host has 2001:db8:40:1::1: it is tried again after {pause:.0f} s"
+            told = judge(scene, waits.message)
+            assert (told["phase"], told["reason"]) == ("Error", "DuplicateAddress"), times
+            scene.now += left - 1
+        scene.now += 1
+        scene.objects = {PD_REF: delegated(validUntilMonotonic=None, preferredUntilMonotonic=None)}
+        again = [step.change for step in steps() if isinstance(step, Step)]
+        put = PutAddress(attrs.evolve(OWN, valid_until=None, preferred_until=None))
+        assert again == ([RemoveAddress(OWN)] if stays else []) + [put]
+    assert rest_after(1000) == LONGEST
+
+
+def test_an_address_that_nobody_has_any_more_is_ours_again() -> None:
+    scene = scene_of(delegated())
+    contest(scene, stays=False)
+    assert judge(scene)["phase"] == "Error"
+    scene.addresses = [attrs.evolve(OWN, standing="tentative")]
+    assert judge(scene)["phase"] == "Error", "that is not known yet"
+    scene.addresses = [OWN]
+    assert judge(scene)["phase"] == "Applied"
     assert plan(scene) == []
-    told = judge(scene)
-    assert (told["phase"], told["reason"]) == ("Error", "DuplicateAddress")
+
+
+def test_another_address_does_not_wait_for_what_was_found_of_the_first() -> None:
+    scene = scene_of(delegated())
+    contest(scene, stays=False)
+    scene.resources = [WAN, LAN, PD, subnet(addressSuffix="::2")]
+    assert said(plan(scene)) == ["put 2001:db8:40:1::2/64 on eth1"]
 
 
 @pytest.mark.parametrize("present", [True, False], ids=["it stays, marked", "the kernel takes it away"])
@@ -304,10 +361,54 @@ def test_a_strangers_duplicate_is_none_of_our_business() -> None:
     assert news_of(view, AddressChanged(attrs.evolve(foreign, standing="duplicate"), True)) == []
 
 
+@pytest.mark.req("V6-25", "breaks")
+def test_of_two_delegations_that_overlap_each_part_is_on_one_link() -> None:
+    """Providers do not ask each other."""
+    third, guest = link(3, "eth2"), resource("Interface", "guest", ifname="eth2")
+    other = resource("DHCPv6PrefixDelegation", "other-pd", interface="wan")
+    second = subnet("guest", prefixDelegation="other-pd", interface="guest", subnetID=17)
+    scene = scene_of(delegated(), guest, other, second, links=[ETH0, ETH1, third])
+    scene.objects[OTHER_PD] = delegated("2001:db8:40::/58")
+    scene.routes = [*AGGREGATES, aggregate_of(IPv6Network("2001:db8:40::/58"))]
+    assert said(plan(scene)) == ["put 2001:db8:40:1::1/64 on eth1", "put 2001:db8:40:11::1/64 on eth2"]
+    scene.resources = [WAN, LAN, PD, SUBNET, guest, other, {**second, "spec": {**second["spec"], "subnetID": 1}}]
+    assert said(plan(scene)) == ["put 2001:db8:40:1::1/64 on eth1"]
+    told = DelegationController().judge(scene.view(), {}).statuses[Ref("IPv6DelegatedAddress", "guest")]
+    assert (told["phase"], told["reason"]) == ("Pending", "SubnetTaken")
+    assert told["message"].endswith("IPv6DelegatedAddress/lan has 2001:db8:40:1::/64")
+    scene.objects[PD_REF] = speaking()
+    assert said(plan(scene)) == ["put 2001:db8:40:1::1/64 on eth2"], "then it is free"
+
+
+@pytest.mark.req("V6-25", "breaks")
+def test_what_the_provider_has_on_its_own_link_is_on_no_lan() -> None:
+    """Also if it is made of an advertisement there; an address that stands alone is in nobody's way."""
+    listening = resource("IPv6RAAddress", "wan", interface="wan")
+    slaac = address6(ETH0, "2001:db8:40:1:200:ff:fe00:1/64")
+    scene = scene_of(delegated(), listening, addresses=[slaac])
+    assert plan(scene) == []
+    assert judge(scene)["reason"] == "SubnetTaken"
+    scene.addresses = [attrs.evolve(address6(ETH0, "2001:db8:40:1::50/128"), ours=False)]
+    assert said(plan(scene)) == ["put 2001:db8:40:1::1/64 on eth1"]
+
+
+@pytest.mark.req("V6-25")
+def test_no_subnet_is_there_before_the_rest_of_the_prefix_is_unreachable() -> None:
+    scene = scene_of(delegated(), routes=[])
+    assert plan(scene) == []
+    told = judge(scene)
+    assert (told["reason"], told["message"]) == ("NotYet", f"{PREFIX} is not unreachable yet as a whole")
+    scene.routes = AGGREGATES
+    assert said(plan(scene)) == ["put 2001:db8:40:1::1/64 on eth1"]
+    scene.addresses, scene.routes = [OWN], []
+    assert plan(scene) == [], "one that is there is not taken away for it"
+
+
 def test_why_it_says_so() -> None:
     scene = scene_of(delegated())
     view = attrs.evolve(scene.view(), versions={PD_REF: 7})
     [step] = DelegationController().plan(view)
+    assert isinstance(step, Step)
     assert view.newest(step.because) == (7,)
     assert view.newest(DelegationController().judge(view, {}).because[SUBNET_REF]) == (7,)
 

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
+from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.reconcile import Blocked, Step
 from routerd.controllers.route import RouteController
-from routerd.controllers.wanted_route import LAST_RESORT
 from routerd.events.types import Ref, Status
 from routerd.host import PutRoute, RemoveRoute, Route
 from tests.controllers.scene import ETH0, ETH1, LAN, LAN_REF, NOW, WAN, Scene, link, resource, said

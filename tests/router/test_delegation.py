@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from ipaddress import IPv6Interface
 from pathlib import Path
 
 import trio
@@ -57,8 +58,8 @@ def heard(notices: trio.MemoryReceiveChannel[Notice]) -> Iterator[Notice]:
             yield notices.receive_nowait()
 
 
-async def until_on(rig: Rig, text: str) -> Address:
-    with trio.fail_after(60):
+async def until_on(rig: Rig, text: str, within: float = 60) -> Address:
+    with trio.fail_after(within):
         while True:
             for one in rig.host.snapshot().addresses:
                 if str(one.address) == text:
@@ -90,3 +91,29 @@ async def test_a_prefix_arrives_on_the_lan_and_stays_over_a_restart(tmp_path: Pa
             gone = [one for one in heard(notices) if isinstance(one, AddressChanged | RouteChanged) and not one.present]
         assert of_ours(rig.host) == (addresses, unreachable)
         assert gone == []
+
+
+async def test_an_address_that_another_host_of_the_lan_has(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The kernel takes it away each time: it is tried again now and then, and that is all that happens."""
+    rig = Rig(tmp_path, config=CONFIG)
+    async with surroundings(rig):
+        rig.host.elsewhere.add(IPv6Interface(OWN).ip)
+        async with rig.host.watch() as notices, rig.live():
+            await trio.sleep(1800)
+            put = [one for one in heard(notices) if isinstance(one, AddressChanged) and str(one.address.address) == OWN]
+            assert 4 <= sum(one.present for one in put) <= 8
+            told = await rig.status_of("IPv6DelegatedAddress/lan")
+            assert (told["phase"], told["reason"]) == ("Error", "DuplicateAddress")
+            assert told["message"] == "another host of eth1 has 2001:db8:100:1::1"
+            [condition] = told["conditions"]
+            assert (condition["type"], condition["status"]) == ("Applied", "False")
+            why = (await rig.ask("/why", target="IPv6DelegatedAddress/lan")).json
+            assert "find the host that has it" in why["next"]
+            assert why["chain"]["causes"][0]["event"]["topic"] == "routerd.interface.address.duplicate"
+            assert (await rig.status_of("DHCPv6PrefixDelegation/wan-pd"))["phase"] == "Bound"
+            rig.host.elsewhere.clear()
+            await until_on(rig, OWN, within=700)
+            await trio.sleep(5)
+            assert (await rig.status_of("IPv6DelegatedAddress/lan"))["phase"] == "Applied"
+        told_of = [one for one in await rig.events() if one.event.topic == "routerd.interface.address.duplicate"]
+        assert len(told_of) <= 8
