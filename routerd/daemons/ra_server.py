@@ -205,4 +205,6 @@ class RAServer:
             return "Pending", "Starting", "it is not known yet what is to be told"
         if obstacle:
             return "Pending", obstacle, WORDS[obstacle].format(self._spec.ifname)
-        return ("Applied", "Applied", "") if isinstance(self._machine.state, Advertising) else ("Pending", "NotYet", "")
+        if isinstance(self._machine.state, Advertising):
+            return "Applied", "Applied", ""
+        return "Pending", "NotYet", "there is nothing yet that hosts could go by"

@@ -155,11 +155,17 @@ class Advertiser:
         if self._wanted is None:
             return []
         remember = self._put_in_force(self._wanted, now)
-        if not self._started or self._link is None:
+        if not self._started or self._link is None or self._has_nothing_to_say(self._wanted):
             return remember
         asking = self.state.asking if isinstance(self.state, Advertising) else ()
         self.state = Advertising(self._link, max(now, self._told_all_at + MIN_DELAY_BETWEEN), INITIAL_COUNT, asking)
         return [*remember, *self._tick(now)]
+
+    def _has_nothing_to_say(self, wanted: Announcement) -> bool:
+        """And never had. An advertisement that no host can go by would only make the first that counts, a second later,
+        wait for MIN_DELAY_BETWEEN."""
+        tells = wanted != wanted.farewell or wanted.managed or wanted.other
+        return not tells and self._told == Told() and self._told_all_at == float("-inf")
 
     def _fall_silent(self) -> list[Output]:
         self.state = Silent()

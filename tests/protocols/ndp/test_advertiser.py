@@ -67,6 +67,44 @@ def test_nothing_before_all_of_it_is_there() -> None:
         assert line.all(NdpPacket) == []
 
 
+NOTHING = Announce(Announcement(lifetime=0))
+
+
+def test_what_no_host_can_go_by_does_not_hold_up_what_comes_then() -> None:
+    line = timeline()
+    for event in (NOTHING, Start(), UP):
+        line.feed(event)
+    line.run(1)
+    line.feed(ASKING)
+    line.run(1)
+    assert line.all(NdpPacket) == []
+    line.feed(announced(OLD))
+    assert line.times(NdpPacket) == [1002]
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        Announcement(lifetime=1800),
+        Announcement(lifetime=0, managed=True),
+        Announcement(lifetime=0, other=True),
+        Announcement(lifetime=0, name_servers=(NameServers((DNS,), 600),)),
+        Announcement(lifetime=0, search_domains=(SearchDomains(("home.arpa",), 600),)),
+    ],
+)
+def test_what_hosts_can_go_by_without_a_prefix_is_told_at_once(some: Announcement) -> None:
+    line = timeline()
+    for event in (Start(), UP, Announce(some)):
+        line.feed(event)
+    assert line.times(NdpPacket) == [1000]
+
+
+def test_that_there_is_nothing_any_more_is_told() -> None:
+    line = running()
+    line.feed(NOTHING)
+    assert [packet.message.lifetime for packet in line.all(NdpPacket)] == [0]  # type: ignore[union-attr]
+
+
 def test_the_first_at_once_three_soon_then_by_the_interval() -> None:
     line = timeline()
     for event in (announced(OLD), Start(), UP):
