@@ -141,7 +141,8 @@ class LeaseMemory:
             wall=clock.wall() / 1e9,
             last_error=last_error,
         )
-        return partial(_replace, self._path, record.dump(kept), self._strays)
+        mode = lease_file.SECRET if kept.is_secret else lease_file.MODE
+        return partial(_replace, self._path, record.dump(kept), mode, self._strays)
 
     def forget(self) -> FileAct:
         """What deletes it."""
@@ -153,8 +154,8 @@ def _files(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"*/{FILE}"))
 
 
-def _replace(path: Path, data: bytes, strays: Sequence[Path]) -> None:
-    lease_file.save(path, data)
+def _replace(path: Path, data: bytes, mode: int, strays: Sequence[Path]) -> None:
+    lease_file.save(path, data, mode)
     _remove(strays)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-MODE = 0o640
+MODE, SECRET = 0o640, 0o600
 
 
-def save(path: Path, data: bytes) -> None:
+def save(path: Path, data: bytes, mode: int = MODE) -> None:
     """Replace the file's content, durably; its directory is made if need be. Raises OSError.
 
     Afterwards the file holds either the old octets or the new. One writer per path: the new ones are gathered
@@ -20,9 +20,9 @@ def save(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, MODE)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, MODE)
+        os.fchmod(descriptor, mode)
         file.write(data)
         file.flush()
         os.fsync(descriptor)

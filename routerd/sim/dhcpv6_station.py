@@ -41,6 +41,12 @@ class Dhcpv6Station:
         for reply in self.service.receive(message, now):
             self.port.send(self._framed(reply, packet.source, data[_SOURCE_MAC]), now)
 
+    def order(self, octets: bytes, client: IPv6Address, mac: bytes, now: float) -> None:
+        """Send what nobody has asked for, to one client: a Reconfigure (RFC 9915 §18.3.11)."""
+        message = wire.decode(octets)
+        assert isinstance(message, Message)
+        self.port.send(self._framed(Reply(message, octets=octets), client, mac), now)
+
     def _framed(self, reply: Reply, client: IPv6Address, mac: bytes) -> bytes:
         payload = reply.octets or wire.encode(reply.message)
         target = ALL_NODES if reply.multicast else client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from routerd.host import Address, PutAddress
 from routerd.host.simulated import SimulatedHost, open_host
 from routerd.nurseries.supervisor import supervise
 from routerd.protocols.dhcpv6.duid import duid_ll
+from routerd.protocols.dhcpv6.message import MessageType
 from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation
 from routerd.sim.dhcpv6_server import Server, Settings
 from routerd.sim.dhcpv6_station import Dhcpv6Station
@@ -94,6 +95,7 @@ class Rig:
     world: World
     host: SimulatedHost
     server: Server
+    station: Dhcpv6Station
     endpoints: Endpoints
     log: Log
     run_sync: Runner = inline
@@ -157,6 +159,19 @@ class Rig:
         stored = self.log.objects.get(ref)
         return stored.status if stored is not None else {}
 
+    def order(self, kind: MessageType) -> bytes:
+        """The server orders the client to say this: what it sends."""
+        octets = self.server.reconfigure(bytes.fromhex(self.status["clientDUID"].replace(":", "")), kind)
+        self.send_order(octets)
+        return octets
+
+    def send_order(self, octets: bytes) -> None:
+        """Such an order, perhaps once more."""
+        link = self.world.link("eth0")
+        own = (a.address.ip for a in self.host.snapshot().addresses if a.link == link.index)
+        mine = next(ip for ip in own if isinstance(ip, IPv6Address) and ip.is_link_local)
+        self.station.order(octets, mine, link.mac, self.world.now())
+
     async def put(self, address: str, **how: Any) -> None:
         """Have this address on the client's interface."""
         index = self.world.link("eth0").index
@@ -186,7 +201,7 @@ async def rigged(
     """A world in which time runs, with a provider on the cable of every link."""
     world = World()
     server = Server(Settings(SERVER, **settings))
-    Dhcpv6Station(world.segment(LINE), GATEWAY_MAC, server)
+    station = Dhcpv6Station(world.segment(LINE), GATEWAY_MAC, server)
     async with (
         open_host(world, ipv6=ipv6) as host,
         open_log(directory / "routerd.db", clock_ns=host.clock.wall, run_sync=inline) as log,
@@ -195,5 +210,5 @@ async def rigged(
         nursery.start_soon(world.run)
         for name in links:
             world.add_link(name, LINE, admin_up=True)
-        yield Rig(directory, world, host, server, Endpoints(SimulatedEndpoints(world)), log)
+        yield Rig(directory, world, host, server, station, Endpoints(SimulatedEndpoints(world)), log)
         nursery.cancel_scope.cancel()

@@ -424,13 +424,71 @@ async def test_what_was_granted_under_another_duid_is_confirmed_first(
 async def test_a_full_disk_costs_the_file_and_not_the_lease(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, data: bytes) -> None:
+    def refuse(path: Path, data: bytes, mode: int = 0) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(lease_file, "save", refuse)
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
         assert "lease.unsaved" in await rig.topics()
+
+
+# Orders of the server
+
+
+SHARED = b"a very secret ke"
+
+
+async def bound_again_without_a_word(rig: Rig) -> None:
+    """A life in which no server says anything: what is held is so until its end."""
+    rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+    await trio.sleep(30)
+    assert (rig.status["phase"], rig.status["currentPrefix"]) == ("Bound", PREFIX)
+    rig.server.settings = attrs.evolve(rig.server.settings, silent=False)
+
+
+@pytest.mark.req("V6-33")
+async def test_key_and_counter_of_a_reconfigure_outlive_a_restart(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path, key=SHARED) as rig:
+        async with rig.live(pd(reconfigure_accept=True)):
+            await rig.bound()
+            order = rig.order(MessageType.RENEW)
+            await until(lambda: rig.server.heard[MessageType.RENEW] == 1)
+        async with rig.live(pd(reconfigure_accept=True)):
+            await bound_again_without_a_word(rig)
+            rig.send_order(order)
+            await until(lambda: rig.daemon.packets.dropped.get("replayed") == 1)
+            asked = rig.server.heard[MessageType.REBIND]
+            rig.order(MessageType.REBIND)
+            await until(lambda: rig.server.heard[MessageType.REBIND] == asked + 1)
+        assert (await rig.topics()).count("reconfigure.received") == 2
+        assert rig.server.violations == []
+
+
+@pytest.mark.req("V6-33", "breaks")
+@pytest.mark.req("C16")
+async def test_the_key_of_a_reconfigure_is_in_a_file_of_our_own_and_nowhere_else(
+    tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rigged(tmp_path, key=SHARED) as rig:
+        async with rig.live(pd(reconfigure_accept=True)):
+            await rig.bound()
+            assert lease_path(rig).stat().st_mode & 0o777 == 0o600
+            rig.order(MessageType.RENEW)
+            await until(lambda: rig.server.heard[MessageType.RENEW] == 1)
+            shown = f"{rig.daemon.observed}{rig.status}{rig.daemon.detail}{caplog.text}"
+        told = "".join(f"{event!r}" for event in await rig.events())
+    database = b"".join(path.read_bytes() for path in tmp_path.glob("routerd.db*"))  # noqa: ASYNC240
+    for secret in (SHARED, SHARED.hex().encode(), SHARED.hex(":").encode()):
+        assert secret not in database
+        assert secret.decode() not in shown + told
+    assert SHARED.hex() in lease_path(rig).read_text(), "that is where it is"
+
+
+async def test_without_a_key_the_file_is_for_the_group(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live(pd(reconfigure_accept=True)):
+        await rig.bound()
+        assert lease_path(rig).stat().st_mode & 0o777 == 0o640
 
 
 # What a firewall must know

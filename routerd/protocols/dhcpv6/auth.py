@@ -19,7 +19,7 @@ _LENGTH = 3 + 8 + 1 + 16
 
 @attrs.frozen
 class Key:
-    """The key shared with one server. Never shown (C16)."""
+    """The key shared with one server. Never shown; it outlives us in a file that nobody else may read (C16)."""
 
     server_id: bytes
     key: bytes = attrs.field(repr=False)

@@ -91,7 +91,7 @@ def flush(station: Station, now: float) -> None:
     losing.lose_all(station, "flushed", now)
     station.finish(False, "the leases were flushed")
     station.last.clear()
-    station.remembered = None
+    station.key = station.remembered = None
     station.say(outputs.Forget())
     if not station.carrier:
         station.enter(NoLink())

@@ -21,7 +21,8 @@ def start(station: Station, now: float) -> None:
 
 def _recall(station: Station, known: Memory, now: float) -> None:
     """Take up what an earlier life knew: use what is surely still ours, and leave the rest to be confirmed (C4)."""
-    station.former, station.last, station.replay = known.former, dict(known.last), known.replay
+    station.former, station.last = known.former, dict(known.last)
+    station.key, station.replay = known.key, known.replay
     station.sol_max_rt, station.inf_max_rt = known.sol_max_rt, known.inf_max_rt
     station.information = known.information
     if not known.trusted:

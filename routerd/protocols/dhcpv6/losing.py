@@ -201,6 +201,7 @@ def give_back(station: Station, reason: outputs.LossReason, now: float) -> bool:
     bindings = tuple(station.bindings.values())
     lose_all(station, reason, now)
     station.last.clear()
+    station.key = None
     station.say(outputs.Forget())
     if not bindings or not station.carrier:
         station.enter(Stopped())

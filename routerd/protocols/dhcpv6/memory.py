@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from routerd.protocols.dhcpv6.association import Asset, Association
+from routerd.protocols.dhcpv6.auth import Key
 from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.information import Information
 
@@ -29,8 +30,8 @@ class Memory:
     """All of it, on the machine's clock. `trusted` False: its age is unknown (no RTC; C4): then it is what to ask for
     again, and not in use before a server confirms it.
 
-    `last` is what was held last in each association, lost or not: what to ask for (V6-24). `replay` is the last
-    replay counter of a Reconfigure (V6-33); the key itself is not kept (C16).
+    `last` is what was held last in each association, lost or not: what to ask for (V6-24). `key` is by what a
+    Reconfigure is known, `replay` the last counter of one (V6-33).
     """
 
     bindings: tuple[Binding, ...] = ()
@@ -40,4 +41,5 @@ class Memory:
     sol_max_rt: float = DEFAULT_MAX_RT
     inf_max_rt: float = DEFAULT_MAX_RT
     replay: int = -1
+    key: Key | None = None
     trusted: bool = True

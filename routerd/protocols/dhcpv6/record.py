@@ -2,7 +2,7 @@
 to life on another clock (C4). Pure: a daemon does the input and output.
 
 The contract's fields are for people and scripts, and about the first prefix; what is read back stands beside them.
-The key of a Reconfigure is not kept (C16).
+With the key of a Reconfigure in it the file is nobody else's (`is_secret`; C16).
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class ClientRecord:
     boottime: float
     wall: float
     last_error: str | None = None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what is written is for nobody but us."""
+        return self.memory.key is not None
 
 
 class _Previous(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):

@@ -119,6 +119,7 @@ class Station:
             self.sol_max_rt,
             self.inf_max_rt,
             self.replay,
+            self.key,
             trusted,
         )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from routerd.protocols.dhcpv6.answer import MAX_ASSOCIATIONS
 from routerd.protocols.dhcpv6.association import MAX_GRANTS, Asset, Association, Kind
+from routerd.protocols.dhcpv6.auth import Key
 from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.information import Information
 from routerd.protocols.dhcpv6.memory import DEFAULT_MAX_RT, Former, Memory
@@ -60,6 +61,16 @@ class _Information(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=T
     others: list[_Option] = []
 
 
+class _Key(msgspec.Struct, kw_only=True, rename="camel"):
+    """Of a Reconfigure. Never shown, but to the file (C16)."""
+
+    server_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return "_Key(***)"
+
+
 class Written(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """A `Memory` as JSON has it."""
 
@@ -70,6 +81,7 @@ class Written(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     sol_max_rt: float = DEFAULT_MAX_RT
     inf_max_rt: float = DEFAULT_MAX_RT
     replay: int = -1
+    key: _Key | None = None
     trusted: bool = True
 
 
@@ -100,6 +112,7 @@ def written(memory: Memory) -> Written:
         sol_max_rt=memory.sol_max_rt,
         inf_max_rt=memory.inf_max_rt,
         replay=memory.replay,
+        key=None if memory.key is None else _Key(server_id=memory.key.server_id.hex(":"), secret=memory.key.key.hex()),
         trusted=memory.trusted,
     )
 
@@ -140,8 +153,17 @@ def read(memory: Written) -> Memory:
         memory.sol_max_rt,
         memory.inf_max_rt,
         memory.replay,
+        None if memory.key is None else _read_key(memory.key),
         memory.trusted,
     )
+
+
+def _read_key(known: _Key) -> Key:
+    return Key(_server(known.server_id), bytes.fromhex(known.secret))
+
+
+def _server(duid: str) -> bytes:
+    return bytes.fromhex(duid.replace(":", ""))
 
 
 def _read_binding(binding: _Binding) -> Binding:
@@ -149,8 +171,7 @@ def _read_binding(binding: _Binding) -> Binding:
     leases = tuple(_read_lease(lease, which.kind) for lease in binding.leases[:MAX_GRANTS])
     if not leases:
         raise ValueError(f"nothing is held in {which}")
-    server_id = bytes.fromhex(binding.server_id.replace(":", ""))
-    return Binding(which, server_id, binding.obtained_at, binding.t1, binding.t2, leases)
+    return Binding(which, _server(binding.server_id), binding.obtained_at, binding.t1, binding.t2, leases)
 
 
 def _read_lease(lease: _Lease, kind: Kind) -> Lease:

@@ -8,7 +8,7 @@ import pytest
 
 from routerd.protocols.dhcpv6 import auth, outputs, states
 from routerd.protocols.dhcpv6.auth import Key
-from routerd.protocols.dhcpv6.inputs import LinkDown
+from routerd.protocols.dhcpv6.inputs import Flush, Input, LinkDown, LinkGone, Release
 from routerd.protocols.dhcpv6.message import MessageType, Option
 from routerd.protocols.machine import Dropped, Stop
 from tests.protocols.dhcpv6.scene import (
@@ -175,7 +175,8 @@ def test_orders_are_not_for_those_who_did_not_accept_them_or_are_busy() -> None:
 
 
 @pytest.mark.req("V6-33")
-def test_an_order_is_obeyed_once_and_the_counter_outlives_us() -> None:
+@pytest.mark.parametrize("silent_about_it", [False, True])
+def test_an_order_is_obeyed_once_and_key_and_counter_outlive_us(silent_about_it: bool) -> None:
     scene = ordered()
     scene.reconfigure(replay=7)
     scene.reply()
@@ -183,9 +184,18 @@ def test_an_order_is_obeyed_once_and_the_counter_outlives_us() -> None:
     scene.feed(Stop())
     again = Scene(PD, reconfigure=True, remembered=scene.machine.memory, now=scene.now).started()
     again.until_sent(M.REBIND)
-    again.reply(options=with_key(3))
+    again.reply(options=() if silent_about_it else with_key(3))
     assert only(Dropped, again.reconfigure(replay=7)).reason == "replayed"
     assert of(outputs.Reconfigured, again.reconfigure(replay=8))
+
+
+@pytest.mark.req("V6-33", "breaks")
+@pytest.mark.parametrize("leave", [Release(), Flush(), LinkGone()])
+def test_a_key_does_not_outlive_what_it_came_with(leave: Input) -> None:
+    scene = ordered()
+    assert scene.machine.memory.key is not None
+    scene.feed(leave)
+    assert scene.machine.memory.key is None
 
 
 def test_an_order_for_information_alone() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from routerd.protocols.dhcpv6 import outputs
 from routerd.protocols.dhcpv6.association import Grant
+from routerd.protocols.dhcpv6.auth import Key
 from routerd.protocols.dhcpv6.information import Information
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.dhcpv6.message import MessageType, Option
@@ -211,11 +212,19 @@ def test_what_has_ended_meanwhile_is_for_the_machine_to_say() -> None:
 
 @pytest.mark.req("V6-33")
 @pytest.mark.req("C16")
-def test_the_counter_is_kept_and_the_key_is_not() -> None:
+def test_counter_and_key_are_kept_and_the_key_is_shown_to_nobody() -> None:
     scene = Scene(PD, reconfigure=True).bound(
         ia(PD, preferred=INFINITE, valid=INFINITE),
         options=(Option(11, b"\3\1\0" + bytes(7) + b"\5\1" + b"a very secret ke"),),
     )
-    file = dump(written(scene.machine.memory))
-    assert b"secret" not in file
-    assert json.loads(file)["memory"]["replay"] == 5
+    kept = written(scene.machine.memory)
+    file = dump(kept)
+    again = load(file)
+    assert isinstance(again, ClientRecord)
+    assert again.memory.key == Key(SERVER, b"a very secret ke")
+    assert again.memory.replay == 5
+    assert kept.is_secret and not HELD.is_secret, "then nobody else may read the file"
+    shown = f"{kept!r} {kept.memory.key!r} {msgspec.json.decode(file, type=_File)!r}"
+    assert "secret ke" not in shown and b"a very secret ke".hex() not in shown
+    spoilt = file.replace(b"a very secret ke".hex().encode(), b"no hexadecimal")
+    assert load(spoilt) == Malformed("bad-checksum")
