@@ -35,10 +35,12 @@ class Delegated:
 
 @attrs.frozen
 class LanFacts:
-    """What is true around an IPv6RouterAdvertisement: the subnets of its interface that shall be announced, what its
-    `*From` references give, and whether there is a default route."""
+    """What is true around an IPv6RouterAdvertisement: the subnets of its interface that shall be announced, those that
+    were (and until when hosts may use them: that makes no difference to anything else), what its `*From` references
+    give, and whether there is a default route."""
 
     delegated: tuple[Delegated, ...] = ()
+    former: tuple[tuple[IPv6Network, float], ...] = attrs.field(default=(), eq=False)
     rdnss: tuple[IPv6Address, ...] = ()
     dnssl: tuple[str, ...] = ()
     default_route: bool = False
@@ -58,6 +60,7 @@ def announcement_of(spec: IPv6RouterAdvertisement, facts: LanFacts) -> Announcem
         mtu=spec.mtu,
         name_servers=(NameServers(servers, lasting),) if servers else (),
         search_domains=(SearchDomains(domains, lasting),) if domains else (),
+        former=facts.former,
     )
 
 

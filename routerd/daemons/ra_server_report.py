@@ -17,8 +17,8 @@ from routerd.protocols.ndp.announcement import VALID_LIMIT, Announcement
 from routerd.protocols.ndp.told import TAKEN_BACK_FOR, Told
 from routerd.resources.net6 import IPv6RouterAdvertisement
 
-LASTING = ("prefixes", "rdnss", "dnssl", "routerLifetime")
-"""Of a status what hosts go by also when nobody tells them any more."""
+LASTING = ("interface", "ifname", "prefixes", "rdnss", "dnssl", "routerLifetime")
+"""Of a status what hosts go by also when nobody tells them any more, and which hosts."""
 
 
 @attrs.frozen
@@ -34,8 +34,13 @@ def starting(spec: ServerSpec, generation: int, stored: Status) -> Status:
     """The status before it is known what is to be told: with what the life before had told."""
     words = "it is not known yet what is to be told"
     condition = {"type": "Applied", "status": "Unknown", "reason": "Starting", "observedGeneration": generation}
-    lasting = {key: stored[key] for key in LASTING if key in stored and stored.get("ifname") == spec.ifname}
-    return {**base_of(spec, generation, "Pending", "Starting", words), **lasting, "conditions": [condition]}
+    before = lasting(stored) if stored.get("ifname") == spec.ifname else {}
+    return {**before, **base_of(spec, generation, "Pending", "Starting", words), "conditions": [condition]}
+
+
+def lasting(stored: Status) -> Status:
+    """The part of a status that is true also when nobody runs."""
+    return {key: stored[key] for key in LASTING if key in stored}
 
 
 def told_before(stored: Status, now: float) -> Told:
@@ -51,6 +56,19 @@ def told_before(stored: Status, now: float) -> Told:
         dict.fromkeys(map(IPv6Address, stored.get("rdnss", ()))),
         dict.fromkeys(stored.get("dnssl", ())),
     )
+
+
+def binds(stored: Status) -> bool:
+    """Whether hosts go by something that this status says, and that is not taken back yet."""
+    withdrawn = [one["withdrawn"] for one in stored.get("prefixes", ())]
+    return bool(stored.get("routerLifetime") or stored.get("rdnss") or stored.get("dnssl")) or not all(withdrawn)
+
+
+def spec_of(stored: Status) -> ServerSpec | None:
+    """Of one of which only a status is left."""
+    if "ifname" not in stored or "interface" not in stored:
+        return None
+    return ServerSpec(IPv6RouterAdvertisement(stored["interface"]), stored["ifname"])
 
 
 def prefixes_of(announced: Announcement | None, told: Told) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ These are the controllers `ipv6ra` and `routeradvertisement`: what they reconcil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from routerd.api.plane import Running
@@ -28,6 +28,7 @@ from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.nurseries.ra_facts import facts_of
 from routerd.nurseries.ra_grounds import grounds_of
+from routerd.protocols.ndp.announcement import Announcement
 from routerd.resources.net6 import IPv6RAAddress, IPv6RouterAdvertisement
 from routerd.resources.resource import Resource
 
@@ -71,31 +72,61 @@ class RAServerFleet:
         self._log = log
         self._facts: dict[str, LanFacts] = {}
         """By name: what was true when its announcement was made."""
+        self._leaving: Mapping[str, ServerSpec] = {}
 
     async def __call__(self, why: str) -> Mapping[Ref, str]:
         """Fit the fleet, and have it tell what is true now. Who is declared no more, or is held, ends for good."""
         view = self._look()
         desired = desired_servers(view.router)
         undecided = {ref.name for ref in view.admission.undecided if ref.kind in self.kinds}
-        for name in self._fleet.members.keys() - desired.keys() - undecided:
-            self._fleet.members[name].leave_for_good()
-            self._facts.pop(name, None)
-        await self._fleet.fit(desired)
+        self._leaving = self._take_leave(view, desired.keys() | undecided)
+        running = {**desired, **self._leaving}
+        for name, spec in self._fleet.specs.items():
+            if name not in undecided and (name not in running or running[name].ifname != spec.ifname):
+                self._fleet.members[name].leave_for_good()
+                self._facts.pop(name, None)
+        await self._fleet.fit(running)
         for resource in view.router.of(IPv6RouterAdvertisement):
             self._feed(view, resource)
-        declared = {ref_of(one) for one in view.declared.of(IPv6RouterAdvertisement)}
-        gone = [ref for ref in view.objects if ref.kind in self.kinds and ref not in declared]
-        await speak_for(self._log, view, view.waiting(IPv6RouterAdvertisement), gone)
+        for name in self._leaving:
+            self._announce(self._fleet.members[name], Announcement(lifetime=0))
+        await self._speak(view)
         return {}
+
+    def _take_leave(self, view: View, declared: Collection[str]) -> Mapping[str, ServerSpec]:
+        """Those whom an earlier life of routerd had tell something that hosts still go by, and who shall be no more:
+        their daemon begins once more, to take it all back."""
+        found: dict[str, ServerSpec] = {}
+        for ref, status in view.objects.items():
+            if ref.kind in self.kinds and ref.name not in declared and ra_server_report.binds(status):
+                began_here = ref.name in self._fleet.members and ref.name not in self._leaving
+                spec = None if began_here else ra_server_report.spec_of(status)
+                if spec is not None and view.picture.link_named(spec.ifname) is not None:
+                    found[ref.name] = spec
+        return found
 
     def _feed(self, view: View, resource: Resource[IPv6RouterAdvertisement]) -> None:
         member, spec = self._fleet.members[resource.name], resource.spec
         facts, because = facts_of(view, spec), 0
-        if facts is not None and isinstance(member.part, RAServer):
+        if facts is not None:
             because = max(grounds_of(view, spec, self._facts.get(resource.name), facts), default=0)
             self._facts[resource.name] = facts
-            member.part.announce(announcement_of(spec, facts), member.put)
+            self._announce(member, announcement_of(spec, facts))
         member.refresh(because)
+
+    def _announce(self, member: NdpDaemon, announcement: Announcement) -> None:
+        if isinstance(member.part, RAServer):
+            member.part.announce(announcement, member.put)
+
+    async def _speak(self, view: View) -> None:
+        """For those whose daemon does not run. Who takes its leave speaks for itself until that is done; while the gate
+        has not decided, what hosts go by is kept in sight."""
+        declared = {ref_of(one) for one in view.declared.of(IPv6RouterAdvertisement)}
+        gone = {ref for ref in view.objects if ref.kind in self.kinds and ref.name not in self._leaving} - declared
+        waiting = view.waiting(IPv6RouterAdvertisement)
+        for ref in view.admission.undecided.keys() & waiting.keys():
+            waiting[ref] = {**waiting[ref], **ra_server_report.lasting(view.objects.get(ref, {}))}
+        await speak_for(self._log, view, {r: s for r, s in waiting.items() if r.name not in self._leaving}, gone)
 
 
 def desired_clients(router: Router) -> dict[str, ClientSpec]:

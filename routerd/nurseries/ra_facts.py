@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
+import attrs
+
 from routerd.controllers.conditions import SILENT
 from routerd.controllers.gate import ref_of
-from routerd.controllers.lease6 import delegation
+from routerd.controllers.lease6 import Delegation, delegation, unspoken_delegations
 from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
 from routerd.daemons.ra_announcement import Delegated, LanFacts
-from routerd.events.types import Status
+from routerd.events.types import Ref, Status
+from routerd.protocols.ndp.told import TAKEN_BACK_FOR
 from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RouterAdvertisement
 from routerd.resources.resource import ValueFrom
 
@@ -22,37 +25,56 @@ ANYWHERE = IPv6Network("::/0")
 def facts_of(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
     """None as long as something of it is not known yet in this life of routerd: what was told before stands. A value
     that is known to be missing is not waited for: a router without a name server is a router."""
-    subnets = _subnets(view, spec)
+    known = _subnets(view, spec)
     rdnss, dnssl = _values(view, spec.rdnss_from), _values(view, spec.dnssl_from)
-    if subnets is None or rdnss is None or dnssl is None:
+    if known is None or rdnss is None or dnssl is None:
         return None
     routes = view.picture.routes.values()
-    return LanFacts(
-        delegated=subnets,
+    return attrs.evolve(
+        known,
         rdnss=tuple(one for text in rdnss if (one := _address(text)) is not None),
         dnssl=tuple(dnssl),
         default_route=any(route.destination == ANYWHERE and route.kind == "unicast" for route in routes),
     )
 
 
-def _subnets(view: View, spec: IPv6RouterAdvertisement) -> tuple[Delegated, ...] | None:
-    """Those that IPv6DelegatedAddress resources put on the interface and want announced, and the one that is named."""
+def _subnets(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
+    """Those that IPv6DelegatedAddress resources put on the interface and want announced, and the one that is named. It
+    does not matter whether an address of ours is on it: hosts talk to each other, and the prefix is routed to us."""
     found: list[Delegated] = []
+    former: dict[IPv6Network, float] = {}
+    for ref, own in _announced(view, spec):
+        if ref in view.admission.undecided or own.prefix_delegation in unspoken_delegations(view):
+            return None
+        known = delegation(view, own.prefix_delegation)
+        former |= _former(view, ref, own, known)
+        subnet = None if known is None or known.prefix is None else subnet_of(own, known.prefix, known.excluded)
+        if known is not None and isinstance(subnet, IPv6Interface):
+            found.append(Delegated(subnet.network, known.preferred_until, known.valid_until))
+    other = _other_prefix(view, spec.prefix_from)
+    return None if other is None else LanFacts(delegated=(*found, *other), former=tuple(former.items()))
+
+
+def _announced(view: View, spec: IPv6RouterAdvertisement) -> Iterator[tuple[Ref, IPv6DelegatedAddress]]:
+    """Of what is held nothing is told: that is how it is taken back."""
     for resource in view.declared.of(IPv6DelegatedAddress):
         ref, own = ref_of(resource), resource.spec
         named = spec.prefix_from is not None and spec.prefix_from.resource == str(resource)
-        if not named and not (own.interface == spec.interface and own.announce):
-            continue
-        if ref in view.admission.held:
-            continue
-        known = None if ref in view.admission.undecided else delegation(view, own.prefix_delegation)
-        if known is None:
-            return None
-        subnet = None if known.prefix is None else subnet_of(own, known.prefix, known.excluded)
+        if (named or (own.interface == spec.interface and own.announce)) and ref not in view.admission.held:
+            yield ref, own
+
+
+def _former(view: View, ref: Ref, own: IPv6DelegatedAddress, known: Delegation | None) -> dict[IPv6Network, float]:
+    """Subnets that the LAN had, as the client's lease and the subnet's own status remember them. An end that no goodbye
+    can have is of another boot, whose clock says nothing now."""
+    told = {
+        IPv6Network(one["prefix"]): one["expiresAtMonotonic"] for one in view.objects.get(ref, {}).get("previous", ())
+    }
+    for former in () if known is None else known.former:
+        subnet = subnet_of(own, former.prefix)
         if isinstance(subnet, IPv6Interface):
-            found.append(Delegated(subnet.network, known.preferred_until, known.valid_until))
-    other = _other_prefix(view, spec.prefix_from)
-    return None if other is None else (*found, *other)
+            told[subnet.network] = former.valid_until
+    return {prefix: until for prefix, until in told.items() if view.now < until <= view.now + TAKEN_BACK_FOR}
 
 
 def _other_prefix(view: View, reference: ValueFrom | None) -> tuple[Delegated, ...] | None:

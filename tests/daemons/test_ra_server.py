@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator, Callable
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ import trio
 from trio.testing import MockClock
 
 from routerd.events.log import inline
-from routerd.protocols.ndp.message import RouterAdvertisement
+from routerd.protocols.ndp import wire
+from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.memory import AdvertiserRecord, dump
+from routerd.protocols.ndp.message import ALL_ROUTERS, NameServers, RouterAdvertisement, RouterSolicitation
+from routerd.protocols.ndp.told import Told
+from routerd.sim.packets6 import ICMPV6, Packet6, multicast_mac, pack
 from routerd.sim.slaac_host import SlaacHost
-from tests.daemons.ra_rig import OLD, PREFIX, ROUTER, Rig, announced, rigged
+from tests.daemons.ra_rig import DNS, HOST_MAC, OLD, PREFIX, ROUTER, Rig, announced, rigged
 from tests.router.rig import until
 
 TOPIC = "routerd.ra."
@@ -81,6 +86,8 @@ async def test_the_end_for_good_is_told_three_times(autojump_clock: MockClock, r
     await trio.sleep(1)
     assert [ra.lifetime for _, ra in host.heard][-3:] == [0, 0, 0]
     assert host.default_routers(rig.world.now() + 1) == []
+    assert host.preferred(rig.world.now()) == [], "and nobody begins anything with its prefix"
+    assert host.usable(rig.world.now()), "but connections that there are may end in peace"
 
 
 @pytest.mark.parametrize("down", [5.0, 1000.0])
@@ -142,6 +149,96 @@ async def test_a_damaged_file_is_told_and_costs_nothing_else(
     async with rig.server(announced(PREFIX)):
         await until(lambda: bool(host.heard))
     assert (await rig.topics(TOPIC))[0] == "memory.unreadable"
+
+
+def forgotten(path: Path, how: str) -> None:
+    """The file does not say any more what hosts were told."""
+    octets = path.read_bytes()
+    match how:
+        case "lost":
+            path.unlink()
+        case "torn":
+            path.write_bytes(octets[: len(octets) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "rotten":
+            path.write_bytes(octets[:100] + bytes([octets[100] ^ 1]) + octets[101:])
+
+
+@pytest.mark.parametrize("how", ["lost", "torn", "empty", "rotten"])
+async def test_what_the_file_does_not_say_any_more_the_status_does(
+    autojump_clock: MockClock, rig: Rig, tmp_path: Path, how: str
+) -> None:
+    """Power was cut, the file is damaged, and the prefix is another one now."""
+    host, memory = rig.lan_host(), tmp_path / "ra-server" / "lan" / "memory.json"
+    told = announced(OLD, name_servers=(NameServers((DNS,), 600),))
+    async with rig.server(told):
+        await until(lambda: bool(host.preferred(rig.world.now())))
+        await until(lambda: rig.status.get("phase") == "Applied")
+    forgotten(memory, how)
+    began = rig.world.now()
+    async with rig.server(announced(PREFIX)):
+        await until(lambda: bool([ra for at, ra in host.heard if at > began]))
+    first = next(ra for at, ra in host.heard if at > began)
+    assert {one.prefix: one.preferred > 0 for one in first.prefixes} == {PREFIX: True, OLD: False}
+    assert first.name_servers == (NameServers((DNS,), 0),)
+    topics = await rig.topics(TOPIC)
+    assert topics.count("memory.unreadable") == 1
+    assert topics.index("memory.unreadable") < topics.index("prefix.deprecated")
+
+
+async def test_what_the_lease_remembers_is_taken_back_though_file_and_status_are_lost(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    host = rig.lan_host()
+    until_then = rig.world.now() + 600
+    async with rig.server(announced(PREFIX, former=((OLD, until_then),))):
+        await until(lambda: bool(host.heard))
+        assert [one["prefix"] for one in rig.status["prefixes"] if one["withdrawn"]] == [str(OLD)]
+    valid, preferred = told_of(host, OLD)[0]
+    assert (595 < valid <= 600, preferred) == (True, 0)
+
+
+async def test_what_another_lan_was_told_is_none_of_this_one_s_business(
+    autojump_clock: MockClock, rig: Rig, tmp_path: Path
+) -> None:
+    """The interface of the resource is another one now."""
+    host = rig.lan_host()
+    kept = AdvertiserRecord(Told({OLD: None}), "eth7", rig.host.clock.boot_id, rig.world.now(), 2e9)
+    memory = tmp_path / "ra-server" / "lan" / "memory.json"
+    memory.parent.mkdir(parents=True)
+    memory.write_bytes(dump(kept))
+    async with rig.server(announced(PREFIX)):
+        await until(lambda: bool(host.heard))
+    assert told_of(host, OLD) == []
+    assert b"eth0" in memory.read_bytes()
+
+
+async def test_a_renewed_lease_is_no_event(autojump_clock: MockClock, rig: Rig) -> None:
+    """Hosts are told of a longer lifetime as a matter of course."""
+    host = rig.lan_host()
+    async with rig.server():
+        for renewal in range(1, 5):
+            rig.announce(Announcement((LanPrefix(PREFIX, renewal * 1000.0, renewal * 2000.0),)))
+            await trio.sleep(900)
+    assert max(host.heard[-1][1].prefixes[0].valid, 0) > 3000
+    assert await rig.topics(TOPIC) == ["applied"]
+
+
+async def test_a_flood_of_questions(autojump_clock: MockClock, rig: Rig) -> None:
+    """RFC 4861 §6.2.6: to all at most every three seconds; and few alone, whoever they say to be."""
+    segment, sent = rig.world.segment("line"), []
+    async with rig.server(announced(PREFIX)):
+        await trio.sleep(100)
+        segment.witness(lambda frame, now: sent.append(now) if frame[6:12] == rig.world.link("eth0").mac else None)
+        asker = segment.attach(HOST_MAC, lambda frame, now: None)
+        for number in range(2000):
+            source = IPv6Address(f"fe80::1:{number:x}")
+            asked = Packet6(source, ALL_ROUTERS, ICMPV6, wire.encode(RouterSolicitation(HOST_MAC)))
+            frame = pack(asked, source_mac=HOST_MAC, target_mac=multicast_mac(ALL_ROUTERS))
+            asker.send(frame, rig.world.now())
+            await trio.sleep(0.01)
+    assert len(sent) < 50
 
 
 async def test_who_asks_is_answered(autojump_clock: MockClock, rig: Rig) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
+import attrs
 import pytest
 
+from routerd.controllers.gate import Admission, Held, ref_of
 from routerd.daemons.ra_announcement import Delegated, LanFacts
 from routerd.events.types import Ref, Status
 from routerd.host import Route
@@ -33,9 +35,12 @@ BOUND = {
 }
 
 
-def facts(status: Status | None, *resources: dict[str, Any], routes: Any = (), **spec: Any) -> LanFacts | None:
+def facts(
+    status: Status | None, *resources: dict[str, Any], routes: Any = (), own_status: Status | None = None, **spec: Any
+) -> LanFacts | None:
     ra = resource("IPv6RouterAdvertisement", "lan", interface="lan", **spec)
-    objects = {} if status is None else {PD_REF: status}
+    told = {PD_REF: status, Ref("IPv6DelegatedAddress", "lan"): own_status}
+    objects = {ref: one for ref, one in told.items() if one is not None}
     scene = Scene([WAN, LAN, PD, *(resources or (OWN,)), ra], objects=objects, routes=routes)
     view = scene.view()
     [declared] = view.router.of(IPv6RouterAdvertisement)
@@ -54,6 +59,36 @@ def test_as_long_as_nobody_knows_the_prefix_nothing_is_told_anew(status: Status 
 def test_a_prefix_that_is_known_to_be_lost_is_not_told_of() -> None:
     assert facts(NONE) == LanFacts()
     assert facts({**BOUND, "validUntilMonotonic": NOW}) == LanFacts()
+
+
+def test_prefixes_that_the_lease_remembers_are_known_to_have_been_told() -> None:
+    """Also when what was told has been forgotten (its file is lost): the client's lease and the subnet know of it."""
+    of_lease = {"prefix": "2001:db8:41::/56", "expiresAtMonotonic": NOW + 500}
+    other_boot = {"prefix": "2001:db8:42::/56", "expiresAtMonotonic": NOW + 1e6}
+    known = facts({**BOUND, "previousPrefixes": [of_lease, other_boot]})
+    assert known is not None
+    assert (known.delegated, known.former) == ((SUBNET,), ((IPv6Network("2001:db8:41:1::/64"), NOW + 500),))
+    said = {"phase": "Applied", "previous": [{"prefix": "2001:db8:43:1::/64", "expiresAtMonotonic": NOW + 5}]}
+    known = facts(BOUND, own_status=said)
+    assert known is not None
+    assert known.former == ((IPv6Network("2001:db8:43:1::/64"), NOW + 5),)
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Error", "Applied"])
+def test_hosts_use_their_prefix_whatever_becomes_of_our_own_address(phase: str) -> None:
+    assert facts(BOUND, own_status={"phase": phase, "reason": "DuplicateAddress"}) == LanFacts(delegated=(SUBNET,))
+
+
+def test_a_client_that_is_held_delegates_nothing() -> None:
+    """What was told of its prefix is taken back, and does not just run out."""
+    scene = Scene([WAN, LAN, PD, OWN, resource("IPv6RouterAdvertisement", "lan", interface="lan")])
+    scene.objects[PD_REF] = {"phase": "Pending", "reason": "WhenFalse"}
+    view = scene.view()
+    let_in = tuple(one for one in view.declared.resources if ref_of(one) != PD_REF)
+    router = attrs.evolve(view.declared, resources=let_in)
+    view = attrs.evolve(view, router=router, admission=Admission(router, held={PD_REF: Held("WhenFalse", "no")}))
+    [declared] = view.router.of(IPv6RouterAdvertisement)
+    assert facts_of(view, declared.spec) == LanFacts()
 
 
 def test_who_does_not_want_to_be_announced_is_not() -> None:

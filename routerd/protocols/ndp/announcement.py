@@ -44,7 +44,8 @@ class LanPrefix:
 @attrs.frozen
 class Announcement:
     """What shall be told. `lifetime` (seconds) of this router as a default router, 0: it is none. `mtu` None: as the
-    link has it. `former`: prefixes that are known to have been the LAN's, and until when hosts may use them."""
+    link has it. `former`: prefixes that are known to have been the LAN's, and until when hosts may use them: no part of
+    what is told as such, and so no difference."""
 
     prefixes: tuple[LanPrefix, ...] = ()
     lifetime: int = 1800
@@ -56,7 +57,7 @@ class Announcement:
     routes: tuple[MoreSpecificRoute, ...] = ()
     name_servers: tuple[NameServers, ...] = ()
     search_domains: tuple[SearchDomains, ...] = ()
-    former: tuple[tuple[IPv6Network, float], ...] = ()
+    former: tuple[tuple[IPv6Network, float], ...] = attrs.field(default=(), eq=False)
 
     @property
     def farewell(self) -> Announcement:
