@@ -182,8 +182,9 @@ class Attachment:
         before = self._addresses.pop((address.link, ip), None)
         if present:
             self._addresses[address.link, ip] = address
-            if address.standing == "duplicate" and (before is None or before.standing != "duplicate"):
-                self._contest(address.link, ip)
+        # Linux takes one that has a lifetime away as soon as it has found it to be somebody else's.
+        if address.standing == "duplicate" and (before is None or before.standing != "duplicate"):
+            self._contest(address.link, ip)
 
     def _contest(self, index: int, address: IPv6Address) -> None:
         """Duplicate address detection has found somebody else with it (V6-26)."""

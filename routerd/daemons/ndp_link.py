@@ -33,11 +33,13 @@ WORDS = {
 
 @attrs.frozen
 class Facts:
-    """What the host has at present: the link, its IPv6 addresses, the IPv6 routes by it."""
+    """What the host has at present: the link, its IPv6 addresses, the IPv6 routes by it; and which addresses, be they
+    there or not, were last found to be another host's."""
 
     link: Link | None = None
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
+    contested: tuple[IPv6Address, ...] = ()
 
     @property
     def source(self) -> IPv6Address | None:
@@ -81,6 +83,7 @@ class NdpLink:
         self._link: Link | None = None
         self._addresses: dict[tuple[int, str], Address] = {}
         self._routes: dict[Route, None] = {}
+        self._contested: dict[tuple[int, str], IPv6Address] = {}
         self._told: tuple[int, LinkUp] | None = None
         self._port: NdpEndpoint | None = None
         self._scope: trio.CancelScope | None = None
@@ -92,7 +95,8 @@ class NdpLink:
             return Facts()
         index = self._link.index
         addresses = tuple(one for (link, _), one in self._addresses.items() if link == index)
-        return Facts(self._link, addresses, tuple(one for one in self._routes if one.link == index))
+        contested = tuple(ip for (link, _), ip in self._contested.items() if link == index)
+        return Facts(self._link, addresses, tuple(one for one in self._routes if one.link == index), contested)
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
         """Something happened on the host. The socket is opened in `nursery`. Raises OSError when we may not have it."""
@@ -159,16 +163,27 @@ class NdpLink:
                 self._link = snapshot.link(self.ifname)
                 self._addresses = {_key(one): one for one in snapshot.addresses if _is_ipv6(one)}
                 self._routes = dict.fromkeys(one for one in snapshot.routes if one.destination.version == 6)
+                for one in self._addresses.values():
+                    self._contest(one)
             case LinkChanged(before, after):
                 self._note_link(before, after)
             case AddressChanged(address, True) if _is_ipv6(address):
                 self._addresses[_key(address)] = address
+                self._contest(address)
             case AddressChanged(address, False):
                 self._addresses.pop(_key(address), None)
+                self._contest(address)
             case RouteChanged(route, True) if route.destination.version == 6:
                 self._routes[route] = None
             case RouteChanged(route, False):
                 self._routes.pop(route, None)
+
+    def _contest(self, address: Address) -> None:
+        """Linux takes one that has a lifetime away as soon as it has found it to be somebody else's."""
+        if address.standing == "duplicate" and isinstance(address.address.ip, IPv6Address):
+            self._contested[_key(address)] = address.address.ip
+        elif address.standing == "ready":
+            self._contested.pop(_key(address), None)
 
     def _note_link(self, before: Link | None, after: Link | None) -> None:
         if after is not None and after.name == self.ifname:
@@ -177,6 +192,7 @@ class NdpLink:
             self._link = None
         if before is not None and after is None:
             self._addresses = {key: one for key, one in self._addresses.items() if key[0] != before.index}
+            self._contested = {key: ip for key, ip in self._contested.items() if key[0] != before.index}
             self._routes = dict.fromkeys(one for one in self._routes if one.link != before.index)
 
 

@@ -157,9 +157,8 @@ class RAClient:
 
     def _note_conflicts(self, around: Around) -> None:
         """Duplicate address detection has found somebody else there (RFC 7217 §6)."""
-        duplicates = {one.address.ip for one in around.facts.addresses if one.standing == "duplicate"}
         for prefix, address in self._made.items():
-            if address.ip in duplicates:
+            if address.ip in around.facts.contested:
                 self._conflicts[prefix] = self._conflicts.get(prefix, 0) + 1
                 self._error = f"somebody else on the link has {address.ip}"
 

@@ -112,6 +112,21 @@ async def test_after_a_conflict_there_is_another_address(autojump_clock: MockClo
         assert "somebody else" in rig.status["message"]
 
 
+async def test_after_a_conflict_that_took_the_address_away_there_is_another(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    """As Linux does with one that has a lifetime."""
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        [text] = rig.status["addresses"]
+        rig.host.elsewhere.add(IPv6Interface(text).ip)
+        end = rig.host.clock.now() + 3000
+        rig.host.put_address(Address(rig.world.link("eth0").index, IPv6Interface(text), True, end, end))
+        await until(lambda: rig.status["addresses"] != [text])
+        assert "somebody else" in rig.status["message"]
+
+
 async def test_a_prefix_that_is_not_on_the_link_makes_an_address_without_a_network(
     autojump_clock: MockClock, rig: Rig
 ) -> None:
