@@ -82,7 +82,8 @@ def _write_kea(ifname: str, directory: Path, terms: Terms6) -> Path:
 
 def _kea_config(ifname: str, directory: Path, terms: Terms6) -> dict[str, Any]:
     pool = {"prefix": str(terms.pool[0]), "prefix-len": terms.pool.prefixlen, "delegated-len": terms.length}
-    preference = [] if terms.preference is None else [{"name": "preference", "data": str(terms.preference)}]
+    asked_or_not = {"name": "preference", "data": str(terms.preference), "always-send": True}
+    preference = [] if terms.preference is None else [asked_or_not]
     if terms.excluded is not None:
         pool |= {"excluded-prefix": str(terms.excluded[0]), "excluded-prefix-len": terms.excluded.prefixlen}
     return {
