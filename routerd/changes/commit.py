@@ -200,10 +200,10 @@ class PendingCommit:
                 return self._revert(self._going_back, now)
             case Start() | Restarted() | Tick():
                 return self._look(state, now)
-            case Confirm(token) | Extend(token) if not self._fits(token):
-                return self._refusal(event, "this is not its token")
             case Confirm() | Extend() if now > state.until:
                 return [*self._refusal(event, "the time to confirm it is over"), *self._look(state, now)]
+            case Confirm(token) | Extend(token) if not self._fits(token):
+                return self._refusal(event, "this is not its token")
             case Confirm():
                 self.state = Ended()
                 return [Confirmed()]

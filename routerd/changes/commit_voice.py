@@ -37,7 +37,7 @@ class Voice:
     async def pending(self, kept: Kept, terms: Terms) -> None:
         """It is on trial from now on."""
         message = f"generation {kept.generation} is on trial: unless it is confirmed by {_moment(kept)} it goes back"
-        guarded = [*kept.guards.interfaces, *(f"DHCPv4Client/{name}" for name in kept.guards.clients)]
+        guarded = [*kept.guards.interfaces, *kept.guards.wans]
         caller = {} if kept.guards.caller is None else {"caller": kept.guards.caller.remote}
         attributes = {"guards": ",".join(guarded), **caller}
         await self._tell(PENDING, "info", "Pending", message, kept, terms, attributes)

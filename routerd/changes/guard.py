@@ -11,20 +11,20 @@ from typing import Final
 import attrs
 
 from routerd.changes.commit import GuardFailed, GuardHolds
+from routerd.changes.wans import are_undecided, is_awaited, is_usable, leads_everywhere, wans_up
 from routerd.config import Router
-from routerd.controllers.lease import ifname_of, leases, ref_of, undecided
+from routerd.controllers.lease import ifname_of
 from routerd.controllers.management import shut
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import View
-from routerd.host import Route
+from routerd.host import Address, Route
 from routerd.resources.management import ManagementAccess
-from routerd.resources.net import DHCPv4Client
 
 PATIENCE: Final = 10.0
 """Seconds that a way in may be shut: addresses move, links come up anew."""
 WAN_PATIENCE: Final = 30.0
-"""Seconds that what a lease brings may be missing: a client that begins anew has to find a server, and to probe its
-address."""
+"""Seconds that what comes from a provider may be missing: a client that begins anew has to find a server or a router,
+and to probe its address."""
 
 Verdict = GuardFailed | GuardHolds
 
@@ -39,10 +39,10 @@ class Caller:
 
 @attrs.frozen
 class Guards:
-    """What is guarded: interfaces by the system's name, DHCPv4 clients by theirs."""
+    """What is guarded: interfaces by the system's name, ways out by the resource of which they come (`Kind/name`)."""
 
     interfaces: tuple[str, ...] = ()
-    clients: tuple[str, ...] = ()
+    wans: tuple[str, ...] = ()
     caller: Caller | None = None
 
 
@@ -51,7 +51,7 @@ def standing(view: View, routers: Iterable[Router], caller: Caller | None) -> Gu
     ifnames = dict.fromkeys(ifname for router in routers for ifname in _management(router))
     return Guards(
         tuple(ifname for ifname in ifnames if shut(view.picture, ifname) is None),
-        tuple(lease.client.name for lease in leases(view)),
+        tuple(wans_up(view)),
         caller if caller is not None and _cut(view.picture, caller) is None else None,
     )
 
@@ -62,8 +62,8 @@ def judge(guards: Guards, view: View) -> Iterator[Verdict]:
         there = view.picture.link_named(ifname) is not None
         patience = _patience(view, ifname) if there else 0.0
         yield _verdict(f"interface {ifname}", shut(view.picture, ifname), patience)
-    if guards.clients:
-        yield from _wans(guards.clients, view)
+    if guards.wans:
+        yield from _wans(guards.wans, view)
     if guards.caller is not None:
         yield _verdict("caller", _cut(view.picture, guards.caller), _patience(view, None))
 
@@ -73,10 +73,9 @@ def _verdict(guard: str, why: str | None, patience: float) -> Verdict:
 
 
 def _patience(view: View, ifname: str | None) -> float:
-    """Longer while a client (of this interface) that is to have a lease has none: what is missing may come with it."""
-    held = {lease.client.name for lease in leases(view)}
-    missing = (one.spec.interface for one in view.router.of(DHCPv4Client) if one.name not in held)
-    return WAN_PATIENCE if any(ifname in (None, ifname_of(view.router, name)) for name in missing) else PATIENCE
+    """Longer while a client (of this interface) that is to have something has nothing: what is missing may come with
+    it."""
+    return WAN_PATIENCE if is_awaited(view, ifname) else PATIENCE
 
 
 def _management(router: Router) -> Iterator[str]:
@@ -87,38 +86,45 @@ def _management(router: Router) -> Iterator[str]:
                 yield ifname
 
 
-def _wans(clients: tuple[str, ...], view: View) -> Iterator[Verdict]:
-    """All WANs are down when no client has a lease any more, and no other way leads to everywhere."""
-    declared = [resource for resource in view.router.of(DHCPv4Client) if resource.name in clients]
-    if any(lease.client.name in clients for lease in leases(view)) or _leads_everywhere(view.picture):
+def _wans(wans: tuple[str, ...], view: View) -> Iterator[Verdict]:
+    """All of them are down when none of the clients has anything any more, and no other way leads to everywhere."""
+    if not set(wans).isdisjoint(wans_up(view)) or leads_everywhere(view.picture):
         yield GuardHolds("wan")
-    elif not any(undecided(view, ref_of(resource)) for resource in declared):
-        names = ", ".join(f"DHCPv4Client/{name}" for name in clients)
-        yield GuardFailed("wan", f"no WAN is left: {names} had a lease and lost it", WAN_PATIENCE)
-
-
-def _leads_everywhere(picture: Picture) -> bool:
-    return any(route.destination.prefixlen == 0 and _usable(picture, route) for route in picture.routes.values())
-
-
-def _usable(picture: Picture, route: Route) -> bool:
-    link = picture.links.get(route.link) if route.link is not None else None
-    return route.kind == "unicast" and link is not None and link.admin_up and link.carrier
+    elif not are_undecided(view, wans):
+        yield GuardFailed("wan", f"no WAN is left: {', '.join(wans)} had one and lost it", WAN_PATIENCE)
 
 
 def _cut(picture: Picture, caller: Caller) -> str | None:
     """Why the caller's connection cannot live, None if it can."""
     local, remote = _address(caller.local), _address(caller.remote)
-    if not any(known.address.ip == local for known in picture.addresses.values()):
+    here = [known for known in picture.addresses.values() if known.address.ip == local and _can_be_sent_to(known)]
+    if local.is_link_local or remote.is_link_local:
+        return _cut_on_link(picture, caller, here)
+    if not here:
         return f"the address {local}, to which the caller is connected, is gone"
-    if remote.is_link_local:
-        return None
     found = _route_to(picture, remote)
-    return None if found is not None and _usable(picture, found) else f"there is no route to the caller at {remote}"
+    return None if found is not None and is_usable(picture, found) else f"there is no route to the caller at {remote}"
+
+
+def _cut_on_link(picture: Picture, caller: Caller, here: Iterable[Address]) -> str | None:
+    """A connection between two hosts of one link: `fe80::1%eth0` names it. It needs no route but that link."""
+    _, _, ifname = caller.local.partition("%")
+    found = (picture.links.get(known.link) for known in here)
+    links = [link for link in found if link is not None and ifname in ("", link.name)]
+    if not links:
+        return f"the address {caller.local}, to which the caller is connected, is gone"
+    if any(link.admin_up and link.carrier for link in links):
+        return None
+    return f"{links[0].name}, by which the caller is connected, has no carrier"
+
+
+def _can_be_sent_to(known: Address) -> bool:
+    """Whether others reach this host by it: one that another host has is not ours."""
+    return known.standing != "duplicate"
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """Of `fe80::1%eth0` too: which link it is on does not matter here. And IPv4 told as IPv6 is IPv4."""
+    """Of `fe80::1%eth0` too. And IPv4 told as IPv6 is IPv4."""
     address = ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

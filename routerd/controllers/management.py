@@ -112,5 +112,6 @@ def shut(picture: Picture, ifname: str) -> str | None:
         return f"{ifname} is down"
     if not link.carrier:
         return f"{ifname} has no carrier"
-    on_link = (known.address.ip for known in picture.addresses.values() if known.link == link.index)
-    return None if any(not ip.is_link_local for ip in on_link) else f"{ifname} has no address"
+    on_link = (known for known in picture.addresses.values() if known.link == link.index)
+    usable = (known for known in on_link if not known.address.ip.is_link_local and known.standing != "duplicate")
+    return None if any(usable) else f"{ifname} has no address"

@@ -27,7 +27,7 @@ KEPT = Kept(
     confirm_by=Instant(1_800_000_000_123_456_789),
     actor="uid=0 pid=7 /usr/bin/routerctl request=01",
     token_digest=digest_of("token"),
-    guards=Guards(("eth1",), ("wan",), Caller("192.0.2.1", "2001:db8::7")),
+    guards=Guards(("eth1",), ("DHCPv4Client/wan",), Caller("192.0.2.1", "2001:db8::7")),
     octets=b"spec: {secret: planted-secret}\n",
     previous_octets=b"\xff\xfe not UTF-8 \n",
     token="the-token",
