@@ -170,9 +170,7 @@ def dnsmasq(
 def radvd(isp: Namespace, ifname: str, directory: Path, advertised: str) -> Iterator[subprocess.Popen[Any]]:
     """radvd. `advertised`: what stands in the braces of its interface, in the words of radvd.conf(5). On its way out it
     says that it is no router any more."""
-    path = directory / "radvd.conf"
-    path.write_text(f"interface {ifname} {{ AdvSendAdvert on; {advertised} }};\n")
-    path.chmod(0o644)  # radvd refuses a file that others may write
+    path = _write_radvd(ifname, directory, advertised)
     # It wants to be told of forwarding: without it, it warns, and Linux ignores that it calls itself a router.
     isp.sysctl("net.ipv6.conf.all.forwarding", "1")
     command = [
@@ -181,6 +179,22 @@ def radvd(isp: Namespace, ifname: str, directory: Path, advertised: str) -> Iter
     ]
     with running(isp, command, directory / "radvd.log", "polling for") as process:
         yield process
+
+
+def readvertised(server: subprocess.Popen[Any], ifname: str, directory: Path, advertised: str) -> None:
+    """Other terms for a radvd that goes on; returns once they are in force."""
+    log = directory / "radvd.log"
+    begin = log.stat().st_size
+    _write_radvd(ifname, directory, advertised)
+    server.send_signal(signal.SIGHUP)
+    await_line(server, log, begin, "resuming normal operation")
+
+
+def _write_radvd(ifname: str, directory: Path, advertised: str) -> Path:
+    path = directory / "radvd.conf"
+    path.write_text(f"interface {ifname} {{ AdvSendAdvert on; {advertised} }};\n")
+    path.chmod(0o644)  # radvd refuses a file that others may write
+    return path
 
 
 def forget(directory: Path) -> None:

@@ -45,6 +45,20 @@ spec:
 """
 """A prefix, an address of the WAN, and a subnet of the prefix on the LAN."""
 
+HEAD = DELEGATION.partition("    - ")[0]
+NET = "net.routerd.net/v1alpha1"
+
+
+def document(*resources: str) -> str:
+    """A configuration of its own. See `resource`."""
+    return HEAD + "".join(resources)
+
+
+def resource(kind: str, name: str, **spec: object) -> str:
+    """One more resource for a configuration."""
+    return f"    - {json.dumps({'apiVersion': NET, 'kind': kind, 'metadata': {'name': name}, 'spec': spec})}\n"
+
+
 GUESTS = """\
     - apiVersion: net.routerd.net/v1alpha1
       kind: Interface
