@@ -13,6 +13,7 @@ from routerd.controllers.gate import ref_of
 from routerd.controllers.lease6 import Delegation, delegation, unspoken_delegations
 from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
+from routerd.controllers.wanted_address6 import free_subnet
 from routerd.daemons.ra_announcement import Delegated, LanFacts
 from routerd.events.types import Ref, Status
 from routerd.protocols.ndp.told import TAKEN_BACK_FOR
@@ -48,7 +49,7 @@ def _subnets(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
             return None
         known = delegation(view, own.prefix_delegation)
         former |= _former(view, ref, own, known)
-        subnet = None if known is None or known.prefix is None else subnet_of(own, known.prefix, known.excluded)
+        subnet = None if known is None else free_subnet(view, ref, own, known)
         if known is not None and isinstance(subnet, IPv6Interface):
             found.append(Delegated(subnet.network, known.preferred_until, known.valid_until))
     other = _other_prefix(view, spec.prefix_from)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from routerd.controllers.gate import ref_of
 from routerd.controllers.reconcile import Input, View
 from routerd.daemons.ra_announcement import LanFacts
@@ -23,7 +25,7 @@ def grounds_of(view: View, spec: IPv6RouterAdvertisement, before: LanFacts | Non
     changed."""
     if before == after:
         return ()
-    parts = ("delegated", "default_route", "rdnss", "dnssl")
+    parts = [field.name for field in attrs.fields(LanFacts) if field.eq]
     changed = [one for one in parts if before is None or getattr(before, one) != getattr(after, one)]
     return view.newest((view.configuration, *(giver for part in changed for giver in _givers(view, spec, part))))
 
