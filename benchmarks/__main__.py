@@ -1,4 +1,5 @@
-"""`python -m benchmarks [SUITE …]`: measures, prints a table, keeps the figures as benchmarks/results/latest.json.
+"""`python -m benchmarks [SUITE …]`: measures, prints a table, and keeps the figures in benchmarks/results/latest.json,
+beside those of other suites.
 
 `--write-docs` measures nothing: it writes docs/benchmarks.md from the figures that were kept last.
 """
@@ -13,8 +14,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 
@@ -22,7 +24,7 @@ from benchmarks.document import page
 from benchmarks.machine import ROOT, environment
 from benchmarks.report import NotRun, Outcome, progress, sound, table
 
-SUITES = ("codec", "events", "api", "watch", "changes", "routerctl", "start", "acquire")
+SUITES = ("codec", "events", "api", "watch", "changes", "routerctl", "start", "acquire", "delegate")
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
     if options.write_docs:
         kept = json.loads(RESULTS.read_text())
-        PAGE.write_text(page([Outcome(**outcome) for outcome in kept["suites"]], kept["environment"]))
+        PAGE.write_text(page(outcomes_of(kept), kept["environment"]))
         return 0
     return measure(options.suites or SUITES)
 
@@ -47,14 +49,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(suites: Sequence[str]) -> int:
     """Run the suites one after the other, and tell of them."""
     around = environment()
+    measured = f"{around['at']}, commit {around['commit']}"
     with compiled():
-        outcomes = [outcome_of(suite) for suite in suites]
+        outcomes = [attrs.evolve(outcome_of(suite), measured=measured) for suite in suites]
     progress("")
     print("\n".join(table(outcomes)))
     RESULTS.parent.mkdir(exist_ok=True)
-    kept = {"environment": around, "suites": [attrs.asdict(outcome) for outcome in outcomes]}
+    before = outcomes_of(json.loads(RESULTS.read_text())) if RESULTS.exists() else []
+    kept = {"environment": around, "suites": [attrs.asdict(outcome) for outcome in merged(before, outcomes)]}
     RESULTS.write_text(json.dumps(kept, indent=2))
     return int(any(outcome.failed for outcome in outcomes))
+
+
+def outcomes_of(kept: Mapping[str, Any]) -> list[Outcome]:
+    """As they were kept."""
+    return [Outcome(**outcome) for outcome in kept["suites"]]
+
+
+def merged(before: Sequence[Outcome], now: Sequence[Outcome]) -> list[Outcome]:
+    """The newest of each suite, in the order of SUITES."""
+    newest = {outcome.suite: outcome for outcome in (*before, *now)}
+    return [newest[suite] for suite in SUITES if suite in newest]
 
 
 @contextmanager

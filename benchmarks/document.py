@@ -9,7 +9,7 @@ from benchmarks.report import COLUMNS, TO_THE_RIGHT, Outcome, cells
 
 HEAD = """# Benchmarks
 
-Written by `python -m benchmarks --write-docs` from one run of `make bench`; not to be edited by hand.
+Written by `python -m benchmarks --write-docs` from the last run of each suite; not to be edited by hand.
 
 Speed is a ratio to a peer wherever there is one, taken in the same run and in turns, because no machine is the same
 twice. No test asserts a time. A goal that is missed is called missed, whatever the reason.
@@ -29,7 +29,7 @@ def _machine(environment: Mapping[str, Any]) -> Iterator[str]:
     yield f"  ({environment['processor']}) and {environment['memory']}; {environment['kernel']}."
     yield f"- {environment['python']}; {_versions(environment['packages'])}."
     yield f"- Peers and servers: {_versions(environment['programs'])}."
-    yield f"- {environment['at']}, commit {environment['commit']}. The load average stands beside each suite's name."
+    yield "- When, of which commit, and what else the machine had to do (its load average) stands with each suite."
 
 
 def _versions(of: Mapping[str, str]) -> str:
@@ -53,7 +53,7 @@ def _suite(outcome: Outcome) -> Iterator[str]:
     if outcome.not_run:
         yield f"Not run: {outcome.not_run}."
         return
-    yield f"{outcome.seconds:.0f} s; load average {outcome.load:.1f} when it began."
+    yield f"{outcome.measured}; {outcome.seconds:.0f} s; load average {outcome.load:.1f} when it began."
     yield ""
     yield _cells([*COLUMNS, "in detail"])
     yield _cells(["---:" if place in TO_THE_RIGHT else "---" for place in range(len(COLUMNS) + 1)])

@@ -91,13 +91,11 @@ class Eye:
 
     def _note_kernel(self, data: bytes, now: float) -> None:
         course = self.course
-        while data:
-            length, kind, *_ = MESSAGE.unpack_from(data)
+        for kind, body in told(data):
             if kind == RTM_NEWADDR:
                 course.address_at = course.address_at or now
-            elif kind == RTM_NEWLINK and LINK.unpack_from(data, MESSAGE.size)[3] & IFF_LOWER_UP:
+            elif kind == RTM_NEWLINK and LINK.unpack_from(body)[3] & IFF_LOWER_UP:
                 course.link_at = course.link_at or now
-            data = data[(length + 3) & ~3 :]
 
     def _note_packet(self, packet: bytes, now: float) -> None:
         ports = (packet[0] & 15) * 4
@@ -107,6 +105,14 @@ class Eye:
     def _note_echo(self, packet: bytes, now: float) -> None:
         if packet[(packet[0] & 15) * 4] == ECHO_REPLY:
             self.course.answered_at = self.course.answered_at or now
+
+
+def told(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The kernel's messages over netlink, by kind."""
+    while data:
+        length, kind, *_ = MESSAGE.unpack_from(data)
+        yield kind, data[MESSAGE.size : length]
+        data = data[(length + 3) & ~3 :]
 
 
 @contextmanager

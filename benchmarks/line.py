@@ -22,7 +22,7 @@ SWITCH, BEYOND = "br0", "198.51.100.1"
 POOL = ("203.0.113.60", "203.0.113.250")
 
 STAGE = (
-    'for d in /run /var/lib/dhcpcd /var/lib/dhcp; do [ -d "$d" ] && mount -t tmpfs tmpfs "$d"; done; '
+    'for d in /run /var/lib/dhcpcd /var/lib/dhcp /var/lib/dhcpv6; do [ -d "$d" ] && mount -t tmpfs tmpfs "$d"; done; '
     'read -r _ <"$0"; exec "$@"'
 )
 """A shell, in the mount namespace that `ip netns exec` made, becomes the program when the FIFO $0 is written to."""

@@ -18,7 +18,9 @@ PROGRAMS = {
     "dhcpcd": "--version",
     "dhclient": "--version",
     "busybox": "--help",
+    "networkctl": "--version",
     "kea-dhcp4": "-v",
+    "kea-dhcp6": "-v",
     "dnsmasq": "--version",
 }
 
@@ -49,7 +51,7 @@ def _package(name: str) -> str:
 
 def _program(name: str, flag: str) -> str:
     path = shutil.which(name)
-    return re.search(r"\d+(\.\d+)+\S*|$", _said([path, flag])).group() if path else ""  # type: ignore[union-attr]
+    return re.search(r"\d+(\.\d+)+[^\s)]*|$", _said([path, flag])).group() if path else ""  # type: ignore[union-attr]
 
 
 def _said(command: list[str]) -> str:

@@ -33,7 +33,7 @@ class Program:
     """A client in one mode. `arguments` may write files into the directory that it gets, which is all the client has.
 
     `waiting` is in its output once it waits for a carrier. Empty: it cannot wait for one, and has to be started on a
-    link that is up.
+    link that is up. `under` is a command that becomes the program.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Program:
     arguments: Callable[[Path], list[str]]
     probes: bool = False
     waiting: str = ""
+    under: tuple[str, ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -54,7 +55,7 @@ class Program:
 
     def command(self, directory: Path) -> list[str]:
         """What starts it."""
-        return [self.binary, *self.arguments(directory)]
+        return [*self.under, self.binary, *self.arguments(directory)]
 
 
 def routerd(conflict_detection: str) -> Program:

@@ -26,7 +26,8 @@ class NotRun(Exception):
 @attrs.frozen
 class Outcome:
     """What one suite came to. `meaning` is its module's docstring, `load` the load average of the last minute when it
-    began, `not_run` why it has no rows; it has `failed` if that is not the machine's fault but its own."""
+    began, `not_run` why it has no rows; it has `failed` if that is not the machine's fault but its own. `measured`:
+    when, and of which commit."""
 
     suite: str
     meaning: str
@@ -35,6 +36,7 @@ class Outcome:
     rows: Sequence[Row] = ()
     not_run: str = ""
     failed: bool = False
+    measured: str = ""
 
 
 def versus(peer: str, ratio: float) -> Row:
