@@ -18,6 +18,7 @@ from routerd.protocols.ndp.announcement import Announcement
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import ALL_NODES, NdpPacket, RouterAdvertisement, RouterSolicitation
 from routerd.protocols.ndp.others import OtherRouter, OtherRouters
+from routerd.protocols.ndp.parts import parts
 from routerd.protocols.ndp.told import Told
 from routerd.protocols.retransmit import TokenBucket
 
@@ -197,7 +198,7 @@ class Advertiser:
             return self._tell_all(state.link, now)
         due = [host for at, host in state.asking if at <= now]
         self.state = attrs.evolve(state, asking=tuple(one for one in state.asking if one[0] > now))
-        return [self._packet(state.link, host, now) for host in due]
+        return [packet for host in due for packet in self._packets(state.link, host, now)]
 
     def _wait(self, initial: int) -> float:
         """Seconds to the next one to all: random, so that routers do not fall into step (§6.2.4)."""
@@ -206,13 +207,15 @@ class Advertiser:
 
     def _tell_all(self, link: LinkUp, now: float) -> list[Output]:
         self._told_all_at = now
-        return [self._packet(link, ALL_NODES, now)]
+        return [*self._packets(link, ALL_NODES, now)]
 
-    def _packet(self, link: LinkUp, target: IPv6Address, now: float) -> NdpPacket:
+    def _packets(self, link: LinkUp, target: IPv6Address, now: float) -> list[NdpPacket]:
         assert self._in_force is not None, "advertised before there was anything to say"
-        self._bucket = self._bucket.take(now)
-        message = self._told.taking_back(self._in_force.advertisement(now, link.link_address), now)
-        return NdpPacket(message, link.source, target)
+        whole = self._told.taking_back(self._in_force.advertisement(now, link.link_address), now)
+        messages = parts(whole)
+        for _ in messages:
+            self._bucket = self._bucket.take(now)
+        return [NdpPacket(message, link.source, target) for message in messages]
 
     # Hearing
 

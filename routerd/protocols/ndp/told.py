@@ -11,6 +11,7 @@ from typing import TypeVar
 import attrs
 
 from routerd.protocols.ndp.announcement import VALID_LIMIT, Announcement
+from routerd.protocols.ndp.identifier import SLAAC_LENGTH
 from routerd.protocols.ndp.message import NameServers, Prefix, RouterAdvertisement, SearchDomains
 
 TAKEN_BACK_FOR = 7200.0
@@ -59,7 +60,10 @@ class Told:
     def taking_back(self, advertisement: RouterAdvertisement, now: float) -> RouterAdvertisement:
         """An advertisement that also says what is over. A host takes no valid lifetime under two hours for true
         (RFC 4862 §5.5.3), but a preferred lifetime of zero at once; and a name server's or domain's, too."""
-        over = [Prefix(prefix, max(int(until - now), 0), 0) for prefix, until in _ended(self.prefixes).items()]
+        over = [
+            Prefix(prefix, max(int(until - now), 0), 0, autonomous=prefix.prefixlen == SLAAC_LENGTH)
+            for prefix, until in _ended(self.prefixes).items()
+        ]
         servers, domains = tuple(_ended(self.name_servers)), tuple(_ended(self.search_domains))
         return attrs.evolve(
             advertisement,
