@@ -36,13 +36,16 @@ from routerd.events.writer import Runner
 from routerd.host import Host, Link, Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.dhcpv6 import inputs, outputs
+from routerd.protocols.dhcpv6.association import Association
 from routerd.protocols.dhcpv6.binding import Binding
 from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.states import Stopped
 from routerd.protocols.machine import Dropped, Refused, Start, Stop
 
 GOODBYE = 2.0
-"""Seconds for a client that ends to say its goodbye and have it written."""
+"""Seconds for a client that ends to have everything written."""
+FAREWELL = 10.0
+"""The same for one that gives leases back: the four times that it says so fit into that (§18.2.7)."""
 
 INBOX = 256
 """Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
@@ -104,7 +107,7 @@ class DHCPv6Daemon:
         self._since = host.clock.wall()
         self._sent, self._received = 0, 0
         self._dropped: Counter[str] = Counter()
-        self._for_good = False
+        self._given_back: frozenset[Association] = frozenset()
         self._begin()
 
     def _begin(self) -> None:
@@ -211,21 +214,25 @@ class DHCPv6Daemon:
             try:
                 await ended.wait()
             finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
+                patience = FAREWELL if self._given_back else GOODBYE
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + patience):
                     self._end()
                     await ended.wait()
                 life.cancel()
 
-    def leave_for_good(self) -> None:
-        """The client was removed from the configuration: its end, which follows, is more than a restart (V6-27)."""
-        self._for_good = True
+    def give_back(self, associations: frozenset[Association]) -> None:
+        """These are not wanted any more: the end, which follows, is more than a restart (V6-27)."""
+        self._given_back = associations
 
     def _end(self) -> None:
-        """Nothing more comes in after the Stop; the driver ends when it has taken it."""
+        """The driver ends when it has taken the Stop; of one who gives leases back, when the servers have heard it."""
         self._become("Draining")
-        self._voice.muted = True
-        self._inbox.send_nowait(Stop(release=self._for_good and self._spec.whole.release_on_stop))
-        self._inbox.close()
+        self._voice.muted = frozenset(part.ref for part in self._spec.parts if part.association not in self._given_back)
+        if self._given_back:
+            self._inbox.send_nowait(inputs.Leave(self._given_back))
+        else:
+            self._inbox.send_nowait(Stop())
+            self._inbox.close()
 
     async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
         try:
@@ -309,8 +316,8 @@ class DHCPv6Daemon:
             self._put(event)
 
     def _put(self, event: inputs.Input | Start | Stop) -> None:
-        """Its link and its peers go on while it ends; after the Stop nothing more comes in."""
-        if self._phase != "Draining":
+        """Its link and its peers go on while it ends; but only who says goodbye still listens."""
+        if self._phase != "Draining" or (self._given_back and not self._has_ended):
             self._inbox.send_nowait(event)
 
     def _drop(self, reason: str) -> None:
@@ -360,6 +367,12 @@ class DHCPv6Daemon:
         self._end_commands(client, said)
         self._voice.tell_circumstances(client)
         self._in_step = False
+        if self._phase == "Draining" and self._has_ended:
+            self._inbox.close()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._client is None or isinstance(self._client.state, Stopped)
 
     def _contest(self, binding: Binding) -> None:
         """An address that is on the interface already, and found to be somebody else's, is no good (V6-26)."""
@@ -402,7 +415,8 @@ class DHCPv6Daemon:
         elif name == "start":
             self._put(Start())
         elif name == "stop":
-            self._put(Stop(release=self._spec.whole.release_on_stop))
+            given_back = self._spec.given_back()
+            self._put(inputs.Leave(given_back) if given_back else Stop())
         else:
             assert self._working is not None  # it runs
             self._working.start_soon(self._read_configuration, actor, asked.began)

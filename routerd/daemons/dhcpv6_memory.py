@@ -28,11 +28,13 @@ FILE = "lease.json"
 
 @attrs.frozen
 class Recalled:
-    """Who the client is, what it knew, and what there is to say about that."""
+    """Who the client is, what it knew, and what there is to say about that. `moved`: it is in the file of another name,
+    and is to be written under ours."""
 
     duid: bytes
     remembered: Memory | None
     said: tuple[Event, ...]
+    moved: bool = False
 
 
 class LeaseMemory:
@@ -83,7 +85,7 @@ class LeaseMemory:
         if kept is not None:
             remembered, told = self._revive(kept, own)
             said += told
-        return Recalled(own, remembered, tuple(said))
+        return Recalled(own, remembered, tuple(said), bool(self._strays))
 
     async def _under_other_names(self) -> record.ClientRecord | None:
         """The newest of the files of our interface that have another name. They go when ours is written next: none of

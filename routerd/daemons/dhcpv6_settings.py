@@ -6,7 +6,7 @@ What is the client's as a whole (rapid commit, markings, …) is said by the fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from ipaddress import IPv6Network
 
 import attrs
@@ -77,6 +77,18 @@ class ClientSpec:
     def duid(self) -> str | None:
         """The DUID that the operator wants, in hexadecimal: it may stand at any of the prefixes."""
         return next((spec.client_duid for spec in self._delegations if spec.client_duid is not None), None)
+
+    def given_back(self, kept: Container[Association | None] = ()) -> frozenset[Association]:
+        """What servers are told of when it is not wanted any more; `kept`: what still is. A prefix says so for itself,
+        an address has it from the first prefix."""
+        return frozenset(
+            part.association
+            for part in self.parts
+            if part.association is not None and part.association not in kept and self._releases(part)
+        )
+
+    def _releases(self, part: Part) -> bool:
+        return (part.spec if isinstance(part.spec, DHCPv6PrefixDelegation) else self.whole).release_on_stop
 
     @property
     def _delegations(self) -> Iterator[DHCPv6PrefixDelegation]:

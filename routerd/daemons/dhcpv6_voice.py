@@ -34,8 +34,8 @@ def starting(spec: ClientSpec, generation: int, reason: str = STARTING) -> dict[
 
 
 class Voice:
-    """One per run of a client. A client that ends is `muted`: it is going to be started again, and its last statuses
-    stand meanwhile, so that its leases stay in use (X-4)."""
+    """One per run of a client. A client that ends is going to be started again: what it has to say of resources that
+    are `muted` is nothing, so that their last statuses stand meanwhile, and their leases stay in use (X-4)."""
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class Voice:
         self._offset = self._present_offset()
         self._released = False
         self._offered: dict[Association, int] = {}
-        self._kept = Memory()
+        self._kept: Memory | None = Memory()
+        """What the file has; None: it is not there yet."""
         self._statuses: dict[Ref, Status] = {}
-        self.muted = False
+        self.muted: frozenset[Ref] = frozenset()
         self.last_error: str | None = None
 
     def wait(self) -> None:
@@ -106,7 +107,8 @@ class Voice:
 
     def tell_recalled(self, recalled: Recalled) -> None:
         """What there is to say of an earlier life."""
-        self._kept = recalled.remembered or self._kept
+        if recalled.remembered is not None:
+            self._kept = None if recalled.moved else recalled.remembered
         if recalled.said:
             self._scribe.say(Entry([self._causes.around(event) for event in recalled.said]))
 
@@ -154,8 +156,8 @@ class Voice:
         return self._keep(client)
 
     def _keep(self, client: Client) -> FileAct:
-        self._kept = client.memory
-        return self._memory.keep(self._kept, word_of(client.state), self.last_error)
+        self._kept = memory = client.memory
+        return self._memory.keep(memory, word_of(client.state), self.last_error)
 
     def _statuses_of(self, client: Client) -> Mapping[Ref, Status]:
         leased = {lease.asset for binding in client.bindings.values() for lease in binding.leases}
@@ -195,7 +197,7 @@ class Voice:
         told = {
             ref: Told(status, because(ref))
             for ref, status in statuses.items()
-            if not self.muted and status != self._statuses.get(ref)
+            if ref not in self.muted and status != self._statuses.get(ref)
         }
         if said or act is not None or told:
             self._statuses |= {ref: one.status for ref, one in told.items()}

@@ -59,11 +59,11 @@ class ClientFleet6:
         """Fit the fleet; nothing is ever refused here."""
         view = self._look()
         declared = {ref_of(resource) for spec in SPECS for resource in view.declared.of(spec)}
-        interfaces = {interface for _, interface in _firsts(view.declared)}
+        desired = desired_clients(view.router, view.declared)
+        kept = {one.spec.interface: {part.association for part in one.spec.parts} for one in desired.values()}
         for name, one in self._fleet.specs.items():
-            if one.spec.interface not in interfaces:
-                self._fleet.members[name].leave_for_good()
-        await self._fleet.fit(desired_clients(view.router, view.declared))
+            self._fleet.members[name].give_back(one.spec.given_back(kept.get(one.spec.interface, ())))
+        await self._fleet.fit(desired)
         for member in self._fleet.members.values():
             member.refresh()
         waiting = {ref: status for spec in SPECS for ref, status in view.waiting(spec).items()}

@@ -74,7 +74,8 @@ class DHCPv6PrefixDelegation:
     release_on_stop: bool = attrs.field(
         default=False,
         metadata=told(
-            "Give the leases back when the client is stopped for good. A restart of routerd never gives them back."
+            "Give the prefix back when it is not wanted any more: the resource was removed, or is held by its `when`. "
+            "That of the first one goes for addresses, too. A restart of routerd never gives anything back."
         ),
     )
     request_options: tuple[int, ...] = attrs.field(

@@ -14,6 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from routerd.daemons import lease_file
+from routerd.daemons.dhcpv6_settings import ClientSpec, Part
 from routerd.daemons.dhcpv6_status import starting_status
 from routerd.events.types import Event, Ref
 from routerd.host import Address, RemoveAddress
@@ -302,9 +303,58 @@ async def test_a_client_that_leaves_for_good_releases_if_the_operator_wants_that
     async with rigged(tmp_path) as rig:
         async with rig.live(pd(release_on_stop=wish)):
             await rig.bound()
-            rig.daemon.leave_for_good()
-        await trio.sleep(1)
+            rig.daemon.give_back(ClientSpec("wan", "eth0", (pd(release_on_stop=wish),)).given_back())
         assert heard(rig, MessageType.RELEASE) == [1 if wish else 0]
+        assert lease_path(rig).exists() is not wish
+
+
+@pytest.mark.req("V6-27")
+async def test_one_resource_is_given_back_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live(pd(), na()):
+            await rig.bound()
+            await rig.bound(NA)
+            rig.daemon.give_back(frozenset({association_of(pd())}))
+        assert heard(rig, MessageType.RELEASE) == [1]
+        assert "currentPrefix" not in rig.status, "nobody must use it any more (§18.2.7)"
+        assert rig.status_of(NA)["currentAddress"] == ADDRESS, "this stays in use until the next life begins"
+        async with rig.live(na()):
+            await until(lambda: rig.server.heard[MessageType.CONFIRM] == 1)
+            await rig.bound(NA)
+        said = await rig.topics()
+        assert (said.count("prefix.released"), said.count("address.lost"), said.count("address.resumed")) == (1, 0, 1)
+        assert rig.server.violations == []
+
+
+@pytest.mark.req("V6-27", "breaks")
+async def test_a_goodbye_that_nobody_hears_is_said_four_times_and_bounded(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live() as end:
+            await rig.bound()
+            rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+            rig.daemon.give_back(frozenset({association_of(pd())}))
+            began = trio.current_time()
+            end()
+        assert trio.current_time() - began < 15, "X-3"
+        assert (await rig.topics()).count("release.sent") == 4
+
+
+async def test_the_goodbye_is_bounded_though_the_line_hangs(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig:
+        async with rig.live() as end:
+            await rig.bound()
+            rig.endpoints.sends_take = 1e9
+            rig.daemon.give_back(frozenset({association_of(pd())}))
+            began = trio.current_time()
+            end()
+        assert trio.current_time() - began < 15, "X-3"
+
+
+def association_of(part: Part) -> Association:
+    assert part.association is not None
+    return part.association
 
 
 async def test_a_client_that_gets_another_name_takes_its_leases_along(

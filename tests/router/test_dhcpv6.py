@@ -174,17 +174,22 @@ async def test_another_spec_costs_no_lease(rig: Rig, autojump_clock: MockClock, 
     assert said["prefix.lost"] == said["prefix.released"] == 0
 
 
-async def test_a_part_that_is_held_is_given_up_alone_and_comes_back(rig: Rig, autojump_clock: MockClock) -> None:
-    rig.config = both(LAN_UP)
+@pytest.mark.req("V6-27")
+@pytest.mark.parametrize("goodbyes", [0, 1])
+async def test_a_part_that_is_held_is_given_up_alone_and_comes_back(
+    rig: Rig, autojump_clock: MockClock, goodbyes: int
+) -> None:
+    rig.config = both(LAN_UP + ", releaseOnStop: true" * goodbyes)
     async with surroundings(rig) as server, rig.live():
         await bound(rig)
         rig.world.pull_cable("eth1")
         held = await seen(rig, PD, lambda status: status["reason"] == "WhenFalse")
         assert (held["phase"], "currentPrefix" in held) == ("Pending", False)
         await bound(rig, NA)
+        assert server.heard[MessageType.RELEASE] == goodbyes
         rig.world.plug("eth1")
         [prefix] = await bound(rig, PD)
-        assert prefix["currentPrefix"] == PREFIX, "it is what it had before that it asks for"
+        assert goodbyes or prefix["currentPrefix"] == PREFIX, "it is what it had before that it asks for"
         assert server.violations == []
     assert "address.lost" not in topics(await rig.events(), DHCP)
 
@@ -203,9 +208,13 @@ async def test_resources_that_are_declared_no_more_are_forgotten(rig: Rig, autoj
         assert server.violations == []
 
 
-async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(rig: Rig, autojump_clock: MockClock) -> None:
-    """The client has another name then, and that is all."""
-    rig.config = both(", releaseOnStop: true")
+@pytest.mark.req("V6-27")
+@pytest.mark.parametrize("goodbyes", [0, 1])
+async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(
+    rig: Rig, autojump_clock: MockClock, goodbyes: int
+) -> None:
+    """The client has another name then, and that is all; the server hears of what went, if it shall."""
+    rig.config = both(", releaseOnStop: true" * goodbyes)
     async with surroundings(rig) as server, rig.live() as hang_up:
         await bound(rig)
         await reload(rig, hang_up, config(("DHCPv6Address", "wan-na", "")))
@@ -215,11 +224,12 @@ async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(rig: Rig, 
         await trio.sleep(20)
         [address] = await bound(rig, NA)
         assert address["currentAddress"] == ADDRESS
-        assert (server.heard[MessageType.SOLICIT], server.heard[MessageType.RELEASE]) == (1, 0)
+        assert (server.heard[MessageType.SOLICIT], server.heard[MessageType.RELEASE]) == (1, goodbyes)
         assert [path.parent.name for path in rig.state_dir.glob("dhcpv6-client/*/lease.json")] == ["wan-na"]
         assert server.violations == []
     said = Counter(topics(await rig.events(), DHCP))
     assert (said["address.lost"], said["address.resumed"]) == (0, 1)
+    assert (said["prefix.released"], said["prefix.lost"]) == (goodbyes, 1 - goodbyes)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from routerd.protocols.dhcpv6.inputs import (
     Conflict,
     Flush,
     Input,
+    Leave,
     LinkDown,
     LinkGone,
     LinkUp,
@@ -141,6 +142,8 @@ class Client:
                 commands.flush(station, now)
             case Start():
                 lifetime.start(station, now)
+            case Leave(given_back):
+                lifetime.leave(station, given_back, now)
             case Stop(release):
                 lifetime.stop(station, release, now)
         if not said or not isinstance(said[-1], Dropped):  # what is ignored starts nothing, not even what is due (C8)

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address
 
 import attrs
 
+from routerd.protocols.dhcpv6.association import Association
 from routerd.protocols.dhcpv6.message import SERVER_PORT, Message
 
 
@@ -85,5 +86,12 @@ class Flush:
     """Operator: forget every lease without telling anybody, and begin anew."""
 
 
+@attrs.frozen
+class Leave:
+    """End, as by Stop; but these are not wanted any more, and are given back first. The others are remembered."""
+
+    given_back: frozenset[Association]
+
+
 Command = Renew | Rebind | Release | RequestInformation | Flush
-Input = Received | LinkUp | LinkDown | LinkGone | SendFailed | Conflict | NetworkChanged | Command
+Input = Received | LinkUp | LinkDown | LinkGone | SendFailed | Conflict | NetworkChanged | Leave | Command

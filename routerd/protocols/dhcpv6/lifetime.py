@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from routerd.protocols.dhcpv6 import link, losing, outputs
+from routerd.protocols.dhcpv6.association import Association
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.dhcpv6.states import Releasing, Stopped
 from routerd.protocols.dhcpv6.station import Station
@@ -55,7 +56,30 @@ def stop(station: Station, release: bool, now: float) -> None:
         station.remembered = None
         losing.give_back(station, "stopped", now)
         return
+    _put_aside(station)
+    station.enter(Stopped())
+
+
+def leave(station: Station, given_back: frozenset[Association], now: float) -> None:
+    """End, without these from now on: their servers are told, and nobody else (§18.2.7)."""
+    if isinstance(station.state, Stopped | Releasing) or given_back.issuperset(station.settings.associations):
+        stop(station, True, now)
+        return
+    station.finish(False, "the client was stopped")
+    station.carrier_lost_at = station.revalidate_at = None
+    going = tuple(binding for which, binding in station.bindings.items() if which in given_back)
+    for binding in going:
+        losing.drop_leases(station, binding, binding.leases, "stopped", now)
+    station.last = {which: assets for which, assets in station.last.items() if which not in given_back}
+    _put_aside(station)
+    if going and station.carrier:
+        losing.tell_servers(station, going, now)
+    else:
+        station.enter(Stopped())
+
+
+def _put_aside(station: Station) -> None:
+    """What is held stays ours, but is nothing to use before the next Start."""
     station.remembered = station.memory
     station.bindings.clear()
     station.former = ()
-    station.enter(Stopped())

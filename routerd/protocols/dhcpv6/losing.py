@@ -206,11 +206,12 @@ def give_back(station: Station, reason: outputs.LossReason, now: float) -> bool:
     if not bindings or not station.carrier:
         station.enter(Stopped())
         return False
-    _release(station, bindings, 0, now)
+    tell_servers(station, bindings, now)
     return True
 
 
-def _release(station: Station, bindings: tuple[Binding, ...], told: int, now: float) -> None:
+def tell_servers(station: Station, bindings: tuple[Binding, ...], now: float, told: int = 0) -> None:
+    """Release what is in use no more, one server after the other; `told`: how many have heard it."""
     exchange = station.exchange(schedules.GOODBYE, now, send_at=now)
     station.enter(Releasing(exchange, bindings, told))
 
@@ -227,7 +228,7 @@ def released(station: Station, state: Releasing, now: float, *, heard: bool) -> 
     others = tuple(binding for binding in state.bindings if binding.server_id != first)
     told = state.told + heard
     if others:
-        _release(station, others, told, now)
+        tell_servers(station, others, now, told)
         return
     station.enter(Stopped())
     detail = "the leases were given back" if told else "the leases were dropped; no server has confirmed it"

@@ -88,6 +88,7 @@ OTHERS = st.sampled_from(
         inputs.SendFailed("No buffer space available"),
         inputs.Conflict(ADDRESS),
         inputs.NetworkChanged(),
+        inputs.Leave(frozenset({PD})),
         *(command() for command in COMMANDS),
     ]
 )

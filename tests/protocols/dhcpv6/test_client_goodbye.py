@@ -8,7 +8,7 @@ import pytest
 
 from routerd.protocols.dhcpv6 import inputs, outputs, states
 from routerd.protocols.dhcpv6.association import Grant
-from routerd.protocols.dhcpv6.inputs import Conflict, Flush, LinkDown, Rebind, Release, Renew, RequestInformation
+from routerd.protocols.dhcpv6.inputs import Conflict, Flush, Leave, LinkDown, Rebind, Release, Renew, RequestInformation
 from routerd.protocols.dhcpv6.message import MessageType
 from routerd.protocols.machine import Refused, Start, Stop
 from tests.protocols.dhcpv6.scene import (
@@ -92,6 +92,52 @@ def test_stop_with_release_says_goodbye_and_stop_again_cuts_it_short() -> None:
     scene.feed(Stop())
     assert isinstance(scene.state, states.Stopped)
     assert scene.held == {}
+
+
+@pytest.mark.req("V6-27")
+def test_one_association_is_given_back_alone() -> None:
+    scene = Scene(NA, PD).bound()
+    said = scene.feed(Leave(frozenset({PD})))
+    assert [(lost.association, lost.reason) for lost in of(outputs.Lost, said)] == [(PD, "stopped")]
+    assert of(outputs.Forget, said) == [], "the file holds the rest"
+    message = only(outputs.Send, said).message
+    assert (message.type, message.first(2)) == (M.RELEASE, SERVER)
+    assert scene.asked.associations == (ia(PD, Grant(PREFIX)),)
+    left = scene.machine.memory
+    assert ([binding.association for binding in left.bindings], set(left.last)) == ([NA], {NA}), "before any answer"
+    assert scene.held == {}, "it has ended"
+    scene.silent_reply()
+    assert isinstance(scene.state, states.Stopped)
+    again = Scene(NA, remembered=scene.machine.memory, now=scene.now).started()
+    again.until_sent(M.CONFIRM, 2)
+    assert set(again.held) == {NA}
+
+
+@pytest.mark.req("V6-27", "breaks")
+def test_one_association_of_which_nobody_hears_is_given_back_four_times() -> None:
+    scene = Scene(NA, PD).bound()
+    scene.feed(Leave(frozenset({NA})))
+    scene.run(30)
+    assert len(scene.sent_at(M.RELEASE)) == 4
+    assert isinstance(scene.state, states.Stopped)
+    assert [binding.association for binding in scene.machine.memory.bindings] == [PD]
+
+
+def test_who_leaves_with_nothing_to_give_back_just_ends() -> None:
+    scene = Scene(NA, PD).bound(ia(NA))
+    scene.feed(Leave(frozenset({PD})))
+    assert (scene.sent_at(M.RELEASE), isinstance(scene.state, states.Stopped)) == ([], True)
+    scene = Scene(NA, PD).bound()
+    scene.feed(LinkDown())
+    assert [lost.association for lost in of(outputs.Lost, scene.feed(Leave(frozenset({PD}))))] == [PD]
+    assert (scene.sent_at(M.RELEASE), isinstance(scene.state, states.Stopped)) == ([], True)
+
+
+def test_who_leaves_altogether_gives_everything_back() -> None:
+    scene = Scene(NA, PD).bound()
+    said = scene.feed(Leave(frozenset({NA, PD})))
+    assert scene.asked.associations == (ia(NA, Grant(ADDRESS)), ia(PD, Grant(PREFIX)))
+    assert of(outputs.Forget, said)
 
 
 def test_start_while_saying_goodbye_begins_anew() -> None:
