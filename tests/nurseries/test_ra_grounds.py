@@ -41,14 +41,14 @@ BEFORE = LanFacts(default_route=True)
     ],
 )
 def test_each_part_has_its_givers(changed: dict[str, Any], event: int) -> None:
-    view = attrs.evolve(Scene(RESOURCES).view(), versions=VERSIONS)
+    view = attrs.evolve(Scene(RESOURCES, objects={INFORMATION: {}}).view(), versions=VERSIONS)
     [resource] = view.router.of(IPv6RouterAdvertisement)
     assert grounds_of(view, resource.spec, BEFORE, attrs.evolve(BEFORE, **changed)) == (event,)
     assert grounds_of(view, resource.spec, BEFORE, BEFORE) == ()
 
 
 def test_at_first_everything_is_behind_it() -> None:
-    view = attrs.evolve(Scene(RESOURCES).view(), versions=VERSIONS)
+    view = attrs.evolve(Scene(RESOURCES, objects={INFORMATION: {}}).view(), versions=VERSIONS)
     [resource] = view.router.of(IPv6RouterAdvertisement)
     assert grounds_of(view, resource.spec, None, BEFORE) == (13,)
 
