@@ -9,6 +9,8 @@ import pytest
 
 from routerd.changes.commit_residue import residue
 from routerd.config import Router, load
+from routerd.events.types import Ref
+from routerd.host import HostSide6
 from tests.controllers.scene import (
     CLIENT,
     CLIENT_REF,
@@ -17,6 +19,7 @@ from tests.controllers.scene import (
     ETH1,
     GATEWAY,
     LAN,
+    NOW,
     WAN,
     Scene,
     acquiring,
@@ -26,7 +29,21 @@ from tests.controllers.scene import (
     resource,
     route,
 )
+from tests.controllers.scene6 import (
+    NA,
+    NA_REF,
+    PD,
+    PD_REF,
+    SUBNET,
+    SUBNET_REF,
+    address6,
+    delegated,
+    route6,
+    speaking,
+    subnet,
+)
 
+TELLING_REF = Ref("IPv6RouterAdvertisement", "lan")
 ADDRESS = resource("IPv4StaticAddress", "lan", interface="lan", address="192.168.1.1/24")
 SITE = resource("IPv4Route", "site", destination="10.0.0.0/8", gateway="192.168.1.254")
 EVERYWHERE = resource("IPv4Route", "all", destination=DEFAULT, gateway=GATEWAY)
@@ -35,6 +52,18 @@ SHUT = resource("Interface", "lan", ifname="eth1", adminUp=False)
 LOOKED_AT = resource("Interface", "lan", ifname="eth1", managed=False, mtu=1280)
 INSIDE, TO_SITE, TO_ALL = address(ETH1, "192.168.1.1/24"), route("10.0.0.0/8", ETH1), route(DEFAULT, ETH0, GATEWAY)
 TINY = (ETH0, link(2, "eth1", mtu=1280))
+
+LISTENING = resource("IPv6RAAddress", "wan", interface="wan")
+BY_KERNEL = resource("IPv6RAAddress", "wan", interface="wan", mode="kernel")
+TELLING = resource("IPv6RouterAdvertisement", "lan", interface="lan")
+LAB = resource("IPv6StaticRoute", "lab", destination="2001:db8:20::/48", device="lan")
+TRIED = subnet(subnetID=2)
+OWN, TRIAL = address6(ETH1, "2001:db8:40:1::1/64"), address6(ETH1, "2001:db8:40:2::1/64")
+GOING = {"ifname": "eth1", "previous": [{"prefix": "2001:db8:40:2::/64", "expiresAtMonotonic": NOW + 600}]}
+ROUTER6 = attrs.evolve(ETH1, ipv6=HostSide6(accept_ra=False, autoconf=False, forwarding=True))
+PLAIN6 = attrs.evolve(ETH1, ipv6=HostSide6(accept_ra=True, autoconf=True))
+DEAF6 = attrs.evolve(ETH0, ipv6=HostSide6(accept_ra=False, autoconf=False))
+HEARING6 = attrs.evolve(ETH0, ipv6=HostSide6(accept_ra=True, autoconf=True))
 
 
 def router(*resources: dict[str, Any]) -> Router:
@@ -54,6 +83,27 @@ def router(*resources: dict[str, Any]) -> Router:
         ((LAN, ADDRESS), Scene((LAN,), addresses=(INSIDE,)), "eth1 still has the address 192.168.1.1/24 of"),
         ((LAN, ADDRESS, SITE), Scene((LAN,), routes=(TO_SITE,)), "the route to 10.0.0.0/8 of IPv4Route/site is still"),
         ((WAN, CLIENT), Scene((WAN,), objects={CLIENT_REF: acquiring()}), "DHCPv4Client/wan still runs"),
+        ((WAN, PD), Scene((WAN,), objects={PD_REF: speaking()}), "DHCPv6PrefixDelegation/wan-pd still runs"),
+        ((WAN, NA), Scene((WAN,), objects={NA_REF: speaking()}), "DHCPv6Address/wan still runs"),
+        ((LAN, TELLING), Scene((LAN,), objects={TELLING_REF: {}}), "IPv6RouterAdvertisement/lan still runs"),
+        (
+            (WAN, LAN, PD, TRIED),
+            Scene((WAN, LAN), addresses=(TRIAL,), objects={}),
+            "eth1 still has the address 2001:db8:40:2::1/64 of IPv6DelegatedAddress/lan",
+        ),
+        (
+            (WAN, LAN, PD, TRIED),
+            Scene((WAN, LAN, PD, SUBNET), addresses=(OWN, TRIAL), objects={PD_REF: delegated(), SUBNET_REF: GOING}),
+            "eth1 still has the address 2001:db8:40:2::1/64 of IPv6DelegatedAddress/lan for what was begun with it",
+        ),
+        (
+            (LAN, LAB),
+            Scene((LAN,), routes=(route6("2001:db8:20::/48", ETH1),)),
+            "the route to 2001:db8:20::/48 of IPv6StaticRoute/lab is still there",
+        ),
+        ((LAN, TELLING), Scene((LAN,), links=(ETH0, ROUTER6)), "the kernel still forwards IPv6, as IPv6RouterAdvert"),
+        ((WAN, LISTENING), Scene((WAN,), links=(DEAF6,)), "the kernel still does not obey the routers of eth0"),
+        ((WAN, BY_KERNEL), Scene((WAN,), links=(HEARING6,)), "the kernel still obeys the routers of eth0, as IPv6RA"),
     ],
 )
 def test_what_is_left(reverted: tuple[Any, ...], scene: Scene, left: str) -> None:
@@ -75,6 +125,19 @@ def test_what_is_left(reverted: tuple[Any, ...], scene: Scene, left: str) -> Non
         ((WAN, EVERYWHERE), Scene((WAN,), routes=(TO_ALL,))),
         ((WAN, CLIENT), Scene((WAN, CLIENT), objects={CLIENT_REF: acquiring()})),
         ((WAN, CLIENT), Scene((WAN,))),
+        ((WAN, PD), Scene((WAN, PD), objects={PD_REF: speaking()})),
+        (
+            (WAN, LAN, PD, TRIED),
+            Scene((WAN, LAN, PD, SUBNET), addresses=(OWN,), objects={PD_REF: delegated()}),
+        ),
+        ((WAN, LAN, PD, TRIED), Scene((WAN, LAN), addresses=(attrs.evolve(TRIAL, ours=False),))),
+        ((WAN, LAN, PD, TRIED), Scene((WAN, LAN), addresses=(attrs.evolve(TRIAL, link=1),))),
+        ((LAN, LAB), Scene((LAN, LAB), routes=(route6("2001:db8:20::/48", ETH1),))),
+        ((LAN, TELLING), Scene((LAN, TELLING), links=(ETH0, ROUTER6))),
+        ((LAN, TELLING), Scene((LAN,), links=(ETH0, PLAIN6))),
+        ((WAN, LISTENING), Scene((WAN, LISTENING), links=(DEAF6,))),
+        ((WAN, LISTENING), Scene((WAN,), links=(HEARING6,))),
+        ((WAN, BY_KERNEL), Scene((WAN, LISTENING), links=(HEARING6,))),
     ],
 )
 def test_what_only_looks_like_it(reverted: tuple[Any, ...], scene: Scene) -> None:
