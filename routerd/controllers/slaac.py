@@ -189,12 +189,17 @@ def _routes(view: View, listener: Listener) -> dict[str, Route]:
     ways = [(one["destination"], one["gateway"], one) for one in status.get("routes", ())]
     routers = {one["address"]: one for one in status.get("routers", ())}
     ways += [(str(ANYWHERE), address, one) for address, one in routers.items()]
-    ways.sort(key=lambda way: (not routers.get(way[1], {}).get("confirmed", True), _rank(way[2]), way[1]))
+    ways.sort(key=lambda way: (*_doubts(routers.get(way[1], {})), _rank(way[2]), way[1]))
     for destination, gateway, one in ways:
         until = one.get("untilMonotonic")
         if until is None or until > view.now:
             found.setdefault(destination, _route(listener, destination, gateway))
     return found
+
+
+def _doubts(router: Mapping[str, bool]) -> tuple[bool, bool]:
+    """Who was heard on this link, and answers, comes first (RFC 4861 §6.3.6)."""
+    return not router.get("confirmed", True), not router.get("reachable", True)
 
 
 def _rank(one: Mapping[str, str]) -> int:

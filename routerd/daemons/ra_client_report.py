@@ -102,6 +102,7 @@ def _router(one: Router) -> dict[str, Any]:
         "managed": one.managed,
         "other": one.other,
         "confirmed": one.confirmed,
+        "reachable": one.reachable,
         **({} if one.mtu is None else {"mtu": one.mtu}),
     }
 
@@ -165,6 +166,13 @@ def news(before: Learned, then: float, after: Learned, now: float, made: Made, t
         yield tell("router.found", "RouterFound", words, router=address, preference=preference)
     for address in sorted(was.keys() - present.keys()):
         yield tell("router.lost", "RouterLost", f"{address} is no default router any more", "warning", router=address)
+    for address in sorted(present.keys() & was.keys()):
+        if was[address].reachable and not present[address].reachable:
+            others = any(one.reachable for one in present.values())
+            words = f"{address} does not answer" + ("" if others else "; there is no other default router")
+            yield tell("router.unreachable", "RouterUnreachable", words, "warning", router=address)
+        elif present[address].reachable and not was[address].reachable:
+            yield tell("router.reachable", "RouterReachable", f"{address} answers again", router=address)
     for prefix in sorted(after.prefixes.keys() - before.prefixes.keys()):
         router, address6 = after.prefixes[prefix].router, made.get(prefix)
         words = f"{router} tells of {prefix}" + (f", of which {address6.ip} is made" if address6 else "")

@@ -125,6 +125,8 @@ def test_another_router_takes_the_place_of_a_lost_one_in_one_stroke() -> None:
         ([router(ONE), router(OTHER, preference="high")], OTHER),
         ([router(ONE, preference="high", confirmed=False), router(OTHER, preference="low")], OTHER),
         ([router(ONE, until=NOW), router(OTHER)], OTHER),
+        ([router(ONE, preference="high", reachable=False), router(OTHER, preference="low")], OTHER),
+        ([router(ONE, reachable=False), router(OTHER, reachable=False)], ONE),
     ],
 )
 def test_the_best_router_is_chosen(routers: list[dict[str, Any]], chosen: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 
 import attrs
@@ -12,7 +12,8 @@ import trio
 from trio.testing import MockClock
 
 from routerd.host import Address
-from routerd.protocols.ndp.message import MoreSpecificRoute, Prefix
+from routerd.protocols.ndp.message import MoreSpecificRoute, Preference, Prefix
+from routerd.sim.ra_router import RaRouter
 from tests.daemons.ra_rig import DNS, OLD, PREFIX, ROUTER, TOLD, Rig, rigged
 from tests.router.rig import until
 
@@ -38,6 +39,29 @@ async def test_it_asks_and_tells_of_whom_it_has_found(autojump_clock: MockClock,
     assert status["addresses"] == [prefix["address"]]
     assert IPv6Interface(prefix["address"]).network == PREFIX
     assert await rig.topics(TOPIC) == ["solicit.sent", "router.found", "prefix.learned"]
+
+
+async def test_a_router_that_dies_without_a_word_gives_way_to_another(autojump_clock: MockClock, rig: Rig) -> None:
+    """RFC 4861 §6.3.6; and comes back when it answers again."""
+    better = rig.router(attrs.evolve(TOLD, preference=Preference.HIGH))
+    other, mac = IPv6Address("fe80::2"), bytes.fromhex("02005e711307")
+    spare = RaRouter(rig.world.timeline, rig.world.segment("line"), mac, other, TOLD)
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        spare.advertise(rig.world.now())
+        await until(lambda: rig.status.get("defaultGateway") == str(ROUTER) and len(rig.status["routers"]) == 2)
+        await trio.sleep(300)
+        assert rig.status["defaultGateway"] == str(ROUTER)
+        better.advertisement = None
+        await until(lambda: rig.status["defaultGateway"] == str(other), within=50)
+        assert {one["address"]: one["reachable"] for one in rig.status["routers"]} == {
+            str(ROUTER): False,
+            str(other): True,
+        }
+        better.advertisement = attrs.evolve(TOLD, preference=Preference.HIGH)
+        await until(lambda: rig.status["defaultGateway"] == str(ROUTER), within=50)
+    news = [topic for topic in await rig.topics(TOPIC) if topic.startswith("router.")]
+    assert news == ["router.found", "router.found", "router.unreachable", "router.reachable"]
 
 
 async def test_nobody_there_is_said_after_three_questions_and_not_before(autojump_clock: MockClock, rig: Rig) -> None:

@@ -1,5 +1,5 @@
-"""A host on a link: it asks for routers until one answers (RFC 4861 §6.3.7, RFC 7559), keeps what they tell, and finds
-out after a flap whether it is the same link as before (RFC 6059)."""
+"""A host on a link: it asks for routers until one answers (RFC 4861 §6.3.7, RFC 7559), keeps what they tell, finds out
+after a flap whether it is the same link as before (RFC 6059), and notices a router that is not there any more."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from routerd.protocols.ndp.message import (
     RouterAdvertisement,
     RouterSolicitation,
 )
+from routerd.protocols.ndp.reachability import Reachability
 from routerd.protocols.retransmit import TokenBucket
 
 MAX_DELAY = 1.0
@@ -90,6 +91,7 @@ class Discovery:
         self._rng = rng
         self._probing: Probing | None = None
         self._returning: frozenset[IPv6Address] = frozenset()
+        self._reachability = Reachability(rng)
         self._bucket = TokenBucket()
         self._link: LinkUp | None = None
         self._started = False
@@ -100,7 +102,8 @@ class Discovery:
         """See Machine."""
         asking = self.state.again_at if isinstance(self.state, Soliciting) else None
         probing = self._probing.again_at if self._probing is not None else None
-        return min((at for at in (asking, probing, self.learned.ends(self._looked_at)) if at is not None), default=None)
+        instants = (asking, probing, self._reachability.deadline, self.learned.ends(self._looked_at))
+        return min((at for at in instants if at is not None), default=None)
 
     def handle(self, event: Input, now: float) -> list[Output]:
         """Take one input at time `now`. A packet among the outputs goes to its target on the link."""
@@ -109,18 +112,23 @@ class Discovery:
                 self._started = True
                 return self._begin(now)
             case Stop():
-                self._started, self._probing, self.state = False, None, Silent()
-                return []
+                self._started = False
+                return self._fall_silent()
             case LinkUp():
                 self._link = event
                 return self._begin(now)
             case LinkDown():
-                self._link, self._probing, self.state = None, None, Silent()
-                return []
+                self._link = None
+                return self._fall_silent()
             case Tick():
-                return [*self._expire(now), *self._probe(now), *self._solicit(now)]
+                return [*self._expire(now), *self._probe(now), *self._check(now), *self._solicit(now)]
             case NdpPacket():
                 return self._heard(event, now)
+
+    def _fall_silent(self) -> list[Output]:
+        self._probing, self.state = None, Silent()
+        self._reachability.forget()
+        return []
 
     # Asking
 
@@ -154,13 +162,24 @@ class Discovery:
         match self.state, self._probing:
             case ((Soliciting(link) | Listening(link)), Probing(again_at, left)) if again_at <= now:
                 self._probing = Probing(now + PROBE_WAIT, left - 1) if left else None
-                return self._questions(link, now) if left else self._judge(now)
+                return self._ask_known(link, now) if left else self._judge(now)
         return []
 
-    def _questions(self, link: LinkUp, now: float) -> list[Output]:
-        silent = [router for router in self.learned.default_routers(now) if not router.confirmed][:MOST_PROBED]
-        messages = (NeighborSolicitation(router.address, link.link_address) for router in silent)
-        return self._send([NdpPacket(message, link.source, message.target) for message in messages], now)
+    def _ask_known(self, link: LinkUp, now: float) -> list[Output]:
+        silent = [router.address for router in self.learned.default_routers(now) if not router.confirmed]
+        return self._send(_questions(link, silent[:MOST_PROBED]), now)
+
+    def _check(self, now: float) -> list[Output]:
+        """Ask the router in use whether it is still there. Of one that is not another one takes the place, if there is
+        one, and is looked for, if there is none."""
+        due = self._reachability.deadline
+        if isinstance(self.state, Silent) or due is None or due > now:
+            return []
+        before = self.learned
+        self._learn(before.silent(self._reachability.given_up(now)), now)
+        self._ask_again(now)
+        questions = _questions(self.state.link, self._reachability.questions(now))
+        return [*self._send(questions, now), *([Heard(self.learned)] if self.learned != before else [])]
 
     def _send(self, packets: list[NdpPacket], now: float) -> list[Output]:
         """As far as may be sent (C9): a link that flaps a hundred times a second is no reason to ask as often."""
@@ -197,6 +216,8 @@ class Discovery:
         match packet.message:
             case RouterAdvertisement() as advertisement:
                 return self._advertised(packet, advertisement, now)
+            case NeighborAdvertisement(router=False, target=target) as said if target in self.learned.routers:
+                return self._no_router(packet, said, now)
             case NeighborAdvertisement(solicited=True, target=target, link_address=link_address):
                 return self._answered(packet, target, link_address, now)
         return [Dropped("irrelevant", packet)]
@@ -215,14 +236,25 @@ class Discovery:
     def _answered(self, packet: NdpPacket, target: IPv6Address, link_address: bytes | None, now: float) -> list[Output]:
         """A known router is still here: the same one, if it has the same address on the link, too."""
         router = self.learned.routers.get(target)
-        if router is None or router.confirmed:
+        if router is None or (router.confirmed and not self._reachability.waits_for(target)):
             return [Dropped("not-asked", packet)]
-        if None not in (link_address, router.link_address) and link_address != router.link_address:
+        other = None not in (link_address, router.link_address) and link_address != router.link_address
+        if other and not router.confirmed:
             return [Dropped("other-link-address", packet)]
-        self._learn(self.learned.confirmed(target), now)
+        self._reachability.answered(target, now)
+        self._learn(self.learned.answered(target), now)
         if isinstance(self.state, Soliciting) and router.until > now:
             self.state = Listening(self.state.link)
-        return self._judge(now)
+        return [*self._judge(now), *([] if router.reachable else [Heard(self.learned)])]
+
+    def _no_router(self, packet: NdpPacket, said: NeighborAdvertisement, now: float) -> list[Output]:
+        """A known router forwards nothing any more, as the flag says (§7.2.5); what it told of the link stays."""
+        known = self.learned.routers[said.target].link_address
+        if not said.override and None not in (said.link_address, known) and said.link_address != known:
+            return [Dropped("other-link-address", packet)]
+        self._learn(self.learned.without_router(said.target), now)
+        self._ask_again(now)
+        return [Heard(self.learned)]
 
     # Time
 
@@ -235,9 +267,17 @@ class Discovery:
         return [Heard(self.learned)]
 
     def _ask_again(self, now: float) -> None:
-        """When the last default router is gone."""
-        if isinstance(self.state, Listening) and not self.learned.default_routers(now):
+        """When the last default router is gone, or none of them answers."""
+        if isinstance(self.state, Listening) and not any(one.reachable for one in self.learned.default_routers(now)):
             self.state = Soliciting(self.state.link, now + self._rng.uniform(0, MAX_DELAY))
 
     def _learn(self, learned: Learned, now: float) -> None:
         self.learned, self._looked_at = learned, now
+        if not isinstance(self.state, Silent):
+            self._reachability.follow(learned.default_routers(now), now)
+
+
+def _questions(link: LinkUp, routers: list[IPv6Address]) -> list[NdpPacket]:
+    """Unicast: only they answer."""
+    messages = (NeighborSolicitation(address, link.link_address) for address in routers)
+    return [NdpPacket(message, link.source, message.target) for message in messages]

@@ -25,7 +25,7 @@ V = TypeVar("V")
 @attrs.frozen
 class Router:
     """A router of the link, by its link-local address. `until`: how long it is a default router; in the past: it is
-    none. `confirmed`: it was heard since the link came up."""
+    none. `confirmed`: it was heard since the link came up. `reachable`: it answers, as far as anybody knows."""
 
     address: IPv6Address
     until: float
@@ -36,6 +36,7 @@ class Router:
     mtu: int | None
     link_address: bytes | None
     confirmed: bool = True
+    reachable: bool = True
 
 
 @attrs.frozen
@@ -71,9 +72,10 @@ class Learned:
     search_domains: Mapping[str, float | None] = attrs.field(factory=dict)
 
     def default_routers(self, now: float) -> tuple[Router, ...]:
-        """The best one first (RFC 4191 §3.2): those that answered on this link before those that did not yet."""
+        """The best one first (RFC 4191 §3.2): those that were heard on this link before those that were not yet, and
+        those that answer before those that do not (RFC 4861 §6.3.6)."""
         present = (router for router in self.routers.values() if router.until > now)
-        return tuple(sorted(present, key=lambda r: (not r.confirmed, -r.preference, r.address)))
+        return tuple(sorted(present, key=lambda r: (not r.confirmed, not r.reachable, -r.preference, r.address)))
 
     def ends(self, now: float) -> float | None:
         """The next instant at which something of it is over."""
@@ -98,14 +100,22 @@ class Learned:
 
     def unconfirmed(self) -> Learned:
         """As it is after the link was down: it may be another one."""
-        routers = {key: attrs.evolve(one, confirmed=False) for key, one in self.routers.items()}
+        routers = {key: attrs.evolve(one, confirmed=False, reachable=True) for key, one in self.routers.items()}
         return attrs.evolve(self, routers=routers)
 
-    def confirmed(self, address: IPv6Address) -> Learned:
-        """A router has been heard since."""
-        return attrs.evolve(
-            self, routers={**self.routers, address: attrs.evolve(self.routers[address], confirmed=True)}
-        )
+    def answered(self, address: IPv6Address) -> Learned:
+        """A router that was asked is there."""
+        here = attrs.evolve(self.routers[address], confirmed=True, reachable=True)
+        return attrs.evolve(self, routers={**self.routers, address: here})
+
+    def silent(self, addresses: list[IPv6Address]) -> Learned:
+        """Routers that were asked did not answer."""
+        gone = {one: attrs.evolve(self.routers[one], reachable=False) for one in addresses if one in self.routers}
+        return attrs.evolve(self, routers={**self.routers, **gone})
+
+    def without_router(self, address: IPv6Address) -> Learned:
+        """One is no default router any more; all else that it said holds."""
+        return attrs.evolve(self, routers={key: one for key, one in self.routers.items() if key != address})
 
     def without(self, gone: frozenset[IPv6Address]) -> Learned:
         """Without some routers and what only they said."""
@@ -147,16 +157,19 @@ class Learned:
 def _routers(
     learned: Learned, advertisement: RouterAdvertisement, source: IPv6Address, now: float
 ) -> Mapping[IPv6Address, Router]:
-    mtu = advertisement.mtu
+    """What it does not say, or not in this message, stays as it was (RFC 4861 §6.3.4): a router may say part of it each
+    time (§6.2.3)."""
+    before, mtu = learned.routers.get(source), advertisement.mtu
     router = Router(
         address=source,
         until=now + advertisement.lifetime,
         preference=advertisement.preference,
         managed=advertisement.managed,
         other=advertisement.other,
-        hop_limit=advertisement.hop_limit,
-        mtu=mtu if mtu is not None and mtu >= LEAST_MTU else None,
-        link_address=advertisement.link_address,
+        hop_limit=advertisement.hop_limit or (before.hop_limit if before is not None else 0),
+        mtu=mtu if mtu is not None and mtu >= LEAST_MTU else (before.mtu if before is not None else None),
+        link_address=advertisement.link_address or (before.link_address if before is not None else None),
+        reachable=before is None or before.reachable,  # we hear it: it need not hear us (RFC 4861 §7.3.1)
     )
     return _bounded(learned.routers, {source: router}, MOST_ROUTERS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from ipaddress import IPv6Address, IPv6Network
+from typing import Any
 
 import attrs
 import pytest
@@ -51,14 +52,34 @@ def answer(router: IPv6Address = ONE, link_address: bytes | None = ROUTER_MAC) -
     return NdpPacket(NeighborAdvertisement(router, True, True, False, link_address), router, OURS)
 
 
-def started(seed: int = 1) -> Timeline:
-    line = Timeline(Discovery(random.Random(seed)))
+class Link(Timeline):
+    """With routers on it that answer whoever asks them alone, as long as they are `awake`."""
+
+    def __init__(self, machine: Discovery) -> None:
+        super().__init__(machine)
+        self.awake: set[IPv6Address] = set()
+
+    def feed(self, event: object) -> list[Any]:
+        outputs = super().feed(event)
+        asked = [one.message.target for one in of(NdpPacket, outputs) if isinstance(one.message, NeighborSolicitation)]
+        for router in asked:
+            if router in self.awake:
+                super().feed(answer(router))
+        return outputs
+
+    def solicited(self) -> list[float]:
+        """When it asked for routers."""
+        return self.times(NdpPacket, where=lambda packet: packet.target == ALL_ROUTERS)
+
+
+def started(seed: int = 1) -> Link:
+    line = Link(Discovery(random.Random(seed)))
     line.feed(Start())
     line.feed(UP)
     return line
 
 
-def listening(*sources: IPv6Address) -> Timeline:
+def listening(*sources: IPv6Address) -> Link:
     """It knows these routers."""
     line = started()
     line.run(2)
@@ -95,9 +116,10 @@ def test_a_default_router_ends_the_asking() -> None:
     line = started()
     line.run(10)
     line.feed(advertised())
+    line.awake = {ONE}
     line.said.clear()
     line.run(1799)
-    assert line.all(NdpPacket) == []
+    assert line.solicited() == []
 
 
 def test_a_router_that_is_no_default_router_does_not() -> None:
@@ -110,8 +132,9 @@ def test_a_router_that_is_no_default_router_does_not() -> None:
 
 def test_when_the_last_default_router_is_over_it_asks_anew() -> None:
     line = listening(ONE)
+    line.awake = {ONE}
     line.run(1800)
-    assert only(NdpPacket, [s.output for s in line.said if s.at < 1000 + 2 + 1800 + 2]).target == ALL_ROUTERS
+    assert 1002 + 1800 <= line.solicited()[0] < 1002 + 1801
 
 
 def test_a_router_that_says_goodbye_is_asked_after_at_once() -> None:
@@ -119,6 +142,99 @@ def test_a_router_that_says_goodbye_is_asked_after_at_once() -> None:
     line.feed(advertised(attrs.evolve(TOLD, lifetime=0)))
     assert learned(line).default_routers(line.now) == ()
     assert line.until(NdpPacket, within=1).target == ALL_ROUTERS
+
+
+# Whether they answer
+
+
+def in_use(line: Link) -> IPv6Address:
+    return learned(line).default_routers(line.now)[0].address
+
+
+def test_the_router_in_use_is_asked_now_and_then() -> None:
+    line = listening(ONE, TWO)
+    line.awake = {ONE, TWO}
+    line.run(1700)
+    asked = line.times(NdpPacket)
+    assert {(one.target, one.source) for one in line.all(NdpPacket)} == {(ONE, OURS)}
+    assert all(15 <= gap <= 45 for gap in gaps(asked))
+    assert len(set(gaps(asked))) > 10, "random, not in step with all others"
+
+
+def test_another_router_takes_the_place_of_one_that_does_not_answer() -> None:
+    """RFC 4861 §6.3.6: reachable ones are preferred, whatever they prefer themselves."""
+    line = listening(TWO)
+    line.feed(advertised(attrs.evolve(TOLD, preference=Preference.HIGH), ONE))
+    line.awake = {TWO}
+    began = line.now
+    line.run(60)
+    (known,) = [said for said in line.said if isinstance(said.output, Heard) and said.at > began]
+    assert known.at - began <= 45 + 3, "at most three questions in vain"
+    assert (in_use(line), learned(line).routers[ONE].reachable) == (TWO, False)
+    assert line.solicited() == [], "there is one"
+
+
+def test_one_that_answers_again_is_used_again() -> None:
+    line = listening(TWO)
+    line.feed(advertised(attrs.evolve(TOLD, preference=Preference.HIGH), ONE))
+    line.awake = {TWO}
+    line.run(600)
+    assert in_use(line) == TWO
+    line.awake = {ONE, TWO}
+    line.run(60)
+    assert in_use(line) == ONE
+
+
+def test_both_are_silent() -> None:
+    """Then it does not matter which; somebody else is looked for, and hearing them is not being heard."""
+    line = listening(ONE, TWO)
+    line.run(100)
+    assert not any(one.reachable for one in learned(line).routers.values())
+    assert len(line.solicited()) >= 2
+    line.feed(advertised())
+    assert learned(line).routers[ONE].reachable is False
+    line.awake = {TWO}
+    line.run(60)
+    assert in_use(line) == TWO
+    asked = len(line.solicited())
+    line.run(600)
+    assert len(line.solicited()) == asked
+
+
+def test_the_only_router_stays_the_default_router_though_it_is_silent() -> None:
+    line = listening(ONE)
+    line.run(600)
+    assert in_use(line) == ONE
+
+
+def test_a_card_of_the_router_that_was_replaced_is_no_other_router() -> None:
+    line = listening(ONE)
+    line.until(NdpPacket)
+    assert line.feed(answer(link_address=MAC)) == []
+    assert learned(line).routers[ONE].reachable
+
+
+def test_a_router_says_that_it_is_a_host_now() -> None:
+    """RFC 4861 §7.2.5; what it said of the link holds."""
+    line = listening(ONE)
+    line.feed(NdpPacket(NeighborAdvertisement(ONE, router=False, override=True), ONE, ALL_NODES))
+    assert (learned(line).routers, set(learned(line).prefixes)) == ({}, {PREFIX})
+    line.run(1)
+    assert len(line.solicited()) == 1
+
+
+def test_what_an_advertisement_does_not_say_stays_as_it_was() -> None:
+    """RFC 4861 §6.3.4: a router may say part of it each time."""
+    line = listening(ONE)
+    line.feed(advertised(RouterAdvertisement(lifetime=1800)))
+    assert (learned(line).routers[ONE].mtu, learned(line).routers[ONE].link_address) == (1492, ROUTER_MAC)
+
+
+def test_without_a_link_nobody_is_asked() -> None:
+    line = listening(ONE)
+    line.feed(LinkDown())
+    line.run(600)
+    assert line.all(NdpPacket) == []
 
 
 # Learning
@@ -170,8 +286,10 @@ def test_routes_of_one_router() -> None:
 @pytest.mark.parametrize("mtu", [0, 1279])
 def test_an_mtu_under_that_of_ipv6_is_none(mtu: int) -> None:
     line = listening(ONE)
-    line.feed(advertised(attrs.evolve(TOLD, mtu=mtu)))
-    assert learned(line).routers[ONE].mtu is None
+    for router in (ONE, TWO):
+        line.feed(advertised(attrs.evolve(TOLD, mtu=mtu), router))
+    assert learned(line).routers[TWO].mtu is None
+    assert learned(line).routers[ONE].mtu == TOLD.mtu, "it is passed over (RFC 4861 §6.3.4)"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +336,7 @@ def test_the_same_link_again() -> None:
     assert line.feed(UP) == [NdpPacket(NeighborSolicitation(ONE, MAC), OURS, ONE)]
     assert line.feed(answer()) == [Attached(True)]
     assert learned(line).prefixes == before
-    line.run(60)
+    line.run(14)
     assert line.all(NdpPacket) == [NdpPacket(NeighborSolicitation(ONE, MAC), OURS, ONE)]
 
 
