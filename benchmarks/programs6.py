@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.programs import IFNAME, Program
 
-LAN = "lan0"
+LAN, GUESTS = "lan0", "lan1"
 
 ROUTER = """\
 apiVersion: routerd.net/v1alpha1
@@ -40,6 +40,26 @@ spec:
       metadata: {{name: lan}}
       spec: {{interface: lan}}
 """
+
+SECOND_LAN = """\
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6RAAddress
+      metadata: {{name: wan}}
+      spec: {{interface: wan}}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: Interface
+      metadata: {{name: guests}}
+      spec: {{ifname: {guests}}}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6DelegatedAddress
+      metadata: {{name: guests}}
+      spec: {{prefixDelegation: wan, interface: guests, subnetID: 2, addressSuffix: "::1"}}
+    - apiVersion: net.routerd.net/v1alpha1
+      kind: IPv6RouterAdvertisement
+      metadata: {{name: guests}}
+      spec: {{interface: guests}}
+"""
+"""And an ear for the provider's router."""
 
 DHCPCD = """\
 nodev
@@ -97,12 +117,13 @@ exec env SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=info "$0"
 """For networkd, whose files are in /run, and which waits for udev unless /sys is read-only, as in a container."""
 
 
-def routerd6(rapid: bool) -> Program:
-    """Ours."""
+def routerd6(rapid: bool, more: str = "") -> Program:
+    """Ours; `more` are more resources."""
 
     def arguments(directory: Path) -> list[str]:
         config = directory / "router.yaml"
-        config.write_text(ROUTER.format(wan=IFNAME, lan=LAN, rapid=str(rapid).lower()))
+        text = (ROUTER + more).format(wan=IFNAME, lan=LAN, guests=GUESTS, rapid=str(rapid).lower())
+        config.write_text(text)
         where = ["--config", str(config), "--run-dir", str(directory / "run"), "--state-dir", str(directory / "state")]
         return ["-m", "routerd", "serve", *where]
 

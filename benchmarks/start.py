@@ -1,6 +1,9 @@
 """What routerd costs before it does anything: how soon after exec its API answers, on Linux with one interface and one
 DHCPv4 client, and on a simulated host; then, with a lease and left alone, its memory and its share of one processor.
 dhcpcd holds a lease of the same server beside it, in the same seconds.
+
+The same with IPv6: a line on which it acquires a prefix and listens to routers, and two LANs, each with a subnet of the
+prefix that it advertises there. While it is left alone it advertises three times on each, as at each beginning.
 """
 
 from __future__ import annotations
@@ -17,11 +20,15 @@ from statistics import median
 import attrs
 
 from benchmarks.eye import PATIENCE, punctual, watching
+from benchmarks.eye6 import watching6
 from benchmarks.line import BEYOND, SWITCH, await_word, customer, pids, plug_in, provider, staged, switch
+from benchmarks.line6 import household, provider6
 from benchmarks.programs import Program, dhcpcd, routerd
+from benchmarks.programs6 import GUESTS, LAN, SECOND_LAN, routerd6
 from benchmarks.report import NotRun, Row, missing, progress, versus, within
-from tests.lab.netns import Namespace, obstacle_to_namespaces
+from tests.lab.netns import Namespace, obstacle_to_namespaces, wire
 from tests.lab.router import PREFIX, Connection
+from tests.lab.servers6 import Terms6
 
 RUNS = 11
 START_GOAL = 0.7
@@ -31,6 +38,7 @@ WINDOW = 20.0
 """Seconds over which processor time is counted."""
 IDLE_GOAL = 1.0
 ROUTER, PEER = routerd("parallel"), dhcpcd()
+ROUTER6, TERMS6 = routerd6(rapid=False, more=SECOND_LAN), Terms6()
 PYTHON = "python -c pass"
 
 Start = Callable[[Path], float]
@@ -42,11 +50,13 @@ def run() -> list[Row]:
     anywhere: dict[str, Start] = {PYTHON: _python, "simulated host": _simulated}
     if (obstacle := obstacle_to_namespaces()) is not None:
         return [*_start_rows(anywhere), missing("on Linux, and idle", obstacle)]
-    rows = _start_rows({"Linux": _linux, **anywhere})
-    try:
-        return [*rows, *_idle_rows()]
-    except NotRun as reason:
-        return [*rows, missing("idle", str(reason))]
+    rows = _start_rows({"Linux": _linux, "Linux, IPv6 and two LANs": _linux6, **anywhere})
+    for title, idle in (("idle", _idle_rows), ("idle, IPv6", _idle_rows6)):
+        try:
+            rows += idle()
+        except NotRun as reason:
+            rows.append(missing(title, str(reason)))
+    return rows
 
 
 # From exec to the first answer
@@ -103,6 +113,15 @@ def _linux(directory: Path) -> float:
         return _answered_at(directory) - began
 
 
+def _linux6(directory: Path) -> float:
+    """The same with IPv6."""
+    with switch() as isp, household(isp) as home:
+        wire(home.router, GUESTS, home.host, "eth1")
+        plug_in(isp)
+        began = staged(home.router, ROUTER6, directory)()
+        return _answered_at(directory) - began
+
+
 def _answered_at(directory: Path) -> float:
     """When the API has given its first answer. Raises TimeoutError."""
     deadline = time.monotonic() + PATIENCE
@@ -145,20 +164,45 @@ def _idle_rows() -> list[Row]:
     return rows
 
 
+def _idle_rows6() -> list[Row]:
+    """With a prefix on two LANs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        provider6(TERMS6) as isp,
+        household(isp) as home,
+        watching6(home.router, LAN, isp, SWITCH, home.host, TERMS6.pool) as eye,
+    ):
+        wire(home.router, GUESTS, home.host, "eth1")
+        plug_in(isp)
+        staged(home.router, ROUTER6, Path(name))()
+        eye.watch(lambda course: course.address_at and course.advertised_at)
+        (rest,) = _left_alone([home.router])
+    return [
+        {"name": "memory in use (RSS), IPv6", "value": rest.rss, "unit": "MiB", "detail": ""},
+        {"name": "processor while idle, IPv6", "value": rest.processor, "unit": "% of one", "detail": ""}
+        | within(rest.processor, IDLE_GOAL, "%"),
+    ]
+
+
 def _at_rest(programs: list[Program]) -> list[Rest]:
     """All with a lease of the same server, at the same time."""
     with provider("kea") as isp, ExitStack() as stack:
         lines = [stack.enter_context(_bound(isp, program, f"port{n}")) for n, program in enumerate(programs)]
-        progress("start: leaving them alone")
-        time.sleep(SETTLED)
-        memory = [(_memory(line, "Rss"), _memory(line, "Pss")) for line in lines]
-        before = [_processor_seconds(line) for line in lines]
-        time.sleep(WINDOW)
-        after = [_processor_seconds(line) for line in lines]
-        return [
-            Rest(len(pids(line)), rss, pss, (seconds - seconds_before) / WINDOW * 100)
-            for line, (rss, pss), seconds_before, seconds in zip(lines, memory, before, after, strict=True)
-        ]
+        return _left_alone(lines)
+
+
+def _left_alone(lines: list[Namespace]) -> list[Rest]:
+    """What runs there, while nothing happens."""
+    progress("start: leaving them alone")
+    time.sleep(SETTLED)
+    memory = [(_memory(line, "Rss"), _memory(line, "Pss")) for line in lines]
+    before = [_processor_seconds(line) for line in lines]
+    time.sleep(WINDOW)
+    after = [_processor_seconds(line) for line in lines]
+    return [
+        Rest(len(pids(line)), rss, pss, (seconds - seconds_before) / WINDOW * 100)
+        for line, (rss, pss), seconds_before, seconds in zip(lines, memory, before, after, strict=True)
+    ]
 
 
 @contextmanager
