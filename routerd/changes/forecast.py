@@ -16,6 +16,7 @@ from routerd.config import Router
 from routerd.controllers.gate import Admission
 from routerd.controllers.picture import Picture
 from routerd.controllers.reconcile import Blocked, Planner, Step, View
+from routerd.controllers.wanted_address6 import DEPRECATED
 from routerd.events.types import Ref, Status
 from routerd.host import (
     Change,
@@ -31,6 +32,9 @@ from routerd.host import (
 
 MOST_ROUNDS = 10
 """Controllers wait for each other: for a route to be gone, for a link to be up. Nobody waits through more than that."""
+
+NOBODY = ("Interface", "Router")
+"""Kinds that things are said to be of when nobody is left of whom they are."""
 
 Daemons = Mapping[Ref, tuple[str, object]]
 """Who runs: for which resource, under which name (`dhcpv4-client/wan`), and with what."""
@@ -55,6 +59,8 @@ class Forecaster:
     admit: Callable[[Router, Mapping[Ref, Status]], Admission]
     planners: Callable[[], Sequence[Planner]]
     daemons: Callable[[Router], Daemons]
+    told: Callable[[View], Mapping[Ref, str]] = lambda view: {}
+    """By resource, what it has its daemon tell others: a sentence."""
 
     def foresee(self, candidate: Router) -> Foreseen:
         """What would be done if `candidate` were in force."""
@@ -64,6 +70,7 @@ class Forecaster:
         for _ in range(MOST_ROUNDS):
             if not trial.round():
                 break
+        trial.tell_others()
         return trial.foreseen
 
 
@@ -75,7 +82,7 @@ class _Trial:
     _picture: Picture
     _objects: dict[Ref, Status]
     _leaving: dict[str, Ref] = attrs.field(factory=dict)
-    """Interfaces whose daemon stops, and for whom it ran."""
+    """Interfaces whose daemon stops, addresses and prefixes that it held, and for whom."""
     _plans: dict[Ref, list[str]] = attrs.field(factory=dict)
     _artifacts: dict[Ref, list[Artifact]] = attrs.field(factory=dict)
     _daemons: list[str] = attrs.field(factory=list)
@@ -93,16 +100,26 @@ class _Trial:
         """Who starts, stops and restarts. What a daemon has told is forgotten when it stops."""
         admission = self._admit()
         before, after = self._forecaster.daemons(self._present.router), self._forecaster.daemons(admission.router)
+        running, wanted = {name for name, _ in before.values()}, {name for name, _ in after.values()}
         for ref, (name, _) in {**before, **after}.items():
-            was, is_to_be = before.get(ref), after.get(ref)
-            if was == is_to_be:
+            if before.get(ref) == after.get(ref):
                 continue
-            action = "start" if was is None else "stop" if is_to_be is None else "restart"
-            self._daemons.append(name)
+            action = "start" if name not in running else "stop" if name not in wanted else "restart"
+            self._daemons += [] if name in self._daemons else [name]
             self._note(ref, f"{action} {name}", Artifact("Daemon", name, action))
-            if action == "stop":
-                device = self._objects.pop(ref, {}).get("device")
-                self._leaving |= {device: ref} if device else {}
+            if ref not in after:
+                self._leave(ref, self._objects.pop(ref, {}))
+
+    def _leave(self, ref: Ref, status: Status) -> None:
+        held = (status.get(field) for field in ("device", "currentAddress", "currentPrefix"))
+        self._leaving |= {one: ref for one in held if one is not None}
+
+    def tell_others(self) -> None:
+        """What daemons that go on would tell otherwise than now."""
+        before, after = self._forecaster.told(self._present), self._forecaster.told(self._view())
+        for ref, words in after.items():
+            if before.get(ref) != words:
+                self._note(ref, words, None)
 
     def round(self) -> bool:
         """Each controller once. Whether anything has changed by it."""
@@ -151,8 +168,8 @@ class _Trial:
     def _tell(self, step: Step) -> None:
         words, artifact, link = told(step.change, self._picture)
         owner = step.resource
-        if isinstance(step.change, RemoveAddress | RemoveRoute):
-            owner = self._leaving.get(link, owner)
+        if isinstance(step.change, RemoveAddress | RemoveRoute) and owner.kind in NOBODY:
+            owner = self._leaving.get(_what(step.change)) or self._leaving.get(link, owner)
         self._note(owner, words, artifact)
 
     def _tell_lost(self, ref: Ref, routes: Sequence[Route]) -> None:
@@ -165,6 +182,11 @@ class _Trial:
             self._plans[ref].append(words)
             if artifact is not None:
                 self._artifacts.setdefault(ref, []).append(artifact)
+
+
+def _what(change: RemoveAddress | RemoveRoute) -> str:
+    """What goes, as a client's status tells of it."""
+    return str(change.address.address.ip if isinstance(change, RemoveAddress) else change.route.destination)
 
 
 def _said(status: Status | None) -> dict[str, Any]:
@@ -185,7 +207,8 @@ def told(change: Change, picture: Picture) -> tuple[str, Artifact, str]:
         case PutAddress(address) | RemoveAddress(address):
             link = _name(picture, address.link)
             puts = isinstance(change, PutAddress)
-            words = f"put {address.address} on {link}" if puts else f"remove {address.address} from {link}"
+            verb = "deprecate" if address.preferred_until == DEPRECATED else "put"
+            words = f"{verb} {address.address} on {link}" if puts else f"remove {address.address} from {link}"
             name = f"{address.address} dev {link}"
             return words, Artifact("Address", name, "ensure" if puts else "delete"), link
         case PutRoute(route) | RemoveRoute(route):

@@ -178,9 +178,17 @@ def _former_owner(view: View, route: Route) -> Ref:
             return ref
     link = view.picture.links.get(route.link) if route.link is not None else None
     if route.metric == LAST_RESORT and route.kind == "unreachable":
-        giver = next(iter(view.declared.of(DHCPv6PrefixDelegation)), None)
-        return interface_of(view, None) if giver is None else ref_of(giver)
+        return _giver_of(view, str(route.destination)) or interface_of(view, None)
     return (client_of(view, link) if link is not None else None) or interface_of(view, link)
+
+
+def _giver_of(view: View, prefix: str) -> Ref | None:
+    """Who has or had a delegated prefix; else the first that could have."""
+    for ref, status in view.objects.items():
+        former = (one.get("prefix") for one in status.get("previousPrefixes", ()))
+        if ref.kind == DHCPv6PrefixDelegation.__name__ and prefix in (status.get("currentPrefix"), *former):
+            return ref
+    return next((ref_of(one) for one in view.declared.of(DHCPv6PrefixDelegation)), None)
 
 
 def _words(view: View, route: Route) -> str:

@@ -101,9 +101,13 @@ def _firsts(declared: Router) -> Iterator[tuple[Ref, str]]:
 
 
 def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
-    """For which resource of a router which daemon runs, and with what: the one that it has its name of."""
+    """For which resource of a router which daemon runs, and with what: all of an interface have one."""
     desired = desired_clients(router, router)
-    return {one.resource: (f"{DHCPv6Daemon.directory}/{name}", one.spec) for name, one in desired.items()}
+    return {
+        part.ref: (f"{DHCPv6Daemon.directory}/{name}", one.spec)
+        for name, one in desired.items()
+        for part in one.spec.parts
+    }
 
 
 def unusable(router: Router, run_dir: Path) -> str | None:

@@ -31,6 +31,7 @@ from routerd.nurseries.families import OWN_KINDS, daemons_of, unusable
 from routerd.nurseries.life import ROUTERD, Life
 from routerd.nurseries.options import Options
 from routerd.nurseries.plane import RouterPlane
+from routerd.nurseries.ra_facts import told_to_lans
 from routerd.nurseries.system import System
 from routerd.nurseries.vantage import Vantage
 
@@ -62,7 +63,7 @@ class House:
 
     def _way_of_changes(self, first: Running, generations: Generations) -> RouterChanges:
         log, run_sync, look = self.log, self.system.run_sync, self.vantage.look
-        forecaster = Forecaster(look, self.vantage.gatekeeper.preview, new_planners, daemons_of)
+        forecaster = Forecaster(look, self.vantage.gatekeeper.preview, new_planners, daemons_of, told_to_lans)
         stage = Stage(forecaster, self._settled, lambda: self.controllers.crashed, log)
         judge = partial(unusable, run_dir=self.options.run_dir)
         canonical, loaded = Canonical(self.options.config), self.controllers.reconfigured

@@ -10,11 +10,12 @@ import attrs
 
 from routerd.controllers.conditions import SILENT
 from routerd.controllers.gate import ref_of
+from routerd.controllers.lease import ifname_of
 from routerd.controllers.lease6 import Delegation, delegation, unspoken_delegations
 from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
 from routerd.controllers.wanted_address6 import free_subnet
-from routerd.daemons.ra_announcement import Delegated, LanFacts
+from routerd.daemons.ra_announcement import Delegated, LanFacts, announcement_of
 from routerd.events.types import Ref, Status
 from routerd.protocols.ndp.told import TAKEN_BACK_FOR
 from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RouterAdvertisement
@@ -37,6 +38,27 @@ def facts_of(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
         dnssl=tuple(dnssl),
         default_route=any(route.destination == ANYWHERE and route.kind == "unicast" for route in routes),
     )
+
+
+def told_to_lans(view: View) -> dict[Ref, str]:
+    """What the hosts of each LAN are to be told if all is as the view has it, in words; where that is not known yet,
+    nothing."""
+    known = ((resource, facts_of(view, resource.spec)) for resource in view.router.of(IPv6RouterAdvertisement))
+    return {
+        ref_of(one): f"tell the hosts of {ifname_of(view.router, one.spec.interface)}: {_words(one.spec, facts)}"
+        for one, facts in known
+        if facts is not None
+    }
+
+
+def _words(spec: IPv6RouterAdvertisement, facts: LanFacts) -> str:
+    told = announcement_of(spec, facts)
+    prefixes = [str(one.prefix) for one in told.prefixes]
+    servers = [str(address) for one in told.name_servers for address in one.addresses]
+    domains = [name for one in told.search_domains for name in one.names]
+    lists = {"prefix": prefixes, "name server": servers, "search domain": domains}
+    words = [f"{what} {', '.join(values)}" if values else f"no {what}" for what, values in lists.items()]
+    return "; ".join([*words, "a default router" if told.lifetime else "no default router"])
 
 
 def _subnets(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
