@@ -87,6 +87,7 @@ class NdpDaemon:
         self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._inbox.drop)
         self._machine: Machine[Any, Any] | None = None
         self._working: trio.Nursery | None = None
+        self._parting = trio.CancelScope(shield=True)
         self._stopped = False
         self._status: Status | None = None
         self._given = 0
@@ -161,7 +162,8 @@ class NdpDaemon:
                 await ended.wait()
             finally:
                 patience = FAREWELL if self._for_good else GOODBYE
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + patience):
+                self._parting.deadline = min(self._parting.deadline, trio.current_time() + patience)
+                with self._parting:
                     self._end()
                     await ended.wait()
                 life.cancel()
@@ -169,6 +171,10 @@ class NdpDaemon:
     def leave_for_good(self) -> None:
         """The resource was removed from the configuration: the end, which follows, is more than a restart."""
         self._for_good = True
+
+    def hasten(self) -> None:
+        """The whole router ends, now or in the midst of it: nobody has more time than for a goodbye."""
+        self._parting.deadline = min(self._parting.deadline, trio.current_time() + GOODBYE)
 
     def _end(self) -> None:
         self._become("Draining")
@@ -216,12 +222,13 @@ class NdpDaemon:
     # What happens to it
 
     def put(self, event: Any) -> None:
-        """Tell the machine. Its link and its peers go on while it ends, but nothing comes in after the Stop."""
-        if self._phase != "Draining":
+        """Tell the machine. Its link and its peers go on while it ends, but nothing comes in after the Stop, and none
+        between a crash and the next run."""
+        if self._phase in ("Starting", "Running"):
             self._inbox.put(event)
 
     def _deliver(self, packet: NdpPacket) -> None:
-        if self._phase != "Draining":
+        if self._phase in ("Starting", "Running"):
             self._inbox.deliver(packet)
 
     def refresh(self, because: int = 0) -> None:

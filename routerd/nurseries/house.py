@@ -54,7 +54,8 @@ class House:
         self.changes = self._way_of_changes(first, generations)
         self.configuration = Configuration(self.changes.gate, ROUTERD, log, str(options.config), self.changes.see_soon)
         self.plane = RouterPlane(
-            log, self.configuration, self.changes, keeper, options.run_dir, options.state_dir, system.host.name
+            *(log, self.configuration, self.changes, keeper, self.controllers.meters),
+            *(options.run_dir, options.state_dir, system.host.name),
         )
 
     def _running(self) -> Running:

@@ -31,6 +31,7 @@ class RouterPlane:
         configuration: Configuration,
         changes: Changes,
         commits: Commits,
+        meters: Sequence[Meter],
         run_dir: Path,
         state_dir: Path,
         host_name: str,
@@ -45,7 +46,7 @@ class RouterPlane:
         self.state_dir = str(state_dir)
         self.host_name = host_name
         self.started_at = time.time_ns()
-        self.meters: list[Meter] = []
+        self._meters = meters
         self.fleets: list[Callable[[], Mapping[str, Daemon]]] = []
         self.exporters: Callable[[], Mapping[str, Exporter]] = dict
         self._lag = 0.0
@@ -58,7 +59,7 @@ class RouterPlane:
     @property
     def controllers(self) -> Sequence[ControllerReport]:
         """By name."""
-        return sorted((meter.report for meter in self.meters), key=lambda report: report.name)
+        return sorted((meter.report for meter in self._meters), key=lambda report: report.name)
 
     @property
     def exports(self) -> Mapping[str, Exports]:
@@ -84,7 +85,7 @@ class RouterPlane:
         return (
             *self.live(),
             Check("configuration", error is None, error or f"generation {self.running.generation}"),
-            *(_controller(meter) for meter in sorted(self.meters, key=lambda meter: meter.report.name)),
+            *(_controller(meter) for meter in sorted(self._meters, key=lambda meter: meter.report.name)),
             *(
                 Check(f"daemon {key}", daemon.phase == "Running", daemon.detail)
                 for key, daemon in sorted(self.daemons.items())

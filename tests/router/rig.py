@@ -73,7 +73,8 @@ def provider(lease_time: int = 3600, **changes: Any) -> Settings:
 @attrs.define(eq=False)
 class Rig:
     """See the module. `world`, `host`, `server` outlive the router's lives: `live` runs one of them. `hostile` is what
-    the server's answers go through, honest to begin with; `sent` is when the router has put a frame on the line."""
+    the server's answers go through, honest to begin with; `sent` is when the router has put a frame on the line,
+    `ended` that a life has ended by itself."""
 
     directory: Path
     seed: int = 0
@@ -86,6 +87,7 @@ class Rig:
     sent: list[float] = attrs.field(init=False, factory=list)
     state_dir: Path = attrs.field(init=False)
     lives: int = 0
+    ended: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.world = World(self.seed)
@@ -144,11 +146,12 @@ class Rig:
         options = Options(self.config_path, self.run_dir, self.state_dir, gauge_interval=86400.0)
         system = hold(self.system())
         router = load(self.config, str(self.config_path))
-        up = trio.Event()
+        up, self.ended = trio.Event(), trio.Event()
         async with trio.open_nursery() as nursery:
 
             async def run() -> None:
                 await run_router(options, router, system, ready=up.set)
+                self.ended.set()
 
             nursery.start_soon(run)
             await up.wait()
