@@ -3,10 +3,13 @@
 A slow disk must not stop a protocol's timers. What a step needs on disk before anybody may see its effects (the
 lease file) is written first, then its events and status are appended together. A disk that does not answer at all
 costs the lease file and, when it goes on like that, events; never a status, and never memory without end (C17).
+A file that could not be written is tried again, by the minute and at the end: the next start may be before the next
+renewal.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -22,6 +25,9 @@ QUEUE = 1000
 
 PATIENCE = 5.0
 """Seconds after which a disk that does not answer counts as broken."""
+
+AGAIN = 60.0
+"""Seconds after which what a disk has refused is tried again."""
 
 FileAct = Callable[[], None]
 """Saves or removes a file; runs in a thread, may raise OSError."""
@@ -79,6 +85,8 @@ class Scribe:
         self._on_disk: trio.Event | None = None
         self._disk = trio.CapacityLimiter(1)
         self._refused_act = ""
+        self._owed: FileAct | None = None
+        """What the disk has refused."""
         self._unsaid = 0
         self.dropped = 0
         """Events that were not written, because the disk did not keep up."""
@@ -115,7 +123,12 @@ class Scribe:
                     await self._take(self._queue.popleft())
                     continue
                 self._work = trio.Event()
-                await self._work.wait()
+                with trio.move_on_after(math.inf if self._owed is None else AGAIN):
+                    await self._work.wait()
+                    continue
+                await self._take(Entry((), act=self._owed))
+            if self._owed is not None:
+                await self._take(Entry((), act=self._owed))
             await self._written()
         finally:
             self.finished.set()
@@ -162,6 +175,7 @@ class Scribe:
     async def _do(self, act: FileAct) -> list[Said]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""
         text = await self._attempt(act)
+        self._owed = act if text else None
         if text in ("", self._refused_act):
             self._refused_act = text
             return []

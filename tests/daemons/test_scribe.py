@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.events.log import Log, inline, open_log
@@ -127,3 +130,45 @@ async def test_causes_by_what_was_said_before(tmp_path: Path) -> None:
     assert [stored.event.causes for stored in page.events] == [(), (), (2, 1), (3,), (3,), (4,), (1, 4)]
     assert (nak.id, lost.id, never.id) == (3, 4, 0)
     assert (nak.because, lost.because) == ((), ()), "what is written holds nothing in memory"
+
+
+@attrs.define
+class Refusing:
+    """A disk that is full so many times."""
+
+    times: float
+    kept: list[str] = attrs.field(factory=list)
+
+    def keep(self, what: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device", "lease.json")
+        self.kept.append(what)
+
+
+async def test_what_a_full_disk_has_refused_is_tried_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with writing(tmp_path) as (disk, log, scribe):
+        disk.free.set()
+        full = Refusing(3)
+        scribe.say(Entry((), act=partial(full.keep, "old")))
+        await trio.sleep(1)
+        scribe.say(Entry((), act=partial(full.keep, "new")))
+        await trio.sleep(59)
+        assert full.kept == []
+        await trio.sleep(65)
+        assert full.kept == ["new"], "the last one is what counts"
+        await trio.sleep(200)
+        assert full.kept == ["new"], "and once is enough"
+        page = await log.read(0)
+    assert [stored.event.topic.rpartition(".")[2] for stored in page.events].count("unsaved") == 1
+
+
+@pytest.mark.parametrize("times", [1, 9])
+async def test_at_the_end_it_is_tried_once_more(tmp_path: Path, autojump_clock: MockClock, times: int) -> None:
+    full = Refusing(times)
+    async with writing(tmp_path) as (disk, _, scribe):
+        disk.free.set()
+        scribe.say(Entry((), act=partial(full.keep, "lease")))
+        await trio.sleep(1)
+    assert full.kept == (["lease"] if times == 1 else [])
+    assert full.times == times - 2
