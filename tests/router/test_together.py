@@ -19,6 +19,7 @@ from routerd.sim.arp_neighbour import Neighbour
 from routerd.sim.dhcpv4_server import Server
 from routerd.sim.dhcpv4_station import Dhcpv4Station
 from routerd.sim.isp6 import ROUTER
+from tests.router.process import Process
 from tests.router.rig import DEFAULT, GATEWAY, GATEWAY_MAC, LEASED, LINE, Rig, crashes, document, provider, until
 from tests.router.rig6 import IPV6, Street6
 
@@ -316,3 +317,22 @@ async def rounds_of(town: Town) -> int:
     rounds = [int(one["reconcileCount"]) for one in answer.json["items"]]
     assert all(rounds), "each has looked"
     return sum(rounds)
+
+
+# The real process
+
+
+def test_the_process_ends_in_time_with_all_of_them_and_goes_on_with_what_it_had(routerd: Process) -> None:
+    routerd.config.write_text(document(IPV6, DHCPV4 % ", conflictDetection: parallel"))
+    for _ in range(2):
+        routerd.start()
+        routerd.until(
+            lambda: not routerd.unready() and routerd.status_of("IPv6DelegatedAddress/lan").get("phase") == "Applied"
+        )
+        routerd.until(routerd.bound)
+        assert {str(path.relative_to(routerd.run_dir)) for path in routerd.run_dir.rglob("*/*.sock")} >= {
+            f"{daemon}.sock" for daemon in DAEMONS
+        }
+        assert routerd.stop() < 5
+        assert not list(routerd.run_dir.rglob("*.sock"))
+    assert "Traceback" not in routerd.log
