@@ -141,6 +141,10 @@ class Router:
         """A command on the socket of any daemon."""
         return self._request("POST", daemon, f"/v1/commands/{command}")
 
+    def ask(self, daemon: Path, target: str) -> Any:
+        """GET on the socket of any daemon."""
+        return self._request("GET", daemon, target)
+
     def status(self, target: str) -> dict[str, Any]:
         """The status of `Kind/name`."""
         answer: dict[str, Any] = self.get(f"/describe?target={quote(target)}")["resource"].get("status", {})

@@ -216,3 +216,29 @@ def any_address(isp: Namespace, ifname: str, directory: Path, name: str, terms: 
     return (
         dnsmasq(isp, ifname, directory, terms) if name == "dnsmasq" else DELEGATING[name](isp, ifname, directory, terms)
     )
+
+
+@contextmanager
+def dibbler(isp: Namespace, ifname: str, directory: Path, terms: Terms6) -> Iterator[subprocess.Popen[Any]]:
+    """dibbler, the one of Debian's servers that sends Reconfigure: at its start, to those whose prefixes are out of
+    another pool than it has now, with the key (RKAP) that it gave them; but always with the same replay counter, which
+    is that of its Reply. Its files have fixed places; what it sees there stays in `directory` for the next one."""
+    own = directory / "dibbler"
+    own.mkdir(exist_ok=True)
+    pool = f"pd-class {{ pd-pool {terms.pool}\n pd-length {terms.length} }}"
+    times = f"T1 {terms.t1}\n T2 {terms.t2}\n prefered-lifetime {terms.preferred}\n valid-lifetime {terms.valid}"
+    (own / "server.conf").write_text(f"""
+        reconfigure-enabled 1
+        auth-protocol reconfigure-key
+        auth-replay monotonic
+        auth-realm lab
+        iface "{ifname}" {{
+            {times}
+            option dns-server {terms.dns}
+            {pool}
+        }}
+    """)
+    places = [f'mount --bind "$0" {place}' for place in ("/etc/dibbler", "/var/lib/dibbler", "/var/log/dibbler")]
+    command = ["sh", "-c", " && ".join((*places, 'exec "$@"')), str(own), need_program("dibbler-server"), "run"]
+    with running(isp, command, directory / "dibbler.log", "Accepting connections") as process:
+        yield process

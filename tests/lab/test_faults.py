@@ -318,7 +318,7 @@ def cost(router: Router) -> tuple[float, int]:
 def dropped(router: Router) -> dict[str, int]:
     """What the client has dropped, by reason, as it tells."""
     socket_path = router.run_dir / "dhcpv4-client" / "wan.sock"
-    [resource] = router._request("GET", socket_path, "/v1/status")["resources"]
+    [resource] = router.ask(socket_path, "/v1/status")["resources"]
     counted: dict[str, int] = json.loads(resource["observed"].get("dropped", "{}"))
     return counted
 
