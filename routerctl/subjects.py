@@ -138,7 +138,7 @@ class View:
                     updated = ago(item.get("updatedAt"), now)
                     yield item.get("name"), item.get("cursor"), item.get("lag"), updated
                 case "prefixes":
-                    yield from prefix_rows(item, now)
+                    yield from prefix_rows(item, now, self._out.wide)
                 case "ledger":
                     started = ago(item.get("startedAt"), now)
                     yield item.get("generation"), item.get("phase"), started, bool(item.get("hasYaml"))

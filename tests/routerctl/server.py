@@ -249,7 +249,9 @@ class Routerd:
     def _prefixes(self) -> dict[str, Any]:
         """A prefix that has replaced another half an hour ago; one LAN has its part of it, and one is too many."""
         lan = {"resource": "IPv6DelegatedAddress/lan", "phase": "Applied", "interface": "lan", "ifname": "lan0"}
+        lan |= {"reason": "Applied", "prefix": "2001:db8:77:1::/64", "address": "2001:db8:77:1::1/64"}
         guests = {"resource": "IPv6DelegatedAddress/guests", "phase": "Pending", "interface": "guests"}
+        guests |= {"reason": "SubnetDoesNotFit"}
         prefix = {
             "name": "wan-pd",
             "phase": "Bound",
@@ -260,13 +262,21 @@ class Routerd:
             "renewAt": at(690),
             "rebindAt": at(1490),
             "preferredUntil": at(2490),
+            "reason": "Bound",
             "serverDUID": "00:03:00:01:02:00:00:00:00:01",
-            "subnets": [guests, {**lan, "prefix": "2001:db8:77:1::/64", "address": "2001:db8:77:1::1/64"}],
+            "clientDUID": "00:03:00:01:02:00:00:00:00:99",
+            "iaid": 1,
+            "subnets": [guests, lan],
             "previous": [
                 {"prefix": "2001:db8:40::/56", "expiresAt": at(5430), "replacedBy": "2001:db8:77::/60"},
             ],
         }
-        lost = {"name": "wan-pd2", "phase": "Acquiring", "previous": [{"prefix": "2001:db8:9::/56"}]}
+        lost = {
+            "name": "wan-pd2",
+            "phase": "Acquiring",
+            "reason": "NotGranted",
+            "previous": [{"prefix": "2001:db8:9::/56"}],
+        }
         head = {"apiVersion": CONTROL, "kind": "Prefixes", "metadata": {"name": "prefixes"}}
         return {**head, "items": [prefix, lost]}
 
