@@ -76,19 +76,26 @@ spec:
 """
 
 
+COMMANDS = {
+    "status": "how the router is",
+    "get": "every resource and its phase",
+    "get prefixes": "the delegated prefix, its subnets, and what it replaced",
+    "describe DHCPv4Client/wan": "everything about the line",
+    "why IPv6DelegatedAddress/lan": "what made the LAN's subnet what it is",
+    "events -f": "what happens, as it happens",
+    "renew DHCPv6PrefixDelegation/wan-pd": "extend the prefix now; or DHCPv4Client/wan",
+    "wait DHCPv4Client/wan --for phase=Rebinding --timeout 5m": "",
+}
+"""What there is to type, and why one would."""
+
+
 def greeting(routerctl: str, config: str) -> str:
     """What to type in a second terminal."""
+    lines = "\n".join(f"  {routerctl} {words:36} {meaning}".rstrip() for words, meaning in COMMANDS.items())
     return f"""\
 routerd runs on a simulated host. In a second terminal:
 
-  {routerctl} status                      how the router is
-  {routerctl} get                         every resource and its phase
-  {routerctl} get prefixes                the delegated prefix, its subnets, and what it replaced
-  {routerctl} describe DHCPv4Client/wan   everything about the line
-  {routerctl} events -f                   what happens, as it happens
-  {routerctl} why IPv6DelegatedAddress/lan            what made the LAN's subnet what it is
-  {routerctl} renew DHCPv6PrefixDelegation/wan-pd     extend the prefix now; DHCPv4Client/wan: the address
-  {routerctl} wait DHCPv4Client/wan --for phase=Rebinding --timeout 5m
+{lines}
 
 Its configuration is {config}. About once a minute the provider does something, and this window
 tells what (isp:), and how a host on the LAN takes it (lan:). Ctrl-C ends the demo.

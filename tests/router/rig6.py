@@ -72,9 +72,10 @@ def provider6(pool: int = 0) -> Settings:
 
 @attrs.define(eq=False)
 class Street6:
-    """The router is `rig`'s: `rig.live` runs it, while `surroundings` is open."""
+    """The router is `rig`'s: `rig.live` runs it, while `surroundings` is open. `more`: resources beside those above."""
 
     rig: Rig
+    more: str = ""
     server: Server = attrs.field(init=False)
     router: RaRouter = attrs.field(init=False)
     host: SlaacHost = attrs.field(init=False)
@@ -83,7 +84,7 @@ class Street6:
     async def surroundings(self) -> AsyncIterator[None]:
         """The world with the provider and the LAN; time runs while this is open."""
         rig, world = self.rig, self.rig.world
-        rig.config = document(IPV6)
+        rig.config = document(IPV6, self.more)
         rig.state_dir.mkdir(parents=True, exist_ok=True)
         line, lan = world.segment(LINE), world.segment(LAN)
         self.server = Server(provider6())

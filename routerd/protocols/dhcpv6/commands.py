@@ -22,8 +22,8 @@ from routerd.protocols.dhcpv6.states import (
 from routerd.protocols.dhcpv6.station import Command, Station
 
 PATIENCE = 9.0
-"""How long an operator waits for an answer, in seconds: less than a caller of the API waits by itself (contract rule 7), so
-that it hears how its command has ended."""
+"""How long an operator waits for an answer, in seconds: less than a caller of the API does by itself (contract rule 7),
+who so hears how the command has ended."""
 
 
 def extend(station: Station, event: Renew | Rebind, now: float) -> None:

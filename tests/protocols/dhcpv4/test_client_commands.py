@@ -41,7 +41,7 @@ def test_an_unanswered_command_before_t1_leaves_everything_as_it_was(command: ob
     before, since = scene.state, scene.now
     scene.feed(command)
     finished = scene.until(outputs.Finished)
-    assert (finished.ok, scene.now - since) == (False, 10)
+    assert (finished.ok, scene.now - since) == (False, 9)
     assert scene.state == before
     assert len(scene.sent_at(REQUEST)) == 2
 
