@@ -256,7 +256,7 @@ def test_nobody_answers_a_command(command: Any) -> None:
     scene.feed(command)
     begun = scene.now
     finished = scene.until(outputs.Finished)
-    assert (finished.ok, scene.now - begun) == (False, pytest.approx(10))
+    assert (finished.ok, scene.now - begun) == (False, pytest.approx(9))
     assert isinstance(scene.state, states.Bound)
 
 
