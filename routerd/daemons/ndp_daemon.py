@@ -236,7 +236,7 @@ class NdpDaemon:
         something else to tell because of this event."""
         self._given = because or self._given
         if self._machine is not None and self._phase == "Running":
-            self._say([])
+            self._say(self.part.said((), self._around()))
 
     # What the machine says
 

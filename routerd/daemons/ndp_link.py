@@ -190,9 +190,10 @@ class NdpLink:
             self._link = after
         elif before is not None and self._link is not None and before.index == self._link.index:
             self._link = None
+        if before is not None and (after is None or not after.carrier):  # who was there need not be there afterwards
+            self._contested = {key: ip for key, ip in self._contested.items() if key[0] != before.index}
         if before is not None and after is None:
             self._addresses = {key: one for key, one in self._addresses.items() if key[0] != before.index}
-            self._contested = {key: ip for key, ip in self._contested.items() if key[0] != before.index}
             self._routes = dict.fromkeys(one for one in self._routes if one.link != before.index)
 
 

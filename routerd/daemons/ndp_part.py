@@ -55,7 +55,7 @@ class Part(Protocol):
         """Whatever must be on disk before the outputs behind this one have their effect."""
 
     def said(self, outputs: Sequence[Any], around: Around) -> Sequence[Event]:
-        """The events of one step."""
+        """The events of one step of the machine, or of something else that has happened (then without `outputs`)."""
 
     def status(self, around: Around) -> Status | None:
         """What is true now; None: nothing that is worth another status."""

@@ -5,7 +5,7 @@ Fields are docs/contract.md's IPv6RAAddress; instants are seconds on the host's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv6Interface, IPv6Network
 from typing import Any
 
@@ -41,23 +41,41 @@ def starting(spec: ClientSpec, generation: int) -> Status:
     return {**_base(spec, generation, "Pending", STARTING, words), "conditions": conditions}
 
 
-def status_of(spec: ClientSpec, learned: Learned, state: str | None, made: Made, error: str, around: Around) -> Status:
+@attrs.frozen
+class Own:
+    """What is our own doing: the addresses that are made, the prefixes of which each would be somebody else's, and what
+    is wrong with the secret."""
+
+    made: Made
+    given_up: Collection[IPv6Network] = ()
+    trouble: str = ""
+
+    @property
+    def message(self) -> str:
+        """What an operator has to know of it."""
+        names = ", ".join(map(str, self.given_up))
+        return self.trouble or (
+            f"somebody else on the link has every address that was tried in {names}" if names else ""
+        )
+
+
+def status_of(spec: ClientSpec, learned: Learned, state: str | None, own: Own, around: Around) -> Status:
     """All of it. `state` None: nobody was heard yet, and it is too early to say that there is nobody."""
     now, obstacle = around.now, around.facts.obstacle
     routers = learned.default_routers(now)
     phase, reason, message = _phase(spec, bool(routers), obstacle, around.stopped)
     best = routers[0] if routers else None
     kernel = spec.resource.mode == "kernel"
-    addresses = _of_kernel(around.facts) if kernel else [str(one) for one in made.values()]
+    addresses = _of_kernel(around.facts) if kernel else [str(one) for one in own.made.values()]
     there = _there(around.facts, addresses)
     generation = around.generation
     status = {
-        **_base(spec, generation, phase, reason, error or message),
+        **_base(spec, generation, phase, reason, own.message or message),
         **({} if state is None else {"state": state}),
         "mode": spec.resource.mode,
         "addresses": addresses,
         "routers": [_router(one) for one in sorted(learned.routers.values(), key=lambda r: r.address)],
-        "prefixes": [_prefix(one, made, now) for one in learned.prefixes.values()],
+        "prefixes": [_prefix(one, own.made, now) for one in learned.prefixes.values()],
         "routes": [_route(one) for one in learned.routes.values() if one.prefix != ANYWHERE],
         "defaultGateway": _gateway_of_kernel(around.facts) if kernel else best and str(best.address),
         "mtu": next((one.mtu for one in routers if one.mtu is not None), None),
@@ -67,10 +85,16 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, made: Made,
         "domainSearch": list(learned.search_domains) if spec.resource.use_dns else [],
         "conditions": [
             _condition("RouterKnown", bool(routers), reason, generation),
-            _condition("AddressInstalled", there, "Installed" if there else "NotYet", generation),
+            _condition("AddressInstalled", there, _installed(there, own), generation),
         ],
     }
     return {key: value for key, value in status.items() if value is not None}
+
+
+def _installed(there: bool, own: Own) -> str:
+    if there:
+        return "Installed"
+    return "DuplicateAddress" if own.given_up else "NotYet"
 
 
 def _base(spec: ClientSpec, generation: int, phase: str, reason: str, message: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import attrs
@@ -12,7 +12,17 @@ import trio
 from trio.testing import MockClock
 
 from routerd.host import Address
-from routerd.protocols.ndp.message import MoreSpecificRoute, Preference, Prefix
+from routerd.protocols.ndp import wire
+from routerd.protocols.ndp.message import (
+    ALL_NODES,
+    MoreSpecificRoute,
+    NameServers,
+    Preference,
+    Prefix,
+    RouterAdvertisement,
+    SearchDomains,
+)
+from routerd.sim.packets6 import ICMPV6, Packet6, multicast_mac, pack
 from routerd.sim.ra_router import RaRouter
 from tests.daemons.ra_rig import DNS, OLD, PREFIX, ROUTER, TOLD, Rig, rigged
 from tests.router.rig import until
@@ -133,7 +143,9 @@ async def test_after_a_conflict_there_is_another_address(autojump_clock: MockClo
         link = rig.world.link("eth0").index
         rig.host.put_address(Address(link, IPv6Interface(text), True, standing="duplicate"))
         await until(lambda: rig.status["addresses"] != [text])
-        assert "somebody else" in rig.status["message"]
+        assert "message" not in rig.status, "all is well again"
+    [event] = await rig.events(TOPIC + "address")
+    assert (event.topic, event.attributes["address"]) == (f"{TOPIC}address.duplicate", text.partition("/")[0])
 
 
 async def test_after_a_conflict_that_took_the_address_away_there_is_another(
@@ -148,7 +160,139 @@ async def test_after_a_conflict_that_took_the_address_away_there_is_another(
         end = rig.host.clock.now() + 3000
         rig.host.put_address(Address(rig.world.link("eth0").index, IPv6Interface(text), True, end, end))
         await until(lambda: rig.status["addresses"] != [text])
-        assert "somebody else" in rig.status["message"]
+    assert "address.duplicate" in await rig.topics(TOPIC)
+
+
+async def taken(rig: Rig) -> list[str]:
+    """Somebody has each address that is made, until none is made any more; the addresses."""
+    tried: list[str] = []
+    while rig.status["addresses"]:
+        [text] = rig.status["addresses"]
+        tried.append(text)
+        rig.host.put_address(Address(rig.world.link("eth0").index, IPv6Interface(text), True, standing="duplicate"))
+        await until(lambda last=text: rig.status["addresses"] != [last])
+    return tried
+
+
+async def test_where_every_address_is_somebody_elses_none_is_used(autojump_clock: MockClock, rig: Rig) -> None:
+    """RFC 7217 §6: no endless search; it is an error that is told. When the cable was out it is tried anew."""
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        tried = await taken(rig)
+        await trio.sleep(3600)
+        assert (len(tried), len(set(tried)), rig.status["addresses"]) == (4, 4, [])
+        [installed] = [one for one in rig.status["conditions"] if one["type"] == "AddressInstalled"]
+        assert (installed["status"], installed["reason"]) == ("False", "DuplicateAddress")
+        assert "every address that was tried" in rig.status["message"]
+        events = await rig.events(TOPIC + "address")
+        assert [one.topic.removeprefix(TOPIC) for one in events] == ["address.duplicate"] * 3 + ["address.given_up"]
+        assert events[-1].severity == "error"
+        rig.world.pull_cable("eth0")
+        await trio.sleep(10)
+        rig.world.plug("eth0")
+        await until(lambda: rig.status["addresses"] == tried[:1])
+
+
+async def test_after_a_conflict_the_next_life_knows_its_address_again(autojump_clock: MockClock, rig: Rig) -> None:
+    """It does not begin anew with the one that somebody has."""
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        [first] = rig.status["addresses"]
+        index, end = rig.world.link("eth0").index, rig.world.now() + 3000
+        rig.host.put_address(Address(index, IPv6Interface(first), True, standing="duplicate"))
+        await until(lambda: rig.status["addresses"] != [first])
+        [second] = rig.status["addresses"]
+        rig.host.remove_address(Address(index, IPv6Interface(first), True))
+    rig.host.put_address(Address(index, IPv6Interface(second), True, end, end))
+    async with rig.client():
+        await trio.sleep(30)
+        assert rig.status["addresses"] == [second]
+
+
+def shout(rig: Rig, message: RouterAdvertisement, number: int, hop_limit: int = 255) -> None:
+    """Somebody with this number says this to all on the line."""
+    segment = rig.world.segment("line")
+    mac, source = b"\x02\x00\x5e\x72" + number.to_bytes(2, "big"), IPv6Address(f"fe80::bad:{number:x}")
+    packet = Packet6(source, ALL_NODES, ICMPV6, wire.encode(message), hop_limit)
+    port = segment.attach(mac, lambda frame, now: None)
+    port.send(pack(packet, source_mac=mac, target_mac=multicast_mac(ALL_NODES)), rig.world.now())
+    segment.detach(port)
+
+
+def rogue(number: int) -> RouterAdvertisement:
+    """Everything at once, and each time other things."""
+    networks = [IPv6Network(f"2001:db8:{number:x}:{n:x}::/64") for n in range(20)]
+    return RouterAdvertisement(
+        lifetime=9000 * (number % 2),
+        prefixes=tuple(Prefix(one, 86400, 86400) for one in networks[:10]),
+        routes=tuple(MoreSpecificRoute(one, 86400) for one in networks[10:]),
+        name_servers=(NameServers(tuple(one[1] for one in networks), 86400),),
+        search_domains=(SearchDomains(tuple(f"x{number}-{n}.example" for n in range(10)), 86400),),
+    )
+
+
+async def test_a_flood_of_routers_that_do_not_exist(autojump_clock: MockClock, rig: Rig) -> None:
+    """Bounded in all that it costs; what is ignored has a name; and who was there before is heard as before."""
+    router = rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        [own] = rig.status["addresses"]
+        before = rig.log.objects.version
+        for number in range(3000):
+            shout(rig, rogue(number), number)
+            await trio.sleep(0.01)
+            if number % 300 == 0:
+                router.advertise(rig.world.now())
+        status, dropped = rig.status, rig.daemon.packets.dropped
+        bounds = {"routers": 16, "prefixes": 32, "routes": 32, "dnsServers": 8, "domainSearch": 16, "addresses": 32}
+        assert {key: len(status[key]) for key in bounds if len(status[key]) > bounds[key]} == {}
+        assert own in status["addresses"]
+        assert status["defaultGateway"] == str(ROUTER), "of equals the one with the lowest address, and it answers"
+        assert dropped["too-often"] > 2900
+        assert rig.log.objects.version - before < 60
+        router.advertisement = attrs.evolve(TOLD, mtu=1400)
+        router.advertise(rig.world.now())
+        await until(lambda: rig.status.get("mtu") == 1400, within=5)
+    assert len(await rig.events(TOPIC)) < 120
+
+
+async def test_what_is_too_much_to_tell_is_told_in_one(autojump_clock: MockClock, rig: Rig) -> None:
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        for number in range(900):
+            shout(rig, RouterAdvertisement(lifetime=600 * (number // 9 % 2)), number % 9)
+            await trio.sleep(0.5)
+        await trio.sleep(700)
+        shout(rig, RouterAdvertisement(lifetime=600), 1)
+        await trio.sleep(1)
+    topics = await rig.topics(TOPIC)
+    assert len(topics) < 230
+    assert topics.count("news.omitted") == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "hop_limit", "reason"),
+    [
+        (RouterAdvertisement(lifetime=0), 255, ""),
+        (attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 0, 0),)), 64, "bad-hop-limit"),
+        (attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 0, 0),)), 1, "bad-hop-limit"),
+    ],
+)
+async def test_a_rogue_that_wants_to_end_what_there_is(
+    autojump_clock: MockClock, rig: Rig, message: RouterAdvertisement, hop_limit: int, reason: str
+) -> None:
+    """Somebody else's lifetime is not our router's; what comes from beyond the link is nothing."""
+    rig.router()
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        addresses = rig.status["addresses"]
+        shout(rig, message, 7, hop_limit)
+        await trio.sleep(5)
+        assert (rig.status["defaultGateway"], rig.status["addresses"]) == (str(ROUTER), addresses)
+        assert rig.daemon.packets.dropped == ({reason: 1} if reason else {})
 
 
 async def test_a_prefix_that_is_not_on_the_link_makes_an_address_without_a_network(
