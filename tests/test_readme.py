@@ -16,10 +16,18 @@ README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
-def test_the_example_is_good() -> None:
-    [text] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+def test_the_examples_are_good() -> None:
+    """The second one is said to be added to the first."""
+    text, ipv6 = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     router = load(text, "README.md")
     assert [r.kind for r in router.resources] == ["Interface", "Interface", "DHCPv4Client", "IPv4StaticAddress"]
+    router = load(text + ipv6, "README.md")
+    assert [r.kind for r in router.resources[4:]] == [
+        "IPv6RAAddress",
+        "DHCPv6PrefixDelegation",
+        "IPv6DelegatedAddress",
+        "IPv6RouterAdvertisement",
+    ]
 
 
 def test_every_make_target_exists() -> None:
