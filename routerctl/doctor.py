@@ -32,7 +32,7 @@ LOOKED_BACK = "1000"
 """Events of severity error that are counted, at most."""
 RECENTLY = 3600.0
 """Seconds for which an event of severity error is a warning."""
-WANS = ("DHCPv4Client", "DHCPv6Client", "DHCPv6PrefixDelegation", "PPPoESession")
+WANS = ("DHCPv4Client", "DHCPv6Address", "DHCPv6PrefixDelegation", "IPv6RAAddress", "PPPoESession")
 """Kinds that acquire a WAN."""
 HELD = ("WhenFalse", "DependsOnFalse")
 """Reasons for which a resource waits because its configuration wants it so."""

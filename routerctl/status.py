@@ -28,6 +28,10 @@ EXAMPLES = {
 }
 
 
+BY = {"IPv6RAAddress": "RA", "DHCPv6Address": "DHCPv6", "DHCPv6PrefixDelegation": "DHCPv6"}
+"""Kinds of what a provider gives of IPv6, and by which protocol."""
+
+
 def arguments(verb: str, parser: ArgumentParser) -> None:
     """It has none of its own."""
 
@@ -53,6 +57,7 @@ def _show(out: Out, status: Object, resources: list[Object], health: Health, now
     if waiting := status.get("waitingGeneration"):
         out.line(f"generation {cell(waiting)} is written, and taken up at the next change or start")
     _wans(out, _of_kind(resources, "DHCPv4Client"), now)
+    _wans6(out, [one for one in resources if one.get("kind") in BY], now)
     _interfaces(out, _of_kind(resources, "Interface"))
     _daemons(out, health)
     _controllers(out, entries(status, "controllers"), now)
@@ -76,10 +81,22 @@ def _wans(out: Out, clients: list[Object], now: float) -> None:
     _section(out, ("WAN", "PHASE", "ADDRESS", "GATEWAY", "DNS", "LEASE"), rows)
 
 
+def _wans6(out: Out, given: list[Object], now: float) -> None:
+    rows = []
+    for one in given:
+        status, by = part(one, "status"), BY[str(one.get("kind"))]
+        has = status.get("currentPrefix") or status.get("currentAddress") or status.get("addresses")
+        gateway = status.get("defaultGateway")
+        detail = f"via {cell(gateway)}" if gateway else lease_of(status, now)
+        rows.append((one.get("name"), by, phase_of(one), has, detail))
+    _section(out, ("WAN6", "BY", "PHASE", "HAS", "DETAIL"), rows)
+
+
 def lease_of(status: Object, now: float) -> str:
     """`41m left, renews in 11m`; without a lease, why there is none."""
-    ends, renews = parse_instant(status.get("expiresAt")), parse_instant(status.get("renewAt"))
-    if not status.get("currentAddress"):
+    ends = parse_instant(status.get("expiresAt") or status.get("validUntil"))
+    renews = parse_instant(status.get("renewAt"))
+    if not (status.get("currentAddress") or status.get("currentPrefix")):
         return str(status.get("lastError") or status.get("message") or status.get("reason") or "")
     if ends is None:
         return "for ever"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.routerctl.answers import pending
+from tests.routerctl.answers import SOON, pending
 from tests.routerctl.run import COMMAND, PATIENCE, Inside, environment, on_terminal, running
-from tests.routerctl.server import PREFIX, Routerd, error
+from tests.routerctl.server import PREFIX, Routerd, at, error
 
 # Why
 
@@ -137,3 +137,24 @@ def test_top_goes_on_while_routerd_is_away(routerd: Routerd) -> None:
             pass
         program.process.send_signal(signal.SIGINT)
         assert program.process.wait(20) == 130
+
+
+def test_what_a_provider_gives_of_ipv6(routerd: Routerd, ctl: Inside) -> None:
+    """It fits a terminal of 100 columns, but for what says why."""
+    held = {"phase": "Bound", "renewAt": at(SOON), "validUntil": at(60 * SOON)}
+    routerd.resource("DHCPv6PrefixDelegation", "wan-pd", {}, {**held, "currentPrefix": "2001:db8:4000::/56"})
+    routerd.resource("DHCPv6Address", "wan-na", {}, {"phase": "Acquiring", "message": "5 Solicits were not answered"})
+    heard = {"phase": "Bound", "addresses": ["2001:db8:ff:0:5b77:17bb:97d3:2208/64"], "defaultGateway": "fe80::1"}
+    routerd.resource("IPv6RAAddress", "wan", {}, heard)
+    routerd.resource("DHCPv6Information", "wan", {}, {"phase": "Bound"})
+    section = ctl("status").out.split("\n\nWAN6")[1].split("\n\n")[0].splitlines()
+    assert [line.split(maxsplit=4) for line in section] == [
+        ["BY", "PHASE", "HAS", "DETAIL"],
+        ["wan-pd", "DHCPv6", "Bound", "2001:db8:4000::/56", "11h left, renews in 11m"],
+        ["wan-na", "DHCPv6", "Acquiring", "-", "5 Solicits were not answered"],
+        ["wan", "RA", "Bound", "2001:db8:ff:0:5b77:17bb:97d3:2208/64", "via fe80::1"],
+    ]
+    assert max(map(len, section)) < 100
+    looked_at = ctl("doctor", "wan").out
+    assert all(f" {one} " in looked_at for one in ("DHCPv6PrefixDelegation/wan-pd", "DHCPv6Address/wan-na"))
+    assert " IPv6RAAddress/wan " in looked_at
