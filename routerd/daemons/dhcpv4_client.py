@@ -19,7 +19,7 @@ from routerd.daemons.attachment import Attachment
 from routerd.daemons.commands import Commands
 from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
-from routerd.daemons.dhcpv4_settings import ClientSpec, marking_of, settings_of
+from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.scribe import Scribe
@@ -54,8 +54,8 @@ class DHCPv4Daemon:
 
     api_version = "net.routerd.net/v1alpha1"
     resource_kind = "DHCPv4Client"
-    directory = "dhcpv4-client"
-    kind = "routerd-dhcpv4-client"
+    directory = DIRECTORY
+    kind = KIND
 
     def __init__(
         self,

@@ -8,6 +8,9 @@ from routerd.endpoints import Marking
 from routerd.protocols.dhcpv4.settings import Settings
 from routerd.resources.net import DHCPv4Client
 
+KIND, DIRECTORY = "routerd-dhcpv4-client", "dhcpv4-client"
+"""Whose word its events are, and the folder of its state and of its sockets."""
+
 
 def _but_for_when(spec: DHCPv4Client) -> DHCPv4Client:
     """Whether it runs is decided elsewhere: a client that runs does not care why."""

@@ -24,7 +24,7 @@ from routerd.daemons.dhcpv6_facet import Facet
 from routerd.daemons.dhcpv6_memory import LeaseMemory
 from routerd.daemons.dhcpv6_report import Teller
 from routerd.daemons.dhcpv6_routers import Routers
-from routerd.daemons.dhcpv6_settings import ClientSpec, marking_of, settings_of
+from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv6_status import crashed_status, observed_of
 from routerd.daemons.dhcpv6_voice import Voice
 from routerd.daemons.scribe import Scribe
@@ -64,8 +64,8 @@ class DHCPv6Daemon:
     """See the module; the public face is `routerd.api.plane.Daemon`. It has the name of one of its resources,
     `resource`; the others have the faces that `facets` gives."""
 
-    directory = "dhcpv6-client"
-    kind = "routerd-dhcpv6-client"
+    directory = DIRECTORY
+    kind = KIND
 
     def __init__(
         self,

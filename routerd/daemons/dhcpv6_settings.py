@@ -20,6 +20,9 @@ from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6Prefi
 
 Spec = DHCPv6PrefixDelegation | DHCPv6Address | DHCPv6Information
 
+KIND, DIRECTORY = "routerd-dhcpv6-client", "dhcpv6-client"
+"""Whose word its events are, and the folder of its state and of its sockets."""
+
 NTT_LENGTH = 60
 """What the `ntt-…` profiles ask for."""
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.lease import device_of
 from routerd.controllers.reconcile import View
-from routerd.daemons.dhcpv4_client import DHCPv4Daemon
-from routerd.daemons.dhcpv4_settings import ClientSpec
-from routerd.daemons.dhcpv4_voice import starting as status_at_start
+from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.absent import speak_for
@@ -22,7 +21,10 @@ from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.resources.net import DHCPv4Client
 
-DAEMONS = (DHCPv4Daemon,)
+if TYPE_CHECKING:
+    from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+
+DAEMONS = {KIND: DIRECTORY}
 OWN: tuple[str, ...] = ("DHCPv4Client",)
 FORGOTTEN = OWN
 
@@ -59,28 +61,32 @@ def desired_clients(router: Router) -> dict[str, ClientSpec]:
 
 def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     """For which resource of a router which daemon runs, and with what."""
-    return {
-        Ref("DHCPv4Client", name): (f"{DHCPv4Daemon.directory}/{name}", spec)
-        for name, spec in desired_clients(router).items()
-    }
+    return {Ref("DHCPv4Client", name): (f"{DIRECTORY}/{name}", spec) for name, spec in desired_clients(router).items()}
 
 
 def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first client whose socket cannot have its path, None if there is none."""
-    paths = (socket_of(run_dir, DHCPv4Daemon.directory, name) for name in desired_clients(router))
+    paths = (socket_of(run_dir, DIRECTORY, name) for name in desired_clients(router))
     return next((complaint for path in paths if (complaint := too_long(path))), None)
 
 
 def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status]:
     """What is true of the clients until each has looked at its lease file."""
     desired = desired_clients(running.router)
+    if not desired:
+        return {}
+    from routerd.daemons.dhcpv4_voice import starting as status_at_start  # see `establish`
+
     return {Ref("DHCPv4Client", name): status_at_start(spec, running.generation) for name, spec in desired.items()}
 
 
 def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet]:
-    """Their controller."""
+    """Their controller. A daemon and its protocol are loaded with the first of them: a router that has none pays for
+    none, neither at its start nor in memory."""
 
     def make(name: str, spec: ClientSpec) -> DHCPv4Daemon:
+        from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+
         return DHCPv4Daemon(name, spec, state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given)
 
     return [ClientFleet(quarters.fleet(make), look, quarters.given["log"])]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -19,9 +19,7 @@ from routerd.config import Router
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
 from routerd.controllers.reconcile import View
-from routerd.daemons.dhcpv6_client import DHCPv6Daemon
-from routerd.daemons.dhcpv6_settings import ClientSpec, Part
-from routerd.daemons.dhcpv6_voice import starting as statuses_at_start
+from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, Part
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.absent import speak_for
@@ -30,8 +28,11 @@ from routerd.nurseries.quarters import Quarters, socket_of, too_long
 from routerd.protocols.dhcpv6.answer import MAX_ASSOCIATIONS
 from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation
 
+if TYPE_CHECKING:
+    from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+
 SPECS: tuple[type[Any], ...] = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information)
-DAEMONS = (DHCPv6Daemon,)
+DAEMONS = {KIND: DIRECTORY}
 OWN: tuple[str, ...] = tuple(spec.__name__ for spec in SPECS)
 FORGOTTEN = OWN
 
@@ -103,18 +104,14 @@ def _firsts(declared: Router) -> Iterator[tuple[Ref, str]]:
 def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
     """For which resource of a router which daemon runs, and with what: all of an interface have one."""
     desired = desired_clients(router, router)
-    return {
-        part.ref: (f"{DHCPv6Daemon.directory}/{name}", one.spec)
-        for name, one in desired.items()
-        for part in one.spec.parts
-    }
+    return {part.ref: (f"{DIRECTORY}/{name}", one.spec) for name, one in desired.items() for part in one.spec.parts}
 
 
 def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first client that could not run or not be asked, None if there is none."""
     owners: dict[str, Part] = {}
     for part in parts_of(router):
-        path, other = socket_of(run_dir, DHCPv6Daemon.directory, part.ref.name), owners.setdefault(part.ref.name, part)
+        path, other = socket_of(run_dir, DIRECTORY, part.ref.name), owners.setdefault(part.ref.name, part)
         if complaint := too_long(path):
             return complaint
         if other.spec.interface != part.spec.interface:
@@ -132,14 +129,21 @@ def unusable(router: Router, run_dir: Path) -> str | None:
 def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status]:
     """What is true of all their resources until each client has looked at its lease file."""
     desired, generation = desired_clients(running.router, running.router).values(), running.generation
+    if not desired:
+        return {}
+    from routerd.daemons.dhcpv6_voice import starting as statuses_at_start  # see `establish`
+
     return {ref: status for one in desired for ref, status in statuses_at_start(one.spec, generation).items()}
 
 
 def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet6]:
-    """Their controller."""
+    """Their controller. A daemon and its protocol are loaded with the first of them: a router that has none pays for
+    none, neither at its start nor in memory."""
 
     def make(name: str, desired: Desired) -> DHCPv6Daemon:
         spec, given = desired.spec, quarters.given
+        from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+
         return DHCPv6Daemon(desired.resource, spec, state_dir=quarters.state_dir, rng=quarters.rng, **given)
 
     def faces(daemon: DHCPv6Daemon) -> list[Daemon]:

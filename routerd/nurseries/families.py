@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from routerd.api.plane import Running
 from routerd.config import Router
@@ -21,11 +21,12 @@ from routerd.resources.kinds import KINDS
 
 
 class Family(Protocol):
-    """What such a module has. `DAEMONS` are its daemons, `OWN` the kinds of its resources, `FORGOTTEN` those of them of
-    which nothing is left to clear away when one was removed while routerd was down."""
+    """What such a module has. `DAEMONS` are its daemons: whose word their events are, and the folder of their files.
+    `OWN` are the kinds of its resources, `FORGOTTEN` those of them of which nothing is left to clear away when one was
+    removed while routerd was down."""
 
     @property
-    def DAEMONS(self) -> Sequence[Any]: ...  # noqa: N802  (a module's constant)
+    def DAEMONS(self) -> Mapping[str, str]: ...  # noqa: N802  (a module's constant)
     @property
     def OWN(self) -> tuple[str, ...]: ...  # noqa: N802
     @property
@@ -64,12 +65,12 @@ def unusable(router: Router, run_dir: Path) -> str | None:
 def journal_cursor(state_dir: Path, source: str) -> int:
     """The last cursor that a daemon's journal has, 0 if it cannot be read (whoever writes it complains): when the log
     was lost, its count goes on from there."""
-    for daemon in (daemon for family in FAMILIES for daemon in family.DAEMONS):
-        kind, dash, instance = source.rpartition(f"{daemon.kind}-")
-        if kind or not dash:
+    for kind, directory in (daemon for family in FAMILIES for daemon in family.DAEMONS.items()):
+        before, dash, instance = source.rpartition(f"{kind}-")
+        if before or not dash:
             continue
         try:
-            return last_cursor(journal_of(state_dir, daemon.directory, instance))
+            return last_cursor(journal_of(state_dir, directory, instance))
         except OSError:
             return 0
     return 0

@@ -36,7 +36,7 @@ from routerd.resources.resource import Resource
 
 API_VERSION = "net.routerd.net/v1alpha1"
 
-DAEMONS = (RAClient, RAServer)
+DAEMONS = {part.kind: part.directory for part in (RAClient, RAServer)}
 OWN: tuple[str, ...] = (RAClient.resource_kind, RAServer.resource_kind)
 FORGOTTEN: tuple[str, ...] = ()
 """Of an IPv6RAAddress there are addresses and routes, of an IPv6RouterAdvertisement what hosts believe."""
