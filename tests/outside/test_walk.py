@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from routerd.api.app import OPERATIONS
-from tests.router.process import Process
+from tests.router.process import ROOT, Process
 
 HERE = Path(__file__).parent
 
@@ -42,3 +43,18 @@ def test_a_script_of_the_standard_library(up: Process) -> None:
     said = run(sys.executable, "-I", str(HERE / "walk.py"), str(up.run_dir))
     assert re.match(r"generation \d+ -> \d+ -> \d+\n\d+ events followed\n$", said)
     up.assert_undisturbed()
+
+
+PAGES = [ROOT / "README.md", ROOT / "docs" / "ipv6.md"]
+
+
+def test_what_the_pages_say_of_ipv6_can_be_typed(up: Process) -> None:
+    """Every line that is not about a change of the configuration, as it stands there."""
+    fenced = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    blocks = [block for page in PAGES for kind, block in fenced.findall(page.read_text()) if not kind]
+    lines = {line.partition("#")[0].strip() for block in blocks for line in block.splitlines()}
+    typed = [line for line in lines if line.startswith("routerctl ") and " -f" not in line]
+    assert {line.split()[1] for line in typed} >= {"get", "why", "renew", "events"}
+    for line in sorted(typed):
+        said = up.ctl(*shlex.split(line)[1:])
+        assert said.returncode == 0 and said.stdout, (line, said.stderr)
