@@ -22,6 +22,7 @@ from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.lease_memory import LeaseMemory
+from routerd.daemons.lifetime import GOODBYE, Lifetime
 from routerd.daemons.scribe import Scribe
 from routerd.endpoints import Endpoints
 from routerd.events.incidents import Incidents
@@ -34,9 +35,6 @@ from routerd.protocols.dhcpv4 import inputs, outputs
 from routerd.protocols.dhcpv4.client import Client
 from routerd.protocols.dhcpv4.states import Stopped
 from routerd.protocols.machine import Dropped, Refused, Start, Stop
-
-GOODBYE = 2.0
-"""Seconds for a client that ends to say its goodbye and have it written."""
 
 INBOX = 256
 """Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
@@ -102,6 +100,7 @@ class DHCPv4Daemon:
         spec, put, drop = self._spec, self._put, self._drop
         self._inbox, self._inputs = trio.open_memory_channel[inputs.Input | Start | Stop](math.inf)
         self._scribe = Scribe(self._log, self.resource, self._run_sync)
+        self._lifetime = Lifetime(self._scribe)
         marking = marking_of(spec.resource)
         self._attachment = Attachment(spec.ifname, self._endpoints, marking, put, self._deliver, drop)
         clock, command = self._host.clock, self._commands.began
@@ -176,46 +175,32 @@ class DHCPv4Daemon:
         events. Raises what is our own fault, for the supervisor."""
         self._begin()
         self._become("Starting")
-        async with trio.open_nursery() as nursery:
-            life = trio.CancelScope(shield=True)
-            ended = trio.Event()
-            nursery.start_soon(self._live, life, ended)
-            try:
-                await ended.wait()
-            finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-                    self._end()
-                    await ended.wait()
-                life.cancel()
+        try:
+            await self._lifetime.run(self._live, self._end)
+        finally:
+            self._become("Stopped" if self._phase == "Draining" else "Blocked")
 
     def leave_for_good(self) -> None:
         """The client was removed from the configuration: its end, which follows, is more than a restart (V4-33)."""
         self._for_good = True
 
-    def _end(self) -> None:
-        """Nothing more comes in after the Stop; the driver ends when it has taken it."""
+    def hasten(self) -> None:
+        """The whole router ends: there is no time for more than a goodbye."""
+        self._lifetime.hasten()
+
+    def _end(self) -> float:
+        """Nothing more comes in after the Stop; the driver ends when it has taken it. How long that may take."""
         self._become("Draining")
         self._voice.muted = True
         self._inbox.send_nowait(Stop(release=self._for_good and self._spec.resource.release_on_stop))
         self._inbox.close()
+        return GOODBYE
 
-    async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
-        try:
-            with life:
-                async with trio.open_nursery() as writing:
-                    writing.start_soon(self._scribe.run)
-                    try:
-                        await self._work()
-                        await self._commands.abandon("the client ended before the command did")
-                        self._voice.tell_stopped()
-                    finally:
-                        # What was said before the end, or before a crash, is written: no lease is forgotten.
-                        self._scribe.close()
-                        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-                            await self._scribe.finished.wait()
-        finally:
-            self._become("Stopped" if life.cancel_called or self._phase == "Draining" else "Blocked")
-            ended.set()
+    async def _live(self) -> None:
+        """From the first word to the last."""
+        await self._work()
+        await self._commands.abandon("the client ended before the command did")
+        self._voice.tell_stopped()
 
     async def _work(self) -> None:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:

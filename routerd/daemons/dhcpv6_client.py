@@ -27,6 +27,7 @@ from routerd.daemons.dhcpv6_routers import Routers
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv6_status import crashed_status, observed_of
 from routerd.daemons.dhcpv6_voice import Voice
+from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
 from routerd.daemons.scribe import Scribe
 from routerd.endpoints import Endpoints
 from routerd.events.incidents import Incidents
@@ -41,11 +42,6 @@ from routerd.protocols.dhcpv6.binding import Binding
 from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.states import Stopped
 from routerd.protocols.machine import Dropped, Refused, Start, Stop
-
-GOODBYE = 2.0
-"""Seconds for a client that ends to have everything written."""
-FAREWELL = 10.0
-"""The same for one that gives leases back: the four times that it says so fit into that (§18.2.7)."""
 
 INBOX = 256
 """Packets that wait for the machine; what comes beyond is dropped (C17), as a socket's buffer does it."""
@@ -115,6 +111,7 @@ class DHCPv6Daemon:
         spec, put, drop = self._spec, self._put, self._drop
         self._inbox, self._inputs = trio.open_memory_channel[inputs.Input | Start | Stop](math.inf)
         self._scribe = Scribe(self._log, self.resource, self._run_sync, "dhcpv6")
+        self._lifetime = Lifetime(self._scribe)
         self._routers = Routers(spec.interface)
         self._goes_on = False
         marking, may_speak = marking_of(spec), self._may_speak
@@ -207,50 +204,35 @@ class DHCPv6Daemon:
         events. Raises what is our own fault, for the supervisor."""
         self._begin()
         self._become("Starting")
-        async with trio.open_nursery() as nursery:
-            life = trio.CancelScope(shield=True)
-            ended = trio.Event()
-            nursery.start_soon(self._live, life, ended)
-            try:
-                await ended.wait()
-            finally:
-                patience = FAREWELL if self._given_back else GOODBYE
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + patience):
-                    self._end()
-                    await ended.wait()
-                life.cancel()
+        try:
+            await self._lifetime.run(self._live, self._end)
+        finally:
+            self._become("Stopped" if self._phase == "Draining" else "Blocked")
 
     def give_back(self, associations: frozenset[Association]) -> None:
         """These are not wanted any more: the end, which follows, is more than a restart (V6-27)."""
         self._given_back = associations
 
-    def _end(self) -> None:
+    def hasten(self) -> None:
+        """The whole router ends: there is no time for more than a goodbye."""
+        self._lifetime.hasten()
+
+    def _end(self) -> float:
         """The driver ends when it has taken the Stop; of one who gives leases back, when the servers have heard it."""
         self._become("Draining")
         self._voice.muted = frozenset(part.ref for part in self._spec.parts if part.association not in self._given_back)
         if self._given_back:
             self._inbox.send_nowait(inputs.Leave(self._given_back))
-        else:
-            self._inbox.send_nowait(Stop())
-            self._inbox.close()
+            return FAREWELL
+        self._inbox.send_nowait(Stop())
+        self._inbox.close()
+        return GOODBYE
 
-    async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
-        try:
-            with life:
-                async with trio.open_nursery() as writing:
-                    writing.start_soon(self._scribe.run)
-                    try:
-                        await self._work()
-                        await self._commands.abandon("the client ended before the command did")
-                        self._voice.tell_stopped()
-                    finally:
-                        # What was said before the end, or before a crash, is written: no lease is forgotten.
-                        self._scribe.close()
-                        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-                            await self._scribe.finished.wait()
-        finally:
-            self._become("Stopped" if life.cancel_called or self._phase == "Draining" else "Blocked")
-            ended.set()
+    async def _live(self) -> None:
+        """From the first word to the last."""
+        await self._work()
+        await self._commands.abandon("the client ended before the command did")
+        self._voice.tell_stopped()
 
     async def _work(self) -> None:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:

@@ -13,6 +13,7 @@ import trio
 
 from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
 from routerd.daemons.commands import Commands
+from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
 from routerd.daemons.ndp_inbox import Inbox
 from routerd.daemons.ndp_link import NdpLink
 from routerd.daemons.ndp_part import Around, Part, Teller
@@ -29,10 +30,6 @@ from routerd.protocols.machine import Dropped, Machine, Start, Stop
 from routerd.protocols.ndp.message import NdpPacket
 
 API_VERSION = "net.routerd.net/v1alpha1"
-GOODBYE = 2.0
-"""Seconds for a daemon that ends to have everything written."""
-FAREWELL = 10.0
-"""The same for one that ends for good, and has to say so three times (RFC 4861 §6.2.5)."""
 COMMANDS = ("start", "stop", "reload")
 
 
@@ -84,10 +81,10 @@ class NdpDaemon:
         """Everything that one run owns and the next must not inherit."""
         self._inbox.begin()
         self._scribe = Scribe(self._log, self.resource, self._run_sync)
+        self._lifetime = Lifetime(self._scribe)
         self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._inbox.drop)
         self._machine: Machine[Any, Any] | None = None
         self._working: trio.Nursery | None = None
-        self._parting = trio.CancelScope(shield=True)
         self._stopped = False
         self._status: Status | None = None
         self._given = 0
@@ -154,50 +151,31 @@ class NdpDaemon:
         """Run until cancelled; then say goodbye. Raises what is our own fault, for the supervisor."""
         self._begin()
         self._become("Starting")
-        async with trio.open_nursery() as nursery:
-            life = trio.CancelScope(shield=True)
-            ended = trio.Event()
-            nursery.start_soon(self._live, life, ended)
-            try:
-                await ended.wait()
-            finally:
-                patience = FAREWELL if self._for_good else GOODBYE
-                self._parting.deadline = min(self._parting.deadline, trio.current_time() + patience)
-                with self._parting:
-                    self._end()
-                    await ended.wait()
-                life.cancel()
+        try:
+            await self._lifetime.run(self._live, self._end)
+        finally:
+            self._become("Stopped" if self._phase == "Draining" else "Blocked")
 
     def leave_for_good(self) -> None:
         """The resource was removed from the configuration: the end, which follows, is more than a restart."""
         self._for_good = True
 
     def hasten(self) -> None:
-        """The whole router ends, now or in the midst of it: nobody has more time than for a goodbye."""
-        self._parting.deadline = min(self._parting.deadline, trio.current_time() + GOODBYE)
+        """The whole router ends: there is no time for more than a goodbye."""
+        self._lifetime.hasten()
 
-    def _end(self) -> None:
+    def _end(self) -> float:
         self._become("Draining")
         self._inbox.put(Stop(release=self._for_good))
         if self._machine is None or not self._for_good:
             self._inbox.close()
+        return FAREWELL if self._for_good else GOODBYE
 
-    async def _live(self, life: trio.CancelScope, ended: trio.Event) -> None:
-        try:
-            with life:
-                async with trio.open_nursery() as writing:
-                    writing.start_soon(self._scribe.run)
-                    try:
-                        await self._work()
-                        await self._commands.abandon("the daemon ended before the command did")
-                        self._say([self._lifecycle("stopped", "the daemon ends; what is installed stays")])
-                    finally:
-                        self._scribe.close()
-                        with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE):
-                            await self._scribe.finished.wait()
-        finally:
-            self._become("Stopped" if life.cancel_called or self._phase == "Draining" else "Blocked")
-            ended.set()
+    async def _live(self) -> None:
+        """From the first word to the last."""
+        await self._work()
+        await self._commands.abandon("the daemon ended before the command did")
+        self._say([self._lifecycle("stopped", "the daemon ends; what is installed stays")])
 
     async def _work(self) -> None:
         async with self._host.watch() as notices, trio.open_nursery() as self._working:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypedDict, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import attrs
 import trio
@@ -55,6 +55,9 @@ class Managed(Daemon, Protocol):
     async def run(self) -> None:
         """Until cancelled; then the goodbye."""
 
+    def hasten(self) -> None:
+        """Let it not take long to end, once it does."""
+
     async def crashed(self, error: str, cause: int) -> None:
         """Say so in the status; `cause` is the event of it."""
 
@@ -91,6 +94,7 @@ class Quarters:
 
         fleet = Fleet(self.nursery, make, run)
         self.plane.fleets.append(lambda: fleet.members)
+        self.nursery.start_soon(_hasten, fleet)
         return fleet
 
     async def _run(self, daemon: Managed, faces: Collection[Daemon]) -> None:
@@ -111,6 +115,15 @@ class Quarters:
                 around.start_soon(supervised, log, f"socket {socket}", serve)
             await supervise(name, daemon.run, report)
             around.cancel_scope.cancel()
+
+
+async def _hasten(fleet: Fleet[Any, Member]) -> None:
+    """Who is to go for good takes its time to tell its peers, but not when the whole router ends."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        for member in fleet.members.values():
+            member.hasten()
 
 
 def socket_of(run_dir: Path, directory: str, name: str) -> Path:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-import trio
-
 from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.gate import ref_of
@@ -182,15 +180,4 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> tuple[RAClientFle
         part = RAServer(name, spec, state_dir, given["host"].clock, given["run_sync"], rng)
         return NdpDaemon(name, spec.ifname, part, **given)
 
-    tellers = quarters.fleet(teller)
-    quarters.nursery.start_soon(_hasten, tellers)
-    return RAClientFleet(quarters.fleet(listener), look), RAServerFleet(tellers, look, given["log"])
-
-
-async def _hasten(tellers: Fleet[ServerSpec, NdpDaemon]) -> None:
-    """Who was removed takes its time to tell the hosts, but not when the whole router ends."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        for member in tellers.members.values():
-            member.hasten()
+    return RAClientFleet(quarters.fleet(listener), look), RAServerFleet(quarters.fleet(teller), look, given["log"])

@@ -13,7 +13,7 @@ from routerd.events.types import Ref
 from routerd.nurseries.ra_facts import facts_of
 from routerd.nurseries.ra_grounds import grounds_of
 from routerd.resources.net6 import IPv6RouterAdvertisement
-from tests.controllers.scene import ETH0, LAN, NOW, WAN, Scene, resource
+from tests.controllers.scene import ETH0, LAN, WAN, Scene, resource
 from tests.controllers.scene6 import PD, PD_REF, SUBNET, SUBNET_REF, address6, delegated
 
 TOLD = resource(

@@ -21,7 +21,7 @@ from routerd.sim.dhcpv4_station import Dhcpv4Station
 from routerd.sim.isp6 import ROUTER
 from tests.router.process import Process
 from tests.router.rig import DEFAULT, GATEWAY, GATEWAY_MAC, LEASED, LINE, Rig, crashes, document, provider, until
-from tests.router.rig6 import IPV6, Street6
+from tests.router.rig6 import IPV6, Street6, provider6
 
 DHCPV4 = """
     - apiVersion: net.routerd.net/v1alpha1
@@ -43,6 +43,7 @@ SECOND_LAN = """
       metadata: {name: lan2}
       spec: {interface: lan2}
 """
+INTERFACES = IPV6.partition("    - apiVersion: net.routerd.net/v1alpha1\n      kind: DHCPv6Prefix")[0]
 EVERYTHING = document(IPV6, DHCPV4 % "")
 DAEMONS = {"dhcpv4-client/wan", "dhcpv6-client/wan-pd", "ra-client/wan-ra", "ra-server/lan"}
 
@@ -125,15 +126,15 @@ async def test_sigterm_ends_all_of_them_in_time_and_takes_nothing_away(
 
 
 async def test_sigterm_in_the_midst_of_a_farewell(town: Town, autojump_clock: MockClock) -> None:
-    """An advertiser that was removed takes its time to tell the hosts; somebody ends the router meanwhile."""
+    """An advertiser and a DHCPv6 client were removed and take their time to tell the hosts and the server, which does
+    not answer; somebody ends the router meanwhile."""
     rig = town.rig
     async with town.surroundings(), rig.live() as reload:
         await town.settled()
-        rig.config_path.write_text(
-            EVERYTHING.partition("    - apiVersion: net.routerd.net/v1alpha1\n      kind: IPv6Router")[0]
-        )
+        town.street.server.settings = attrs.evolve(provider6(), silent=True)
+        rig.config_path.write_text(document(INTERFACES, DHCPV4 % ""))
         await reload()
-        await until(lambda: [told.lifetime for _, told in town.street.host.heard][-1] == 0)
+        await until(lambda: town.street.host.heard[-1][1].lifetime == 0)
         began = trio.current_time()
         signal.raise_signal(signal.SIGTERM)
         await rig.ended.wait()
