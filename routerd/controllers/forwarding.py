@@ -1,5 +1,6 @@
 """Forwarding of IPv6: whoever has a LAN of IPv6 is its router. A kernel that begins to forward stops obeying the
-routers of its own links; where it was obeying those of the provider it goes on (accept_ra 2).
+routers of its own links; where it was obeying those of the provider it goes on (accept_ra 2), and also on a link of
+which the configuration says nothing and on which it lives by what a router told: an operator may sit there.
 
 It is never switched off again: nobody can tell who else needs it.
 """
@@ -43,6 +44,7 @@ class ForwardingController:
         steps = [_obey(view, resource, link) for resource, link in _obeying(view, beginning=needed is not None)]
         if needed is not None:
             resource, link = needed
+            steps += [_obey(view, resource, other) for other in _beside(view)]
             topic, words = "routerd.host.forwarding.enabled", "let the kernel forward IPv6"
             inputs = link_inputs(view, link.name)
             steps.append(Step(SetForwarding6(True), ref_of(resource), topic, "ForwardingEnabled", words, {}, inputs))
@@ -76,6 +78,26 @@ def _obeying(view: View, beginning: bool) -> Iterator[tuple[Resource[Any], Link]
         if beginning and not told and link is not None and link.ipv6 is not None and link.ipv6.accept_ra:
             listening[resource.spec.interface] = resource
             yield resource, link
+
+
+def _beside(view: View) -> Iterator[Link]:
+    """Links of which nothing is declared that has to do with routers, and that have addresses or a default route of
+    one."""
+    kinds = (*LANS, *CLIENTS, IPv6RAAddress)
+    declared = {_link(view, resource) for kind in kinds for resource in view.declared.of(kind.__name__)}
+    for link in view.picture.links.values():
+        if link not in declared and link.ipv6 is not None and link.ipv6.accept_ra and _lives_by_routers(view, link):
+            yield link
+
+
+def _lives_by_routers(view: View, link: Link) -> bool:
+    """Whether the kernel has made an address, or a way to everywhere, of what a router of the link told."""
+    addresses = (one for one in view.picture.addresses.values() if one.link == link.index and one.address.version == 6)
+    routes = (one for one in view.picture.routes.values() if one.link == link.index and one.destination.version == 6)
+    return any(not one.ours and one.valid_until is not None for one in addresses) or any(
+        not one.ours and one.destination.prefixlen == 0 and one.gateway is not None and one.gateway.is_link_local
+        for one in routes
+    )
 
 
 def _link(view: View, resource: Resource[Any]) -> Link | None:

@@ -27,6 +27,8 @@ ANYWHERE = IPv6Network("::/0")
 FIRST_METRIC = 100
 """Of the first resource without a `routeMetric`; the next in the file has one more."""
 SLAAC_LENGTH = 64
+LEAST_MTU = 1280
+"""Octets (RFC 8200 §5)."""
 PREFERENCES = {"high": 0, "medium": 1, "low": 2}
 UNSPOKEN = ("Starting", "CrashLoop", "Undecided")
 
@@ -207,13 +209,18 @@ def _rank(one: Mapping[str, str]) -> int:
 
 
 def _route(listener: Listener, destination: str, gateway: str) -> Route:
-    return Route(IPv6Network(destination), listener.link.index, IPv6Address(gateway), metric=listener.metric)
+    """What routers tell of the link's MTU goes for all that is sent by them, also for those behind us; unless it is less
+    than any link of IPv6 has, or more than this one (RFC 4861 §6.3.4)."""
+    told = (listener.status or {}).get("mtu") or 0
+    mtu = told if LEAST_MTU <= told < listener.link.mtu else 0
+    return Route(IPv6Network(destination), listener.link.index, IPv6Address(gateway), metric=listener.metric, mtu=mtu)
 
 
 def _changes_of_routes(view: View, listener: Listener, wanted: Mapping[str, Route]) -> Iterator[Step | Blocked]:
     """Additions first: another router takes the place of one that is lost in one stroke."""
     for destination, route in wanted.items():
-        if view.picture.routes.get(route_key(route)) is not None:
+        present = view.picture.routes.get(route_key(route))
+        if present is not None and (present.mtu == route.mtu or not present.ours):
             continue
         stranger = _stranger_at(view, route)
         if stranger is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
 import attrs
 import pytest
 
 from routerd.controllers.forwarding import ForwardingController
-from routerd.host import Change, HostSide6, SetForwarding6, SetHostSide6
-from tests.controllers.scene import ETH0, ETH1, LAN, WAN, Scene, resource
+from routerd.host import Address, Change, HostSide6, Route, SetForwarding6, SetHostSide6
+from tests.controllers.scene import ETH0, ETH1, LAN, NOW, WAN, Scene, link, resource
 from tests.controllers.scene6 import NA, PD, SUBNET
 
 HOST = HostSide6(accept_ra=True, autoconf=True)
@@ -74,3 +75,59 @@ def test_a_kernel_that_obeyed_nobody_is_not_told_to_but_by_declaration() -> None
     assert settle(scene_of(PD, SUBNET, KERNEL, wan=deaf)) == [OBEY, ON]
     router = attrs.evolve(deaf, forwarding=True)
     assert settle(scene_of(PD, SUBNET, KERNEL, wan=router, lan=router)) == [OBEY]
+
+
+# Links of which nothing is declared
+
+MANAGEMENT = link(3, "eth2", ipv6=HOST)
+BY_ROUTER = Address(3, IPv6Interface("2001:db8:3::9/64"), ours=False, valid_until=NOW + 600)
+WAY_OUT = Route(IPv6Network("::/0"), 3, IPv6Address("fe80::9"), metric=1024, ours=False)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"addresses": [BY_ROUTER]}, {"routes": [WAY_OUT]}], ids=["an address", "a default route"]
+)
+def test_an_operator_on_a_link_of_their_own_is_not_cut_off(changes: dict[str, Any]) -> None:
+    """A kernel that begins to forward would drop what the routers of that link told."""
+    scene = attrs.evolve(scene_of(PD, SUBNET, OURS), **changes)
+    scene.links = [*scene.links, MANAGEMENT]
+    assert settle(scene) == [SetHostSide6(3, accept_ra=True), ON]
+    scene.links = [*scene.links[:2], attrs.evolve(MANAGEMENT, ipv6=attrs.evolve(HOST, accept_ra=False))]
+    assert settle(scene) == [ON], "it obeyed nobody"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"addresses": [attrs.evolve(BY_ROUTER, valid_until=None)], "routes": []},
+        {"addresses": [attrs.evolve(BY_ROUTER, ours=True)]},
+        {"routes": [attrs.evolve(WAY_OUT, gateway=IPv6Address("2001:db8:3::1"))]},
+        {"routes": [attrs.evolve(WAY_OUT, destination=IPv6Network("2001:db8:20::/48"))]},
+    ],
+    ids=["nothing", "static", "ours", "a static default route", "another route"],
+)
+def test_a_link_that_does_not_live_by_routers_is_left_alone(changes: dict[str, Any]) -> None:
+    scene = attrs.evolve(scene_of(PD, SUBNET, OURS), **changes)
+    scene.links = [*scene.links, MANAGEMENT]
+    assert settle(scene) == [ON]
+
+
+def test_a_lan_that_appears_later_is_forwarded_for_then() -> None:
+    """And the provider of the other WAN goes on being obeyed."""
+    other = [resource("Interface", "lte", ifname="eth2"), resource("DHCPv6Address", "lte", interface="lte")]
+    scene = scene_of(PD, SUBNET, *other)
+    scene.links = [scene.links[0], MANAGEMENT]
+    assert settle(scene) == [], "there is no LAN yet"
+    scene.links = [*scene.links, attrs.evolve(ETH1, ipv6=HOST)]
+    assert settle(scene) == [OBEY, SetHostSide6(3, accept_ra=True), ON]
+
+
+def test_it_is_never_taken_back() -> None:
+    """Whoever else needs it: the LAN is gone, or declared no more."""
+    router = attrs.evolve(HOST, forwarding=True)
+    for resources in ((), (PD,), (PD, SUBNET)):
+        scene = scene_of(*resources, wan=router, lan=router)
+        assert settle(scene) == []
+        scene.links = scene.links[:1]
+        assert settle(scene) == []

@@ -140,6 +140,15 @@ def test_routes_of_routers_are_there_too() -> None:
     assert changes == [PutRoute(way(OTHER, "2001:db8:9::/48"))]
 
 
+@pytest.mark.parametrize(("told", "mtu"), [(1492, 1492), (1280, 1280), (1500, 0), (9000, 0), (1279, 0), (0, 0)])
+def test_the_mtu_that_routers_tell_goes_for_what_is_sent_by_them(told: int, mtu: int) -> None:
+    """RFC 4861 §6.3.4: no less than any link has, no more than this one."""
+    assert plan(scene(heard(mtu=told), addresses=[ours()])) == [PutRoute(way(mtu=mtu))]
+    assert plan(scene(heard(mtu=told), addresses=[ours()], routes=[way(mtu=mtu)])) == []
+    assert plan(scene(heard(mtu=told), addresses=[ours()], routes=[way(mtu=1400)])) == [PutRoute(way(mtu=mtu))]
+    assert plan(scene(heard(mtu=told), addresses=[ours()], routes=[way(mtu=1400, ours=False)])) == []
+
+
 def test_the_old_metric_goes_with_the_old_route() -> None:
     client = resource("IPv6RAAddress", "wan", interface="wan", routeMetric=7)
     basis = scene(heard(), addresses=[ours()], routes=[way()], resources=[WAN, client])
