@@ -209,8 +209,8 @@ def _rank(one: Mapping[str, str]) -> int:
 
 
 def _route(listener: Listener, destination: str, gateway: str) -> Route:
-    """What routers tell of the link's MTU goes for all that is sent by them, also for those behind us; unless it is less
-    than any link of IPv6 has, or more than this one (RFC 4861 §6.3.4)."""
+    """What routers tell of the link's MTU goes for all that is sent by them, also for those behind us; unless it is
+    less than any link of IPv6 has, or more than this one (RFC 4861 §6.3.4)."""
     told = (listener.status or {}).get("mtu") or 0
     mtu = told if LEAST_MTU <= told < listener.link.mtu else 0
     return Route(IPv6Network(destination), listener.link.index, IPv6Address(gateway), metric=listener.metric, mtu=mtu)
