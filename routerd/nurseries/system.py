@@ -62,7 +62,6 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
     from routerd.host.simulated import open_host
     from routerd.sim.household import run_household
     from routerd.sim.isp import run_isp
-    from routerd.sim.isp6 import run_isp6
     from routerd.sim.world import World
 
     world = World(seed)
@@ -79,6 +78,8 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
             if interface.name in lines:
                 companions.append(partial(run_isp, world, segment, partial(_say, narrate, "isp")))
             if interface.name in lines6:
+                from routerd.sim.isp6 import run_isp6  # a provider of DHCPv6 is as much to load as a client
+
                 companions.append(partial(run_isp6, world, segment, partial(_say, narrate, "isp")))
             if interface.name in lans:
                 companions.append(partial(run_household, world, segment, partial(_say, narrate, interface.name)))
