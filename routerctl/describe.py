@@ -63,7 +63,7 @@ def _show(out: Out, resource: Object, now: float) -> None:
 
 
 def _section(out: Out, title: str, values: Object, now: float) -> None:
-    pairs = list(_flat(values))
+    pairs = list(_flat(_plain(values)))
     out.title(title)
     if not pairs:
         out.line(INDENT + "none")
@@ -71,6 +71,16 @@ def _section(out: Out, title: str, values: Object, now: float) -> None:
     for key, value in pairs:
         relative = ahead(value, now)
         out.line(f"{INDENT}{cell(key):{width}}{cell(value)}" + (f"  ({relative})" if relative else ""))
+
+
+def _plain(values: object) -> object:
+    """Without the moments of the host's clock, where there are instants beside them: those are for programs."""
+    if isinstance(values, list):
+        return [_plain(one) for one in values]
+    if not isinstance(values, dict):
+        return values
+    told = {f"{key}Monotonic" for key in values}
+    return {key: _plain(one) for key, one in values.items() if key not in told}
 
 
 def _flat(values: object, path: str = "") -> Iterator[tuple[str, object]]:

@@ -208,18 +208,38 @@ def _status(view: View, ref: Ref, spec: IPv6DelegatedAddress, refused: str | Non
     if hangs_on_unspoken(view, spec):
         words = f"nobody knows yet which prefix {known['prefixSource']} has"
         return {**known, **_said("Pending", "Unresolved", view.generation, words)}
-    standing = standing_of(view, ref, spec)
+    standing, instants = standing_of(view, ref, spec), _instants(view, ref, spec)
     if standing.former:
         known["previous"] = [
-            {"prefix": str(prefix), "expiresAtMonotonic": until} for prefix, until in standing.former.items()
+            {"prefix": str(prefix), **_told("expiresAt", until, instants)} for prefix, until in standing.former.items()
         ]
     if isinstance(standing.address, Misfit):
         return {**known, **_said("Pending", standing.address.reason, view.generation, standing.address.message)}
     own = standing.address.address
-    times = {"preferredUntilMonotonic": own.preferred_until, "validUntilMonotonic": own.valid_until}
-    known |= {name: until for name, until in times.items() if until is not None}
+    known |= _told("preferredUntil", own.preferred_until, instants) | _told("validUntil", own.valid_until, instants)
     known |= {"address": str(own.address), "prefix": str(own.address.network)}
     return {**known, **_outcome(view, standing.address, refused)}
+
+
+def _instants(view: View, ref: Ref, spec: IPv6DelegatedAddress) -> Mapping[float, str]:
+    """What the moments of the host's clock are called, as far as the client has said so; it keeps up with a clock that
+    is set."""
+    giver = view.declared.get(DHCPv6PrefixDelegation, spec.prefix_delegation)
+    own, client = view.objects.get(ref, {}), {} if giver is None else view.objects.get(ref_of(giver), {})
+    found = {
+        status.get(f"{name}Monotonic"): status.get(name)
+        for status in (*own.get("previous", ()), own, *client.get("previousPrefixes", ()), client)
+        for name in ("expiresAt", "preferredUntil", "validUntil")
+    }
+    return {moment: instant for moment, instant in found.items() if moment is not None and instant is not None}
+
+
+def _told(name: str, moment: float | None, instants: Mapping[float, str]) -> dict[str, Any]:
+    """A moment for programs, and for people if it has a name. None is for ever, and left out."""
+    if moment is None:
+        return {}
+    instant = instants.get(moment)
+    return {f"{name}Monotonic": moment} | ({} if instant is None else {name: instant})
 
 
 def _outcome(view: View, want: Wanted6, refused: str | None) -> Status:

@@ -266,6 +266,21 @@ def test_the_status() -> None:
     assert judge(scene, "No buffer space")["message"] == "No buffer space"
 
 
+def test_moments_have_the_names_that_the_client_gives_them() -> None:
+    times = {"preferredUntil": "2026-01-01T00:30:00Z", "validUntil": "2026-01-01T01:00:00Z"}
+    scene = scene_of(delegated(**times), addresses=[OWN])
+    live(scene, delegated(**times))
+    told = scene.objects[SUBNET_REF]
+    assert {name: told[name] for name in times} == times
+    gone = {"prefix": PREFIX, "expiresAt": times["validUntil"], "expiresAtMonotonic": NOW + 3600}
+    live(scene, {**speaking(), "previousPrefixes": [gone]})
+    [former] = scene.objects[SUBNET_REF]["previous"]
+    assert former == {**gone, "prefix": "2001:db8:40:1::/64"}
+    live(scene, {**speaking(), "previousPrefixes": [{**gone, "expiresAt": "2027-01-01T01:00:00Z"}]})
+    [former] = scene.objects[SUBNET_REF]["previous"]
+    assert former["expiresAt"] == "2027-01-01T01:00:00Z", "the clock was set"
+
+
 @pytest.mark.parametrize(
     ("scene", "reason", "words"),
     [

@@ -158,3 +158,15 @@ def test_what_a_provider_gives_of_ipv6(routerd: Routerd, ctl: Inside) -> None:
     looked_at = ctl("doctor", "wan").out
     assert all(f" {one} " in looked_at for one in ("DHCPv6PrefixDelegation/wan-pd", "DHCPv6Address/wan-na"))
     assert " IPv6RAAddress/wan " in looked_at
+
+
+def test_describe_tells_moments_once(routerd: Routerd, ctl: Inside) -> None:
+    """By their instants; by the host's clock where there are none."""
+    times = {"validUntil": at(SOON), "validUntilMonotonic": 163970.52}
+    former = [{"prefix": "2001:db8:40::/64", "expiresAt": at(SOON), "expiresAtMonotonic": 163970.52}]
+    status = {"phase": "Applied", **times, "previous": former, "untilMonotonic": 163999.5}
+    routerd.resource("IPv6DelegatedAddress", "lan6", {}, status)
+    shown = ctl("describe", "IPv6DelegatedAddress/lan6").out
+    assert shown.count("(in 11m)") == 2
+    assert "163970" not in shown
+    assert "untilMonotonic         163999.5" in shown
