@@ -19,7 +19,7 @@ import trio
 from routerd.daemons import lease_file
 from routerd.daemons.ndp_link import WORDS
 from routerd.daemons.ndp_part import Around, Teller
-from routerd.daemons.ra_server_report import ServerSpec, base_of, details_of, prefixes_of, told_before
+from routerd.daemons.ra_server_report import ServerSpec, base_of, binds, details_of, prefixes_of, told_before
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host import Clock
@@ -56,12 +56,12 @@ class RAServer:
         self._rng = rng
         self._disk = trio.CapacityLimiter(1)
         self._announcement: Announcement | None = None
-        self._begin(Told())
+        self._begin(None)
 
-    def _begin(self, remembered: Told) -> None:
+    def _begin(self, remembered: Told | None) -> None:
         interval = min(max(self._spec.resource.max_interval, 4.0), 1800.0)
         self._machine = Advertiser(self._rng, max_interval=interval, remembered=remembered)
-        self._hosts_know = remembered
+        self._hosts_know = remembered or Told()
         self._applied = ""
         self._error = ""
 
@@ -76,7 +76,7 @@ class RAServer:
         self._tell = tell
         kept = await self._read()
         told, trouble = self._recalled(kept, stored, around.now)
-        self._begin(told)
+        self._begin(told if told != Told() or binds(stored) else None)
         if not trouble:
             return self._machine, ()
         words = f"{self._path} is not used: {trouble}; what hosts were told before is known as far as others know it"

@@ -78,6 +78,24 @@ async def test_an_orderly_restart_is_silent(autojump_clock: MockClock, rig: Rig)
     assert "prefix.deprecated" not in await rig.topics(TOPIC)
 
 
+async def test_a_default_router_that_is_none_in_its_next_life_says_so(autojump_clock: MockClock, rig: Rig) -> None:
+    host = rig.lan_host()
+    async with rig.server(announced(lifetime=1800)):
+        await until(lambda: bool(host.default_routers(rig.world.now())))
+    async with rig.server(announced(lifetime=0)):
+        await trio.sleep(5)
+        assert not host.default_routers(rig.world.now())
+
+
+async def test_a_lan_that_never_was_told_anything_is_left_in_peace(autojump_clock: MockClock, rig: Rig) -> None:
+    host = rig.lan_host()
+    for _ in range(2):
+        async with rig.server(announced(lifetime=0)):
+            await until(lambda: rig.status.get("reason") == "NotYet")
+            await trio.sleep(100)
+    assert host.heard == []
+
+
 async def test_the_end_for_good_is_told_three_times(autojump_clock: MockClock, rig: Rig) -> None:
     host = rig.lan_host()
     async with rig.server(announced(PREFIX)):

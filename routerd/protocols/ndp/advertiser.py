@@ -87,7 +87,7 @@ State = Silent | Advertising | Ceasing
 
 class Advertiser:
     """Advertises what it is told to, every `max_interval` seconds at most (§6.2.1: 4 to 1800). `remembered` is what the
-    life before had told hosts, on this clock."""
+    life before had told hosts, on this clock; None: hosts go by nothing that was told before."""
 
     def __init__(self, rng: random.Random, *, max_interval: float = 600.0, remembered: Told | None = None) -> None:
         if not 4 <= max_interval <= 1800:
@@ -96,6 +96,7 @@ class Advertiser:
         self._rng = rng
         self._interval = max_interval
         self._told = Told() if remembered is None else remembered
+        self._has_spoken = remembered is not None
         self._kept = False  # where the life before had it from is not for us to know
         self._wanted: Announcement | None = None
         self._in_force: Announcement | None = None
@@ -166,7 +167,7 @@ class Advertiser:
         """And never had. An advertisement that no host can go by would only make the first that counts, a second later,
         wait for MIN_DELAY_BETWEEN."""
         tells = wanted != wanted.farewell or wanted.managed or wanted.other
-        return not tells and self._told == Told() and self._told_all_at == float("-inf")
+        return not (tells or self._has_spoken)
 
     def _fall_silent(self) -> list[Output]:
         self.state = Silent()
@@ -206,7 +207,7 @@ class Advertiser:
         return self._rng.uniform(max(longest / 3, MIN_DELAY_BETWEEN), longest)
 
     def _tell_all(self, link: LinkUp, now: float) -> list[Output]:
-        self._told_all_at = now
+        self._told_all_at, self._has_spoken = now, True
         return [*self._packets(link, ALL_NODES, now)]
 
     def _packets(self, link: LinkUp, target: IPv6Address, now: float) -> list[NdpPacket]:
