@@ -7,7 +7,6 @@ what became of its MTU. The contract's fields are for people and scripts. Keys (
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,9 +21,9 @@ from routerd.protocols.dhcpv4.lease import Lease, Remembered
 from routerd.protocols.dhcpv4.message import Message
 from routerd.protocols.dhcpv4.options import Option
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.sealed import MAX_SIZE, age_of, seal, unseal
 
 VERSION = 1
-MAX_SIZE = 1 << 20
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -93,10 +92,6 @@ class _File(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     checksum: str
 
 
-class _Version(msgspec.Struct):
-    version: int
-
-
 def dump(record: LeaseRecord) -> bytes:
     """The octets of lease.json. Raises ValueError for a lease that no reply granted."""
     lease = record.lease
@@ -137,44 +132,25 @@ def dump(record: LeaseRecord) -> bytes:
         reply=_without_secrets(lease.reply),
         checksum="",
     )
-    file.checksum = _checksum(file)
-    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+    return seal(file)
 
 
 def load(data: bytes) -> LeaseRecord | Malformed:
     """The record in the octets of a lease.json; any other octets are `Malformed`, never an exception (C5)."""
-    if not data:
-        return Malformed("empty")
-    if len(data) > MAX_SIZE:
-        return Malformed("long")
-    try:
-        if msgspec.json.decode(data, type=_Version).version != VERSION:
-            return Malformed("other-version")
-        file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Malformed("garbage")
-    if file.checksum != _checksum(file):
-        return Malformed("bad-checksum")
+    file = unseal(data, _File, VERSION)
+    if isinstance(file, Malformed):
+        return file
     return _record(file)
 
 
 def revive(record: LeaseRecord, *, boot_id: str, now: float, wall: float, build_date: float) -> Remembered | Malformed:
-    """The lease on the present clock, or `Malformed("expired")`.
-
-    `now` is seconds on the clock of the boot `boot_id`, `wall` and `build_date` seconds since 1970. In the same
-    boot the clock tells the lease's age; after another one only the wall clock does, and one that is behind the
-    record or behind the program itself was never set: then the lease counts as just written, and not as trusted.
-    """
-    if boot_id == record.boot_id and now >= record.boottime:
-        trusted, since = True, now - record.boottime
-    elif boot_id != record.boot_id and wall >= max(record.wall, build_date):
-        trusted, since = True, wall - record.wall
-    else:
-        trusted, since = False, 0.0
-    lease = _shifted(record.lease, now - record.boottime - since)
+    """The lease on the present clock, or `Malformed("expired")`. Arguments as of `age_of`: with a clock that cannot be
+    trusted it counts as just written, and is not trusted."""
+    age = age_of(record, boot_id=boot_id, now=now, wall=wall, build_date=build_date)
+    lease = _shifted(record.lease, now - record.boottime - age.seconds)
     if lease.expires_at is not None and lease.expires_at <= now:
         return Malformed("expired")
-    return Remembered(lease, trusted, record.gateway_mac)
+    return Remembered(lease, age.trusted, record.gateway_mac)
 
 
 def _record(file: _File) -> LeaseRecord | Malformed:
@@ -231,10 +207,6 @@ def _without_secrets(reply: Message) -> bytes:
         return reply.opaque
     options = {code: value for code, value in reply.options.items() if code != Option.AUTHENTICATION}
     return wire.encode(attrs.evolve(reply, options=options), limit=MAX_SIZE)
-
-
-def _checksum(file: _File) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(file, checksum=""))).hexdigest()
 
 
 def _octets(text: str) -> bytes:

@@ -7,7 +7,6 @@ With the key of a Reconfigure in it the file is nobody else's (`is_secret`; C16)
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -22,9 +21,9 @@ from routerd.protocols.dhcpv6.information import Information
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.dhcpv6.written import Written, read, written
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.sealed import age_of, seal, unseal
 
 VERSION = 1
-MAX_SIZE = 1 << 20
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -93,10 +92,6 @@ class _File(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     checksum: str
 
 
-class _Version(msgspec.Struct):
-    version: int
-
-
 def dump(record: ClientRecord) -> bytes:
     """The octets of lease.json."""
     memory = record.memory
@@ -131,8 +126,7 @@ def dump(record: ClientRecord) -> bytes:
     prefixes = [binding for binding in memory.bindings if binding.association.kind is Kind.PD]
     if prefixes:
         _describe(file, prefixes[0], date)
-    file.checksum = _checksum(file)
-    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+    return seal(file)
 
 
 def _describe(file: _File, binding: Binding, date: Callable[[float], datetime]) -> None:
@@ -154,18 +148,9 @@ def _describe(file: _File, binding: Binding, date: Callable[[float], datetime]) 
 
 def load(data: bytes) -> ClientRecord | Malformed:
     """The record in the octets of a lease.json; any other octets are `Malformed`, never an exception (C5)."""
-    if not data:
-        return Malformed("empty")
-    if len(data) > MAX_SIZE:
-        return Malformed("long")
-    try:
-        if msgspec.json.decode(data, type=_Version).version != VERSION:
-            return Malformed("other-version")
-        file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Malformed("garbage")
-    if file.checksum != _checksum(file):
-        return Malformed("bad-checksum")
+    file = unseal(data, _File, VERSION)
+    if isinstance(file, Malformed):
+        return file
     try:
         duid, memory = bytes.fromhex(file.client_duid.replace(":", "")), read(file.memory)
     except (ValueError, KeyError):
@@ -179,18 +164,9 @@ def load(data: bytes) -> ClientRecord | Malformed:
 
 def revive(record: ClientRecord, *, boot_id: str, now: float, wall: float, build_date: float) -> Memory:
     """What was known, on the present clock; what has ended meanwhile is in it still, for the machine to say so (V6-41).
-
-    `now` is seconds on the clock of the boot `boot_id`, `wall` and `build_date` seconds since 1970. In the same boot
-    the clock tells the age; after another one only the wall clock does, and one that is behind the record or behind
-    the program itself was never set: then all of it counts as just written, and not as trusted.
-    """
-    if boot_id == record.boot_id and now >= record.boottime:
-        trusted, since = True, now - record.boottime
-    elif boot_id != record.boot_id and wall >= max(record.wall, build_date):
-        trusted, since = True, wall - record.wall
-    else:
-        trusted, since = False, 0.0
-    return _shifted(record.memory, now - record.boottime - since, trusted=trusted and record.memory.trusted)
+    Arguments as of `age_of`: with a clock that cannot be trusted it counts as just written, and is not trusted."""
+    age = age_of(record, boot_id=boot_id, now=now, wall=wall, build_date=build_date)
+    return _shifted(record.memory, now - record.boottime - age.seconds, trusted=age.trusted and record.memory.trusted)
 
 
 def _shifted(memory: Memory, by: float, *, trusted: bool) -> Memory:
@@ -215,10 +191,6 @@ def _shifted(memory: Memory, by: float, *, trusted: bool) -> Memory:
         former=tuple(attrs.evolve(former, lease=lease(former.lease)) for former in memory.former),
         trusted=trusted,
     )
-
-
-def _checksum(file: _File) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(file, checksum=""))).hexdigest()
 
 
 def _maybe(make: Callable[[_T], _R], value: _T | None) -> _R | None:

@@ -5,7 +5,6 @@ Instants are on the clock of the boot in which they were written; `revive` bring
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, IPv6Network
 from typing import TypeVar
@@ -15,9 +14,9 @@ import msgspec
 
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp.told import Told
+from routerd.protocols.sealed import age_of, seal, unseal
 
 VERSION = 2
-MAX_SIZE = 1 << 20
 
 T = TypeVar("T")
 
@@ -51,10 +50,6 @@ class _File(msgspec.Struct, kw_only=True, rename="camel"):
     checksum: str
 
 
-class _Version(msgspec.Struct):
-    version: int
-
-
 def dump(record: AdvertiserRecord) -> bytes:
     """The octets of memory.json."""
     file = _File(
@@ -68,24 +63,14 @@ def dump(record: AdvertiserRecord) -> bytes:
         wall=record.wall,
         checksum="",
     )
-    file.checksum = _checksum(file)
-    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+    return seal(file)
 
 
 def load(data: bytes) -> AdvertiserRecord | Malformed:
     """The record in the octets of a memory.json; any other octets are `Malformed`, never an exception (C5)."""
-    if not data:
-        return Malformed("empty")
-    if len(data) > MAX_SIZE:
-        return Malformed("long")
-    try:
-        if msgspec.json.decode(data, type=_Version).version != VERSION:
-            return Malformed("other-version")
-        file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Malformed("garbage")
-    if file.checksum != _checksum(file):
-        return Malformed("bad-checksum")
+    file = unseal(data, _File, VERSION)
+    if isinstance(file, Malformed):
+        return file
     try:
         told = Told(
             _read(file.prefixes, IPv6Network), _read(file.name_servers, IPv6Address), _read(file.search_domains, str)
@@ -96,15 +81,10 @@ def load(data: bytes) -> AdvertiserRecord | Malformed:
 
 
 def revive(record: AdvertiserRecord, *, boot_id: str, now: float, wall: float, build_date: float) -> Told:
-    """What hosts may still use, on the present clock; arguments as of `dhcpv4.record.revive`. A wall clock that cannot
+    """What hosts may still use, on the present clock; arguments as of `age_of`. A wall clock that cannot
     be right counts as no time gone by: rather a prefix too many is taken back than one too few."""
-    if boot_id == record.boot_id and now >= record.boottime:
-        age = now - record.boottime
-    elif boot_id != record.boot_id and wall >= max(record.wall, build_date):
-        age = wall - record.wall
-    else:
-        age = 0.0
-    return record.told.shifted(now - record.boottime - age).at(now)
+    age = age_of(record, boot_id=boot_id, now=now, wall=wall, build_date=build_date)
+    return record.told.shifted(now - record.boottime - age.seconds).at(now)
 
 
 def _written(told: Mapping[T, float | None]) -> list[_One]:
@@ -113,7 +93,3 @@ def _written(told: Mapping[T, float | None]) -> list[_One]:
 
 def _read(written: list[_One], read: Callable[[str], T]) -> dict[T, float | None]:
     return {read(one.what): one.until for one in written}
-
-
-def _checksum(file: _File) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(file, checksum=""))).hexdigest()

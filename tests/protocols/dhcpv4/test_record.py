@@ -20,6 +20,7 @@ from routerd.protocols.dhcpv4.lease import Lease, Remembered
 from routerd.protocols.dhcpv4.message import Message
 from routerd.protocols.dhcpv4.record import LeaseRecord, dump, load, revive
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.sealed import MAX_SIZE, seal
 from tests.protocols.dhcpv4.octets import SERVER, Octets, ack
 
 NOON = 1700000000.0  # 2023-11-14T22:13:20Z
@@ -326,7 +327,7 @@ def test_every_torn_prefix() -> None:
         (FILE.replace(b'"version": 1', b'"version": "1"'), "garbage"),
         (FILE.replace(b"eth0", b"eth1"), "bad-checksum"),
         (FILE.replace(b'"trusted"', b"") + b"{}", "garbage"),
-        (FILE.ljust(record.MAX_SIZE + 1), "long"),
+        (FILE.ljust(MAX_SIZE + 1), "long"),
     ],
 )
 def test_a_file_that_is_none(octets: bytes, reason: str) -> None:
@@ -335,7 +336,7 @@ def test_a_file_that_is_none(octets: bytes, reason: str) -> None:
 
 @pytest.mark.req("C5")
 def test_white_space_does_not_matter() -> None:
-    assert load(FILE.ljust(record.MAX_SIZE)) == RECORD
+    assert load(FILE.ljust(MAX_SIZE)) == RECORD
 
 
 def forged(original: bytes = FILE, **changes: Any) -> bytes:
@@ -343,8 +344,7 @@ def forged(original: bytes = FILE, **changes: Any) -> bytes:
     file = msgspec.json.decode(original, type=record._File)
     for name, value in changes.items():
         setattr(file, name, value)
-    file.checksum = record._checksum(file)
-    return msgspec.json.encode(file)
+    return seal(file)
 
 
 @pytest.mark.req("C5", "breaks")

@@ -18,8 +18,9 @@ from routerd.protocols.dhcpv6.auth import Key
 from routerd.protocols.dhcpv6.information import Information
 from routerd.protocols.dhcpv6.memory import Memory
 from routerd.protocols.dhcpv6.message import MessageType, Option
-from routerd.protocols.dhcpv6.record import ClientRecord, _checksum, _File, dump, load, revive
+from routerd.protocols.dhcpv6.record import ClientRecord, _File, dump, load, revive
 from routerd.protocols.malformed import Malformed
+from routerd.protocols.sealed import seal
 from tests.protocols.dhcpv6.scene import (
     ADDRESS,
     DNS,
@@ -164,8 +165,7 @@ def test_a_file_that_is_none(data: bytes, reason: str) -> None:
 def test_content_that_we_never_wrote(old: bytes, new: bytes, reason: str) -> None:
     assert old in FILE
     file = msgspec.json.decode(FILE.replace(old, new), type=_File)
-    file.checksum = _checksum(file)
-    assert load(msgspec.json.encode(file)) == Malformed(reason)
+    assert load(seal(file)) == Malformed(reason)
 
 
 @pytest.mark.req("C4")

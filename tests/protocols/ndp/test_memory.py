@@ -7,8 +7,9 @@ from ipaddress import IPv6Address, IPv6Network
 import pytest
 
 from routerd.protocols.malformed import Malformed
-from routerd.protocols.ndp.memory import MAX_SIZE, AdvertiserRecord, dump, load, revive
+from routerd.protocols.ndp.memory import AdvertiserRecord, dump, load, revive
 from routerd.protocols.ndp.told import Told
+from routerd.protocols.sealed import MAX_SIZE
 
 NOW_ONE, GONE = IPv6Network("2001:db8:40:1::/64"), IPv6Network("2001:db8:41:1::/64")
 DNS = IPv6Address("2001:db8:53::53")
