@@ -170,7 +170,7 @@ async def taken(rig: Rig) -> list[str]:
         [text] = rig.status["addresses"]
         tried.append(text)
         rig.host.put_address(Address(rig.world.link("eth0").index, IPv6Interface(text), True, standing="duplicate"))
-        await until(lambda last=text: rig.status["addresses"] != [last])
+        await until(lambda: tried[-1] not in rig.status["addresses"])
     return tried
 
 
