@@ -12,7 +12,8 @@ once; the others wait. So there are three servers: one that says nothing of its 
 that answers a Solicit for it with the Reply (Rapid Commit, two messages). The first is held against the fastest peer
 that collects; beside it stands who does not.
 
-routerd has the lease and the word of it on disk before the prefix is used. The peers wait for no disk.
+routerd has the lease and the word of it on disk before the prefix is used, and a LAN gets its part of it once the whole
+is unreachable by any other way (RFC 7084 WPD-5). The peers wait for no disk.
 
 Figures are medians.
 """
