@@ -11,11 +11,12 @@ from typing import Any
 
 import trio
 
-from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownCommand
+from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets
 from routerd.daemons.commands import Commands
 from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
 from routerd.daemons.ndp_inbox import Inbox
 from routerd.daemons.ndp_link import NdpLink
+from routerd.daemons.ndp_orders import Orders
 from routerd.daemons.ndp_part import Around, Part, Teller
 from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.endpoints import Endpoints
@@ -26,11 +27,10 @@ from routerd.events.types import Event, Ref, Source, Status
 from routerd.events.writer import Runner
 from routerd.host import Host, Notice
 from routerd.nurseries.driver import drive
-from routerd.protocols.machine import Dropped, Machine, Start, Stop
+from routerd.protocols.machine import Dropped, Machine, Stop
 from routerd.protocols.ndp.message import NdpPacket
 
 API_VERSION = "net.routerd.net/v1alpha1"
-COMMANDS = ("start", "stop", "reload")
 
 
 class NdpDaemon:
@@ -85,7 +85,7 @@ class NdpDaemon:
         self._link = NdpLink(self._ifname, self._endpoints, self.put, self._deliver, self._inbox.drop)
         self._machine: Machine[Any, Any] | None = None
         self._working: trio.Nursery | None = None
-        self._stopped = False
+        self._orders = Orders(self._commands, self.put, self._scribe.say, self._reload)
         self._status: Status | None = None
         self._given = 0
 
@@ -116,7 +116,7 @@ class NdpDaemon:
     @property
     def detail(self) -> str:
         """See Daemon."""
-        return "stopped by command" if self._stopped else self.unhealthy_reason or self._phase
+        return "stopped by command" if self._orders.stopped else self.unhealthy_reason or self._phase
 
     @property
     def observed(self) -> Mapping[str, str]:
@@ -232,7 +232,7 @@ class NdpDaemon:
                     events += await self.part.keep(output)
         events += self.part.said(outputs, self._around())
         self._say(events)
-        self._end_commands()
+        self._orders.settle(self.part.quiet)
         if self._phase == "Draining" and self._for_good and self.part.quiet:
             self._inbox.close()
 
@@ -266,7 +266,7 @@ class NdpDaemon:
         return (max(self._incidents.last(incidents.link(self._ifname)), self._began(), self._given),)
 
     def _around(self) -> Around:
-        return Around(self._link.facts, self._generation(), self._host.clock.now(), self._stopped)
+        return Around(self._link.facts, self._generation(), self._host.clock.now(), self._orders.stopped)
 
     def _lifecycle(self, word: str, message: str) -> Event:
         topic, causes = f"routerd.daemon.lifecycle.{word}", (self._began(),)
@@ -282,37 +282,4 @@ class NdpDaemon:
         self, name: str, attributes: Mapping[str, str], wait: float, actor: str, cause: int = 0
     ) -> CommandEnd:
         """See Daemon. None of them takes attributes."""
-        if name not in COMMANDS:
-            raise UnknownCommand(name)
-        asked = await self._commands.receive(name, actor, cause)
-        objection = self._objection(name)
-        if objection:
-            return await self._commands.reject(asked, objection)
-        self._commands.begin(asked)
-        if name == "reload":
-            assert self._working is not None  # it runs
-            self._working.start_soon(self._read_configuration, actor, asked.began)
-        else:
-            self._stopped = name == "stop"
-            self.put(Stop(release=True) if self._stopped else Start())
-        return await self._commands.outcome(asked, wait)
-
-    def _objection(self, name: str) -> str:
-        """Why a command cannot be."""
-        if self._phase != "Running":
-            return f"the daemon is {self._phase.lower()}"
-        if self._commands.is_under_way(name):
-            return f"{name} is under way already"
-        if name in ("start", "stop") and (name == "stop") is self._stopped:
-            return f"the daemon is {'stopped' if self._stopped else 'running'} already"
-        return ""
-
-    async def _read_configuration(self, actor: str, cause: int) -> None:
-        error = await self._reload(actor, cause)
-        self._commands.end("reload", error is None, error or "the configuration was read again", self._scribe.say)
-
-    def _end_commands(self) -> None:
-        if not self._stopped:
-            self._commands.end("start", True, "started", self._scribe.say)
-        elif self.part.quiet:
-            self._commands.end("stop", True, "stopped", self._scribe.say)
+        return await self._orders.take(name, actor, wait, cause, self._phase, self._working)
