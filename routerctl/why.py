@@ -43,7 +43,7 @@ def run(verb: str, args: Namespace, client: Client, out: Out) -> Exit:
     except Failure as failure:
         raise suggested(client, target, failure) from None
     if out.form == "table":
-        _show(out, answer, time.time())
+        show(out, answer, time.time())
     else:
         out.one(answer, str(answer.get("target") or target))
     return Exit.OK
@@ -63,7 +63,8 @@ class Line:
         self.role = look
 
 
-def _show(out: Out, answer: Object, now: float) -> None:
+def show(out: Out, answer: Object, now: float) -> None:
+    """Draw an answer."""
     phase, since = cell(answer.get("phase") or "Unknown"), parse_instant(answer.get("since"))
     head = f"{cell(answer.get('target'))}  {out.paint(role(phase), phase)}"
     head += f" since {clock(answer.get('since'), now)} ({span(now - since)})" if since is not None else ""

@@ -35,7 +35,7 @@ BY_REASON: Mapping[str, str] = {
 """By the reason of the status."""
 
 BY_ROOT: Mapping[str, str] = {
-    "Refused": "the server refuses ({root}), and is asked again; if that goes on, ask the provider",
+    "Refused": "{root}; it is asked again by itself: ask the provider if that goes on",
     "Nak": "the server refuses, and is asked for another address; if that goes on, ask the provider",
     "Conflict": "another host uses the address ({root}): find it; another address is asked for meanwhile",
 }

@@ -3,6 +3,8 @@ on it, and for what the LAN is told."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,6 +12,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from routerctl.output import Out
+from routerctl.times import parse_instant
+from routerctl.why import show
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon
 from routerd.protocols.dhcpv6 import outputs
 from tests.api.client import fetch
@@ -20,6 +25,8 @@ from tests.router.test_why import causes, roots, topics_below, why
 PD, NA, UPSTREAM = "DHCPv6PrefixDelegation/wan-pd", "DHCPv6Address/wan-na", "IPv6RAAddress/wan-ra"
 SUBNET, TOLD = "IPv6DelegatedAddress/lan", "IPv6RouterAdvertisement/lan"
 WAN, LAN = "Interface/wan", "Interface/lan"
+NOW = parse_instant("2026-01-01T00:25:00Z") or 0.0
+"""On the day on which the simulated world begins."""
 
 
 @pytest.fixture
@@ -41,6 +48,11 @@ async def root_of(rig: Rig, target: str) -> dict[str, Any]:
     return event
 
 
+async def way_of_the_lan(rig: Rig) -> list[str]:
+    """The way from what the LAN is told to the root; that it was told may or may not be said on the way."""
+    return [topic for topic in await topics_below(rig, TOLD) if not topic.startswith("ra.")]
+
+
 async def test_all_is_well_because_the_provider_gave_it(street: Street6, autojump_clock: MockClock) -> None:
     rig = street.rig
     async with street.surroundings(), rig.live():
@@ -49,7 +61,7 @@ async def test_all_is_well_because_the_provider_gave_it(street: Street6, autojum
         to_the_root = [f"dhcpv6.client.{one}" for one in way] + ["daemon.lifecycle.ready", "interface.link.up"]
         changed = "resource.status.changed"
         assert await topics_below(rig, PD) == [changed, *to_the_root]
-        assert await topics_below(rig, TOLD) == [changed, changed, *to_the_root]
+        assert await way_of_the_lan(rig) == [changed, changed, *to_the_root]
         assert await topics_below(rig, SUBNET) == [changed, "lan.address.applied", changed, *to_the_root]
         assert (await topics_below(rig, NA))[:2] == [changed, "dhcpv6.client.address.bound"]
         assert [(await why(rig, one)).get("next") for one in (PD, NA, UPSTREAM, SUBNET, TOLD)] == [None] * 5
@@ -66,14 +78,34 @@ async def test_a_prefix_that_the_server_does_not_give_any_more(street: Street6, 
         await trio.sleep(T1 + 300)
         assert await roots(rig, PD, SUBNET, TOLD) == ["dhcpv6.client.reply.refused"] * 3
         assert "no-prefix-avail" in (await root_of(rig, TOLD))["message"]
-        assert await topics_below(rig, TOLD) == [
+        assert await way_of_the_lan(rig) == [
             *("resource.status.changed", "resource.status.changed", "dhcpv6.client.prefix.lost"),
             "dhcpv6.client.reply.refused",
         ]
         told = await why(rig, PD)
         assert (told["phase"], told["reason"], told["suppressed"]) == ("Acquiring", "NotGranted", [SUBNET])
-        assert told["next"].startswith("the server refuses (") and "no-prefix-avail" in told["next"]
+        assert "refuses IA_PD" in told["next"] and "ask the provider" in told["next"]
         assert (await why(rig, NA))["phase"] == "Bound"
+        for target in (TOLD, PD):
+            assert bare(drawn(await why(rig, target))) == bare(shown_in_the_docs(target))
+
+
+def drawn(answer: dict[str, Any]) -> str:
+    """As routerctl shows it."""
+    out = Out(color="never")
+    return "\n".join(out.drawn(lambda: show(out, answer, NOW)))
+
+
+def shown_in_the_docs(target: str) -> str:
+    """The example in docs/routerctl.md."""
+    page = (Path(__file__).parents[2] / "docs" / "routerctl.md").read_text()
+    return page.split(f"$ routerctl why {target}\n")[1].split("\n```")[0]
+
+
+def bare(shown: str) -> list[str]:
+    """What does not depend on when it happened: neither moments nor the numbers of events."""
+    plain = re.sub(r"\d\d:\d\d:\d\dZ \([^)]*\)|\d\d:\d\d:\d\dZ|ev \d+|IA_PD 0x[0-9a-f]+", "*", shown)
+    return [re.sub(r" {2,}|─+", " ", line) for line in plain.replace("`-", "└").splitlines()]
 
 
 async def test_a_server_that_gives_another_prefix(street: Street6, autojump_clock: MockClock) -> None:
@@ -93,7 +125,7 @@ async def test_a_server_that_is_silent_until_the_lease_ends(street: Street6, aut
         street.server.settings = attrs.evolve(provider6(), silent=True)
         await trio.sleep(VALID + 100)
         assert await roots(rig, PD, NA, SUBNET, TOLD) == ["dhcpv6.client.renew.sent"] * 4
-        assert (await topics_below(rig, TOLD))[2] == "dhcpv6.client.prefix.expired"
+        assert (await way_of_the_lan(rig))[2] == "dhcpv6.client.prefix.expired"
         told = await why(rig, PD)
         assert (told["phase"], told["suppressed"]) == ("Acquiring", [NA, SUBNET])
         assert "see whether a server is at the other end" in told["next"]
