@@ -73,7 +73,7 @@ class Attachment:
             return "NoLinkLocal"
         return "" if self._may_speak() else "AwaitingRouter"
 
-    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[], None]) -> Link:
+    async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
         """The interface, as soon as there is one: its MAC, if it has any, may be part of who we are. `wait` is called
         for each time that there is none."""
         await trio.lowlevel.checkpoint()
@@ -82,7 +82,7 @@ class Attachment:
             for link in _news_of(notice, self._ifname):
                 if link is not None:
                     return link
-                wait()
+                wait("LinkAbsent")
         raise AssertionError("the host ends its notices only when we do")
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:

@@ -22,7 +22,7 @@ from routerd.protocols.dhcpv6.association import Association, Kind
 from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.memory import Memory
 
-STARTING, ABSENT = "Starting", "LinkAbsent"
+STARTING = "Starting"
 
 CLOCK_STEP = 10**9
 """ns by which the wall clock must have moved against the boot clock before instants are told anew."""
@@ -65,11 +65,11 @@ class Voice:
         self.muted: frozenset[Ref] = frozenset()
         self.last_error: str | None = None
 
-    def wait(self) -> None:
+    def wait(self, reason: str) -> None:
         """There is no interface to work on."""
         self.last_error = f"there is no interface {self._spec.ifname}"
         because = self._causes.of_waiting()
-        self._write([], starting(self._spec, self._generation(), ABSENT), lambda ref: because)
+        self._write([], starting(self._spec, self._generation(), reason), lambda ref: because)
 
     def tell_step(self, client: Client, said: Sequence[outputs.Output]) -> None:
         """What one step of the machine has come to."""

@@ -45,7 +45,7 @@ class ClientFleet:
         view = self._look()
         desired, declared = desired_clients(view.router), desired_clients(view.declared)
         for name in self._fleet.members.keys() - declared.keys():
-            self._fleet.members[name].leave_for_good()
+            self._fleet.members[name].part.leave_for_good()
         await self._fleet.fit(desired)
         for member in self._fleet.members.values():
             member.refresh()
@@ -85,8 +85,9 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet]
     none, neither at its start nor in memory."""
 
     def make(name: str, spec: ClientSpec) -> DHCPv4Daemon:
-        from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+        from routerd.daemons.dhcp_part import House
+        from routerd.daemons.dhcpv4_client import dhcpv4_daemon
 
-        return DHCPv4Daemon(name, spec, state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given)
+        return dhcpv4_daemon(name, spec, House(state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given))
 
     return [ClientFleet(quarters.fleet(make), look, quarters.given["log"])]

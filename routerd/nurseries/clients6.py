@@ -63,7 +63,7 @@ class ClientFleet6:
         desired = desired_clients(view.router, view.declared)
         kept = {one.spec.interface: {part.association for part in one.spec.parts} for one in desired.values()}
         for name, one in self._fleet.specs.items():
-            self._fleet.members[name].give_back(one.spec.given_back(kept.get(one.spec.interface, ())))
+            self._fleet.members[name].part.give_back(one.spec.given_back(kept.get(one.spec.interface, ())))
         await self._fleet.fit(desired)
         for member in self._fleet.members.values():
             member.refresh()
@@ -141,10 +141,11 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet6
     none, neither at its start nor in memory."""
 
     def make(name: str, desired: Desired) -> DHCPv6Daemon:
-        spec, given = desired.spec, quarters.given
-        from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+        from routerd.daemons.dhcp_part import House
+        from routerd.daemons.dhcpv6_client import dhcpv6_daemon
 
-        return DHCPv6Daemon(desired.resource, spec, state_dir=quarters.state_dir, rng=quarters.rng, **given)
+        house = House(state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given)
+        return dhcpv6_daemon(desired.resource, desired.spec, house)
 
     def faces(daemon: DHCPv6Daemon) -> list[Daemon]:
         return [daemon, *daemon.facets]

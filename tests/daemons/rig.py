@@ -12,7 +12,8 @@ import attrs
 import trio
 
 from routerd.api.plane import CommandEnd
-from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+from routerd.daemons.dhcp_part import House
+from routerd.daemons.dhcpv4_client import DHCPv4Daemon, dhcpv4_daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
@@ -102,9 +103,7 @@ class Rig:
 
     def make(self, ifname: str = "eth0", **spec: Any) -> DHCPv4Daemon:
         """A client; `live` runs it."""
-        self.daemon = DHCPv4Daemon(
-            "wan",
-            ClientSpec(DHCPv4Client("wan", **spec), ifname),
+        house = House(
             host=self.host,
             endpoints=self.endpoints,
             log=self.log,
@@ -116,6 +115,7 @@ class Rig:
             run_sync=self.run_sync,
             rng=random.Random(7),
         )
+        self.daemon = dhcpv4_daemon("wan", ClientSpec(DHCPv4Client("wan", **spec), ifname), house)
         return self.daemon
 
     async def _reload(self, actor: str, cause: int) -> str | None:

@@ -13,7 +13,8 @@ import attrs
 import trio
 
 from routerd.api.plane import CommandEnd
-from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+from routerd.daemons.dhcp_part import House
+from routerd.daemons.dhcpv6_client import DHCPv6Daemon, dhcpv6_daemon
 from routerd.daemons.dhcpv6_settings import ClientSpec, Part
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
@@ -109,9 +110,7 @@ class Rig:
         """A client; `live` runs it."""
         self.lives += 1
         parts = parts or (pd(),)
-        self.daemon = DHCPv6Daemon(
-            parts[0].ref,
-            ClientSpec("wan", ifname, parts),
+        house = House(
             host=self.host,
             endpoints=self.endpoints,
             log=self.log,
@@ -123,6 +122,7 @@ class Rig:
             run_sync=self.run_sync,
             rng=random.Random(self.lives),
         )
+        self.daemon = dhcpv6_daemon(parts[0].ref, ClientSpec("wan", ifname, parts), house)
         return self.daemon
 
     async def _reload(self, actor: str, cause: int) -> str | None:

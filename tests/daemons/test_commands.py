@@ -10,8 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from routerd.api.plane import CommandEnd, UnknownCommand
-from routerd.daemons import dhcpv4_client
-from routerd.daemons.dhcpv4_client import COMMANDS
+from routerd.daemons.dhcp_daemon import COMMANDS, DhcpDaemon
+from routerd.daemons.dhcpv4_client import DHCPv4Part
 from routerd.events.types import Event
 from routerd.protocols.dhcpv4.message import MessageType
 from tests.daemons.rig import Rig, at_once, rigged
@@ -191,7 +191,7 @@ async def test_reload_is_answered_by_its_outcome(tmp_path: Path, autojump_clock:
         assert await story(rig) == ["reload received", "reload executed"] * 3
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*DHCPv4Part.exchanges, *COMMANDS])
 async def test_before_it_runs_everything_is_refused(tmp_path: Path, autojump_clock: MockClock, name: str) -> None:
     async with rigged(tmp_path, links=()) as rig, rig.live():
         await trio.sleep(1)
@@ -236,7 +236,7 @@ async def test_a_crash_is_the_end_of_its_commands_and_the_next_life_takes_them_a
         async def fail() -> None:
             await trio.sleep(1)
             with monkeypatch.context() as patch:
-                patch.setattr(dhcpv4_client.DHCPv4Daemon, "_end_commands", crash)
+                patch.setattr(DhcpDaemon, "_end_commands", crash)
                 rig.world.set_link("eth0", mtu=1400)
                 await until(lambda: rig.daemon.phase == "Blocked")
                 assert (await rig.command("renew")).message == "the client is blocked"

@@ -13,8 +13,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from routerd.daemons import dhcpv4_client, lease_file
-from routerd.daemons.dhcpv4_client import INBOX
+from routerd.daemons import dhcp_daemon, lease_file
+from routerd.daemons.dhcp_inbox import ROOM
 from routerd.daemons.dhcpv4_report import starting_status
 from routerd.events.log import inline
 from routerd.host import Address as HostAddress
@@ -77,7 +77,7 @@ async def test_a_client_that_leaves_for_good_releases_if_the_operator_wants_that
     async with rigged(tmp_path) as rig:
         async with rig.live(release_on_stop=wish):
             await rig.bound()
-            rig.daemon.leave_for_good()
+            rig.daemon.part.leave_for_good()
         await trio.sleep(1)
         assert rig.server.heard[MessageType.RELEASE] == (1 if wish else 0)
         assert lease_path(rig).exists() is not wish
@@ -88,7 +88,7 @@ async def test_the_goodbye_is_bounded_though_the_line_hangs(tmp_path: Path, auto
         async with rig.live(release_on_stop=True) as end:
             await rig.bound()
             rig.endpoints.sends_take = 1e9
-            rig.daemon.leave_for_good()
+            rig.daemon.part.leave_for_good()
             began = trio.current_time()
             end()
         assert trio.current_time() - began < 5, "X-3"
@@ -440,12 +440,12 @@ async def test_a_flood_costs_neither_memory_nor_the_lease(tmp_path: Path, autoju
             nursery.start_soon(renew)
             await trio.sleep(1)  # the machine is in a step that hangs
             stray = Message(Op.BOOTREPLY, MessageType.ACK, 1, rig.world.link("eth0").mac)
-            for _ in range(INBOX * 3):
-                await rig.daemon._deliver(inputs.Received(stray, provider().server_id))
-            assert rig.daemon._inbox.statistics().current_buffer_used <= INBOX
+            for _ in range(ROOM * 3):
+                await rig.daemon._inbox.deliver(inputs.Received(stray, provider().server_id))
+            assert rig.daemon._inbox.waiting <= ROOM
             rig.world.set_link("eth0", mtu=1400)
             rig.endpoints.sends_take = 0
-        assert json.loads(rig.daemon.observed["dropped"])["inbox-full"] > INBOX
+        assert json.loads(rig.daemon.observed["dropped"])["inbox-full"] > ROOM
         assert rig.status["currentAddress"] == LEASED
 
 
@@ -539,7 +539,7 @@ def _contents(directory: Path) -> list[bytes]:
 def faulty(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Puts a fault into the client: each word in the list makes one step that sends a message of that type raise."""
     planted: list[str] = []
-    send = dhcpv4_client.DHCPv4Daemon._end_commands
+    send = dhcp_daemon.DhcpDaemon._end_commands
 
     def end_commands(self: Any, client: Any, said: Any) -> None:
         for output in said:
@@ -548,7 +548,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 raise ValueError("a fault of ours")
         send(self, client, said)
 
-    monkeypatch.setattr(dhcpv4_client.DHCPv4Daemon, "_end_commands", end_commands)
+    monkeypatch.setattr(dhcp_daemon.DhcpDaemon, "_end_commands", end_commands)
     return planted
 
 

@@ -303,7 +303,7 @@ async def test_a_client_that_leaves_for_good_releases_if_the_operator_wants_that
     async with rigged(tmp_path) as rig:
         async with rig.live(pd(release_on_stop=wish)):
             await rig.bound()
-            rig.daemon.give_back(ClientSpec("wan", "eth0", (pd(release_on_stop=wish),)).given_back())
+            rig.daemon.part.give_back(ClientSpec("wan", "eth0", (pd(release_on_stop=wish),)).given_back())
         assert heard(rig, MessageType.RELEASE) == [1 if wish else 0]
         assert lease_path(rig).exists() is not wish
 
@@ -314,7 +314,7 @@ async def test_one_resource_is_given_back_alone(tmp_path: Path, autojump_clock: 
         async with rig.live(pd(), na()):
             await rig.bound()
             await rig.bound(NA)
-            rig.daemon.give_back(frozenset({association_of(pd())}))
+            rig.daemon.part.give_back(frozenset({association_of(pd())}))
         assert heard(rig, MessageType.RELEASE) == [1]
         assert "currentPrefix" not in rig.status, "nobody must use it any more (§18.2.7)"
         assert rig.status_of(NA)["currentAddress"] == ADDRESS, "this stays in use until the next life begins"
@@ -334,7 +334,7 @@ async def test_a_goodbye_that_nobody_hears_is_said_four_times_and_bounded(
         async with rig.live() as end:
             await rig.bound()
             rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
-            rig.daemon.give_back(frozenset({association_of(pd())}))
+            rig.daemon.part.give_back(frozenset({association_of(pd())}))
             began = trio.current_time()
             end()
         assert trio.current_time() - began < 15, "X-3"
@@ -346,7 +346,7 @@ async def test_the_goodbye_is_bounded_though_the_line_hangs(tmp_path: Path, auto
         async with rig.live() as end:
             await rig.bound()
             rig.endpoints.sends_take = 1e9
-            rig.daemon.give_back(frozenset({association_of(pd())}))
+            rig.daemon.part.give_back(frozenset({association_of(pd())}))
             began = trio.current_time()
             end()
         assert trio.current_time() - began < 15, "X-3"

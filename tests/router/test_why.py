@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from routerd.daemons.dhcpv4_client import DHCPv4Daemon
+from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.sim.dhcpv4_hostile import MODES
 from tests.api.client import control, fetch
 from tests.router.rig import DEFAULT, LEASED, WAN, Rig, document, until
@@ -220,7 +220,7 @@ async def test_a_route_that_is_deleted_by_hand(rig: Rig, autojump_clock: MockClo
 async def test_a_crash_of_the_client(
     rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    planted, end_commands = [True], DHCPv4Daemon._end_commands
+    planted, end_commands = [True], DhcpDaemon._end_commands
 
     def crash_once(self: Any, client: Any, said: Any) -> None:
         if planted and any(type(one).__name__ == "Extended" for one in said):
@@ -228,7 +228,7 @@ async def test_a_crash_of_the_client(
             raise ValueError("a fault of ours")
         end_commands(self, client, said)
 
-    monkeypatch.setattr(DHCPv4Daemon, "_end_commands", crash_once)
+    monkeypatch.setattr(DhcpDaemon, "_end_commands", crash_once)
     async with rig.surroundings(lease_time=600), rig.live():
         await up(rig)
         await trio.sleep(290)

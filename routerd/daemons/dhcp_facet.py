@@ -1,10 +1,10 @@
-"""One resource of a DHCPv6 client, as a daemon of its own: what its socket answers. All of them are one client's, and
-so are the commands; what is told and observed is the resource's."""
+"""One resource of a DHCP client that has several, as a daemon of its own: what its socket answers. All of them are one
+client's, and so are the commands; what is told and observed is the resource's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -12,13 +12,13 @@ from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets
 from routerd.events.types import Ref
 
 if TYPE_CHECKING:
-    from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+    from routerd.daemons.dhcp_daemon import DhcpDaemon
 
 
 class Facet:
     """See the module; the public face is `routerd.api.plane.Daemon`."""
 
-    def __init__(self, client: DHCPv6Daemon, ref: Ref) -> None:
+    def __init__(self, client: DhcpDaemon[Any], ref: Ref) -> None:
         self._client = client
         self._ref = ref
         self.source = attrs.evolve(client.source, instance=ref.name)
