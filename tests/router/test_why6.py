@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from routerctl.output import Out
 from routerctl.times import parse_instant
 from routerctl.why import show
-from routerd.daemons.dhcpv6_client import DHCPv6Daemon
+from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.protocols.dhcpv6 import outputs
 from tests.api.client import fetch
 from tests.router.rig import Rig, document, until
@@ -241,7 +241,7 @@ async def test_a_crash_of_the_client(
     street: Street6, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig = street.rig
-    planted, end_commands = [True], DHCPv6Daemon._end_commands
+    planted, end_commands = [True], DhcpDaemon._end_commands
 
     def crash_once(self: Any, client: Any, said: Any) -> None:
         if planted and any(isinstance(one, outputs.Extended) for one in said):
@@ -249,7 +249,7 @@ async def test_a_crash_of_the_client(
             raise ValueError("a fault of ours")
         end_commands(self, client, said)
 
-    monkeypatch.setattr(DHCPv6Daemon, "_end_commands", crash_once)
+    monkeypatch.setattr(DhcpDaemon, "_end_commands", crash_once)
     async with street.surroundings(), rig.live():
         await up(street)
         await trio.sleep(T1 - 20)
