@@ -13,16 +13,15 @@ from routerd.api.operation import Call, Operation, absent, answer, count, durati
 from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
 from routerd.api.refusal import Refusal
 from routerd.api.stream import by_source, resumed, stream, streamed
-from routerd.api.wire import (
+from routerd.api.wire import ResourceRef, encode_compact
+from routerd.api.wire_daemon import (
     CommandRequest,
     CommandResult,
     DaemonEvents,
     DaemonHealth,
     DaemonRef,
     DaemonStatus,
-    ResourceRef,
     ResourceStatus,
-    encode_compact,
 )
 from routerd.events.render import daemon_event
 from routerd.events.types import Filter, Page, Ref
