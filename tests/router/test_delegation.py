@@ -3,16 +3,19 @@ restart touches neither."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv6Interface
 from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from routerd.host import Address, AddressChanged, Notice, RouteChanged
 from routerd.host.simulated import SimulatedHost
+from tests.api.client import control, fetch
 from tests.router.rig import Rig, document
 from tests.router.test_dhcpv6 import PREFIX, surroundings
 
@@ -40,6 +43,7 @@ LAN = """
       metadata: {name: lan}
       spec: {prefixDelegation: wan-pd, interface: lan, subnetID: 1, addressSuffix: "::1"}
 """
+AGAIN = LAN.replace("name: lan", "name: guest").replace("interface: lan", "interface: guest").replace("eth1", "eth2")
 CONFIG = document(WAN, LAN)
 OWN = "2001:db8:100:1::1/64"
 
@@ -117,3 +121,54 @@ async def test_an_address_that_another_host_of_the_lan_has(tmp_path: Path, autoj
             assert (await rig.status_of("IPv6DelegatedAddress/lan"))["phase"] == "Applied"
         told_of = [one for one in await rig.events() if one.event.topic == "routerd.interface.address.duplicate"]
         assert len(told_of) <= 8
+
+
+@pytest.mark.req("V6-25")
+async def test_the_whole_is_unreachable_before_any_part_of_it_is_on_the_lan_and_as_long(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    rig = Rig(tmp_path, config=CONFIG)
+    async with surroundings(rig), rig.host.watch() as notices, rig.live():
+        await until_on(rig, OWN)
+        told = [one for one in heard(notices) if isinstance(one, AddressChanged | RouteChanged) and one.present]
+        first = next(
+            n for n, one in enumerate(told) if isinstance(one, RouteChanged) and one.route.kind == "unreachable"
+        )
+        own = next(
+            n for n, one in enumerate(told) if isinstance(one, AddressChanged) and str(one.address.address) == OWN
+        )
+        assert first < own
+        socket = str(rig.run_dir / "dhcpv6-client" / "wan-pd.sock")
+        assert (await fetch(socket, "/v1/commands/release", "POST")).status == 200
+        await trio.sleep(30)
+        told_of = await rig.status_of("IPv6DelegatedAddress/lan")
+        assert [one["prefix"] for one in told_of["previous"]] == ["2001:db8:100:1::/64"], "hosts may still use it"
+        assert of_ours(rig.host)[1] == {PREFIX}
+        await trio.sleep(7300)
+        assert of_ours(rig.host)[1] == set()
+
+
+@pytest.mark.req("V6-25", "breaks")
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (
+            LAN.replace("interface: lan,", "interface: wan,"),
+            "wan is where DHCPv6PrefixDelegation/wan-pd has the prefix",
+        ),
+        (LAN + AGAIN, "subnet 1 (/64) is that of IPv6DelegatedAddress/lan"),
+    ],
+    ids=["on the line that it comes from", "on two LANs"],
+)
+async def test_what_must_not_be_is_refused_where_it_is_written(
+    tmp_path: Path, autojump_clock: MockClock, wanted: str, words: str
+) -> None:
+    rig = Rig(tmp_path, config=CONFIG)
+    async with surroundings(rig), rig.live():
+        await until_on(rig, OWN)
+        body = json.dumps({"candidateYaml": document(WAN, wanted), "replace": True}).encode()
+        answer = await fetch(str(rig.run_dir / "routerd.sock"), control("/apply"), "POST", body)
+        assert answer.status == 400
+        [error] = [one for one in answer.json["error"]["errors"] if words in one["message"]]
+        assert error["line"] > 0 and error["field"].startswith("spec.")
+        assert of_ours(rig.host)[1] == {PREFIX}, "and all is as it was"
