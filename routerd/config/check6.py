@@ -6,14 +6,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from routerd.config.declared import Declared, Finding, at, of, twice
+from routerd.resources.kinds import KINDS
 from routerd.resources.net6 import (
     DHCPv6Address,
+    DHCPv6Information,
     DHCPv6PrefixDelegation,
     IPv6DelegatedAddress,
     IPv6RAAddress,
     IPv6RouterAdvertisement,
 )
 from routerd.shapes.invalid import Problem
+
+CLIENTS = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information)
+PLAIN = DHCPv6PrefixDelegation("plain")
+WHOLE = {
+    "rapidCommit": "rapid_commit",
+    "reconfigureAccept": "reconfigure_accept",
+    "followRA": "follow_ra",
+    "duidType": "duid_type",
+    "dscp": "dscp",
+    "vlanPriority": "vlan_priority",
+}
+"""Fields of a prefix that are about its client as a whole."""
+TOLD_FROM = {
+    "prefixFrom": ("prefix_from", "prefix", ("prefix", "address", "currentPrefix")),
+    "rdnssFrom": ("rdnss_from", "name server", ("dnsServers", "address", "ipv6Addresses", "primaryIPv6", "rdnss")),
+    "dnsslFrom": ("dnssl_from", "domain", ("domainSearch", "domain")),
+}
+"""By field: where its value is, what it must be, and which provided fields are that."""
 
 
 def check6(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -24,6 +44,11 @@ def check6(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _metrics(declared)
     yield from _iaids(declared)
     yield from _duids(declared)
+    yield from _sockets(declared)
+    yield from _as_a_whole(declared)
+    yield from _too_many(declared)
+    yield from _following(declared)
+    yield from _senseless(declared)
 
 
 def _subnets(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -113,3 +138,73 @@ def _with_duid(delegations: Iterable[Declared]) -> Iterator[Declared]:
 def _octets(one: Declared) -> str:
     text: str = one.spec.client_duid
     return text.removeprefix("0x").replace(":", "").lower()
+
+
+def _sockets(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """A client's resources have a socket each, by name alone: two clients cannot share one."""
+    first: dict[str, Declared] = {}
+    for one in (one for kind in CLIENTS for one in of(declared, kind)):
+        other = first.setdefault(one.name, one)
+        if one.spec.interface != other.spec.interface:
+            message = f"{other.label} has this name on another interface, and would have the same socket"
+            yield one, Problem(("metadata", "name"), "duplicate.socket", message, "expected another name", at(other))
+
+
+def _as_a_whole(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """What is about all of a client is said by the first prefix of its interface; nobody hears the others."""
+    first: dict[str, Declared] = {}
+    for one in of(declared, DHCPv6PrefixDelegation):
+        other = first.setdefault(one.spec.interface, one)
+        for wire, name in WHOLE.items():
+            mine, theirs = getattr(one.spec, name), getattr(other.spec, name)
+            if mine != theirs and mine != getattr(PLAIN, name):
+                message = f"is said for all of {one.spec.interface} by {other.label}, which says otherwise"
+                yield one, Problem(("spec", wire), "value.exclusive", message, f"expected it there; {at(other)}")
+
+
+def _too_many(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Subnets that the prefix has not even if it is as long as it is asked for."""
+    givers = {one.name: one for one in of(declared, DHCPv6PrefixDelegation)}
+    for one in of(declared, IPv6DelegatedAddress):
+        giver = givers.get(one.spec.prefix_delegation)
+        if giver is None or giver.spec.prefix_length is None:
+            continue
+        asked, length = giver.spec.prefix_length, one.spec.prefix_length
+        if asked > length:
+            message = f"a /{length} is more than the /{asked} that {giver.label} asks for"
+            yield (
+                one,
+                Problem(("spec", "prefixLength"), "value.subnet", message, f"expected {asked} or more", at(giver)),
+            )
+        elif one.spec.subnet_id >> (length - asked):
+            most = 2 ** (length - asked) - 1
+            message = f"there is no subnet {one.spec.subnet_id} in the /{asked} that {giver.label} asks for"
+            yield one, Problem(("spec", "subnetID"), "value.subnet", message, f"expected 0 to {most}", at(giver))
+
+
+def _following(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """Who waits for a router's word needs somebody that listens."""
+    heard = {one.spec.interface for one in of(declared, IPv6RAAddress)}
+    for one in of(declared, DHCPv6PrefixDelegation):
+        if one.spec.follow_ra and one.spec.interface not in heard:
+            message = f"nobody listens for routers on {one.spec.interface}: it would never begin"
+            hint = f"declare an IPv6RAAddress with interface: {one.spec.interface}"
+            yield (
+                one,
+                Problem(("spec", "followRA"), "value.required", message, "expected an IPv6RAAddress beside it", hint),
+            )
+
+
+def _senseless(declared: Sequence[Declared]) -> Iterator[Finding]:
+    """What hosts are told must be what it is said to be."""
+    for one in of(declared, IPv6RouterAdvertisement):
+        for wire, (name, what, fields) in TOLD_FROM.items():
+            source = getattr(one.spec, name)
+            if source is not None and source.field not in fields and source.field in _provided(source.kind):
+                message = f"{source.kind} {source.field} is no {what}"
+                expected = f"expected {', '.join(fields)}"
+                yield one, Problem(("spec", wire, "field"), "reference.field", message, expected)
+
+
+def _provided(kind: str) -> Sequence[str]:
+    return KINDS[kind].provides if kind in KINDS else ()

@@ -109,13 +109,9 @@ def daemons_of(router: Router) -> dict[Ref, tuple[str, object]]:
 
 def unusable(router: Router, run_dir: Path) -> str | None:
     """What is wrong with the first client that could not run or not be asked, None if there is none."""
-    owners: dict[str, Part] = {}
     for part in parts_of(router):
-        path, other = socket_of(run_dir, DIRECTORY, part.ref.name), owners.setdefault(part.ref.name, part)
-        if complaint := too_long(path):
+        if complaint := too_long(socket_of(run_dir, DIRECTORY, part.ref.name)):
             return complaint
-        if other.spec.interface != part.spec.interface:
-            return f"{other.ref} and {part.ref} are on different interfaces, and would have one socket: rename one"
     for one in desired_clients(router, router).values():
         asked = Counter(part.association for part in one.spec.parts if part.association is not None)
         twice = next((association for association, count in asked.items() if count > 1), None)

@@ -131,7 +131,7 @@ _KINDS = (
         IPv6RouterAdvertisement,
         ("ra", "routeradvertisement"),
         ("phase", "interface", "prefix", "rdnss", "dryRun"),
-        (),
+        ("configPath", "pidFile"),
         phases=("Applied", "Pending", "Error"),
     ),
     Kind(

@@ -243,7 +243,9 @@ class IPv6RouterAdvertisement:
         least = self.max_interval
         if self.router_lifetime > 0 and not least <= self.router_lifetime <= 9000:
             words = f"is neither 0s nor from maxInterval ({format_duration(least)}) to 2h30m"
-            raise Invalid("value.range", words, "hosts would forget the router in between", field="routerLifetime")
+            short = "hosts would forget the router in between"
+            why = short if self.router_lifetime < least else "no more can be told (RFC 4861 §6.2.1)"
+            raise Invalid("value.range", words, why, field="routerLifetime")
         preferred, valid = self.preferred_lifetime, self.valid_lifetime
         if preferred is not None and valid is not None and preferred > valid:
             words = "is longer than validLifetime"

@@ -80,7 +80,7 @@ def _prefixed(parse: Callable[[str], Any], name: str, versions: tuple[int, ...])
     def structure(text: str) -> Any:
         whole = _interface(text)
         if whole is None or whole.version not in versions or text.rpartition("/")[2] != str(whole.network.prefixlen):
-            hint = _prefix_hint(text, whole)
+            hint = _prefix_hint(text, whole, versions[0])
             raise Invalid("schema.address", f"{described(text)} is not {name}", f"expected {name}", hint)
         try:
             return parse(text)
@@ -100,9 +100,9 @@ def _interface(text: str) -> IPv4Interface | IPv6Interface | None:
         return None
 
 
-def _prefix_hint(text: str, whole: IPv4Interface | IPv6Interface | None) -> str:
+def _prefix_hint(text: str, whole: IPv4Interface | IPv6Interface | None, version: int) -> str:
     if whole is None:
-        return "did you mean 0.0.0.0/0?" if text == "default" else ""
+        return f"did you mean {'::/0' if version == 6 else '0.0.0.0/0'}?" if text == "default" else ""
     if "/" in text:
         return f"did you mean {whole.with_prefixlen}?"
     return f"add the prefix length, for example {text}/{24 if whole.version == 4 else 64}"

@@ -27,7 +27,7 @@ PACES = st.tuples(st.integers(4, 1800), st.integers(0, 9000)).map(
 DELEGATIONS: dict[str, st.SearchStrategy[Any]] = {
     "client": st.just("one"),
     "profile": st.sampled_from(["default", "ntt-ngn-direct-hikari-denwa", "ntt-hgw-lan-pd"]),
-    "prefixLength": st.integers(1, 128),
+    "prefixLength": st.integers(1, 62),
     "clientDUID": st.sampled_from(["00:03:00:01:02:00:00:00:00:01", "0x0003000102AABBCCDDEE", "00020000ab11ff"]),
     "duidType": st.sampled_from(["ll", "llt", "en", "uuid"]),
     "iaid": IAIDS,

@@ -242,10 +242,6 @@ async def test_what_is_left_when_the_first_is_removed_keeps_its_lease(
             ],
             f"IA_PD {iaid('second'):#010x}",
         ),
-        (
-            [("DHCPv6PrefixDelegation", "same", "wan", ""), ("DHCPv6Address", "same", "lan", "")],
-            "on different interfaces",
-        ),
         ([("DHCPv6PrefixDelegation", "x" * 63, "wan", "")], "is too long"),
         ([("DHCPv6PrefixDelegation", "same", "wan", ""), ("DHCPv6Address", "same", "wan", "")], None),
     ],

@@ -443,10 +443,14 @@ async def _trouble(street: Street6) -> None:
     await trio.sleep(70)
 
 
+ANY_LENGTH = IPV6.replace(", prefixLength: 56", "")
+"""Who asks for no length may name subnets that do not fit into what comes."""
+
+
 async def test_whole_routers_with_ipv6_keep_to_the_table(rig: Rig, autojump_clock: MockClock, book: Book) -> None:
     street = Street6(rig)
     async with street.surroundings():
-        rig.config = document(IPV6, REST6)
+        rig.config = document(ANY_LENGTH, REST6)
         for link in ("eth2", "eth3", "eth4"):
             rig.world.add_link(link, link)
         street.server.settings = attrs.evolve(provider6(), silent=True)
@@ -458,7 +462,7 @@ async def test_whole_routers_with_ipv6_keep_to_the_table(rig: Rig, autojump_cloc
             for command in ("renew", "rebind", "release", "start", "info-request", "stop", "start"):
                 await fetch(str(rig.run_dir / "dhcpv6-client" / "wan-pd.sock"), f"/v1/commands/{command}", "POST")
                 await trio.sleep(30)
-            rig.config_path.write_text(document(IPV6, REST6.replace("usb7", "usb8")))
+            rig.config_path.write_text(document(ANY_LENGTH, REST6.replace("usb7", "usb8")))
             await reload()
             await trio.sleep(30)
         for hold in (_as_it_is, _broken, _as_it_is):
