@@ -28,6 +28,10 @@ MIN_DELAY_BETWEEN = 3.0
 MAX_ANSWER_DELAY = 0.5
 """Protocol constants of a router (RFC 4861 §10)."""
 
+PATIENCE = 1.5
+"""Seconds for which a new life does not repeat to all what the life before has told. In them it learns whether that is
+true still (a client confirms its leases within one, V6-40), and can say so at once: not MIN_DELAY_BETWEEN later."""
+
 MOST_ASKING = 32
 """Hosts that are answered alone; when more ask at once, all are answered together."""
 
@@ -103,6 +107,8 @@ class Advertiser:
         self._link: LinkUp | None = None
         self._started = False
         self._told_all_at = float("-inf")
+        self._inherited = self._told.announced
+        self._patient_until: float | None = None
         self._bucket = TokenBucket()
         self._others = OtherRouters()
 
@@ -160,8 +166,18 @@ class Advertiser:
         if not self._started or self._link is None or self._has_nothing_to_say(self._wanted):
             return remember
         asking = self.state.asking if isinstance(self.state, Advertising) else ()
-        self.state = Advertising(self._link, max(now, self._told_all_at + MIN_DELAY_BETWEEN), INITIAL_COUNT, asking)
+        self.state = Advertising(self._link, self._due(now), INITIAL_COUNT, asking)
         return [*remember, *self._tick(now)]
+
+    def _due(self, now: float) -> float:
+        """When all are told what is new. In a life that begins that is soon enough when it is known by which way hosts
+        go out: to be told of none would cost them the one that they have."""
+        news = self._told.announced != self._inherited and self._wanted is not None and self._wanted.lifetime > 0
+        if self._told_all_at > float("-inf") or not self._inherited or news:
+            return max(now, self._told_all_at + MIN_DELAY_BETWEEN)
+        if self._patient_until is None:
+            self._patient_until = now + PATIENCE
+        return max(now, self._patient_until)
 
     def _has_nothing_to_say(self, wanted: Announcement) -> bool:
         """And never had. An advertisement that no host can go by would only make the first that counts, a second later,

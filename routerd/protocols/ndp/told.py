@@ -30,6 +30,11 @@ class Told:
     name_servers: Mapping[IPv6Address, float | None] = attrs.field(factory=dict)
     search_domains: Mapping[str, float | None] = attrs.field(factory=dict)
 
+    @property
+    def announced(self) -> frozenset[IPv6Network | IPv6Address | str]:
+        """What hosts may go by that nobody has taken back."""
+        return frozenset((*_present(self.prefixes), *_present(self.name_servers), *_present(self.search_domains)))
+
     def after(self, before: Announcement | None, announced: Announcement, now: float) -> Told:
         """From `now` on this is announced, after `before` (None: nobody knows what that was): what was told and is not
         any more is taken back. `announced.former` is what others know of an earlier time."""
@@ -104,6 +109,10 @@ def _domains(announcement: Announcement, now: float) -> dict[str, float]:
 
 def _ended(told: Mapping[Key, float | None]) -> dict[Key, float]:
     return {key: until for key, until in told.items() if until is not None}
+
+
+def _present(told: Mapping[Key, float | None]) -> list[Key]:
+    return [key for key, until in told.items() if until is None]
 
 
 def _still(told: Mapping[Key, float | None], now: float) -> dict[Key, float | None]:

@@ -200,6 +200,44 @@ def test_the_life_before_had_told_the_same() -> None:
     assert line.feed(announced(OLD)) == [Remember(Told({OLD: None}))]
 
 
+def test_a_new_life_does_not_repeat_at_once_what_may_be_over() -> None:
+    """Else the news would have to wait for three seconds (§6.2.4). Who asks is answered all the same."""
+    for event, wait, told in (
+        (announced(NEW), 0.0, {NEW: (5400, 2700), OLD: (5400, 0)}),
+        (announced(OLD), 0.5, {OLD: (5400, 2700)}),
+    ):
+        line = timeline(remembered=Told({OLD: None}))
+        for first in (announced(OLD), Start(), UP):
+            line.feed(first)
+        line.run(1)
+        assert sent(line) == []
+        line.feed(event)
+        line.run(wait)
+        assert [prefixes(packet) for packet in sent(line)] == [told]
+    line = timeline(remembered=Told({OLD: None}))
+    for first in (announced(OLD), Start(), UP):
+        line.feed(first)
+    line.feed(ASKING)
+    line.run(0.5)
+    assert [packet.target for packet in sent(line)] == [HOST]
+
+
+def test_a_new_life_does_not_say_that_it_is_no_router_before_it_knows() -> None:
+    line = timeline(remembered=Told({OLD: None}))
+    away = attrs.evolve(announced(NEW).announcement, lifetime=0)
+    for event in (Announce(away), Start(), UP):
+        line.feed(event)
+    line.run(1)
+    assert sent(line) == []
+    line.feed(announced(NEW))
+    assert [packet.message.lifetime for packet in sent(line)] == [1800]  # type: ignore[union-attr]
+
+
+def sent(line: Timeline) -> list[NdpPacket]:
+    """All advertisements so far."""
+    return of(NdpPacket, [said.output for said in line.said])
+
+
 def test_what_others_know_of_an_earlier_time_is_taken_back_too() -> None:
     """The memory of the life before was lost; who has the lease still knows what it was."""
     line = timeline()
