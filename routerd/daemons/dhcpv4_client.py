@@ -65,7 +65,7 @@ class DHCPv4Part:
 
     async def open(self, link: Link) -> Client:
         """See Part."""
-        recalled = await self._memory.recall(link.mac)
+        recalled = await self._memory.recall(link.mac, link.card)
         client = Client(settings_of(self._spec.resource, recalled.client_id), self._house.rng, recalled.remembered)
         self.voice.last_error = None
         self.voice.tell_recalled(recalled.said)

@@ -75,7 +75,7 @@ class DHCPv6Part:
 
     async def open(self, link: Link) -> Client:
         """See Part."""
-        recalled = await self._memory.recall(link.mac)
+        recalled = await self._memory.recall(link.card)
         self._goes_on = recalled.remembered is not None and bool(recalled.remembered.bindings)
         self._look_at_routers()
         client = Client(settings_of(self._spec, recalled.duid), self._house.rng, recalled.remembered)

@@ -52,11 +52,12 @@ class LeaseMemory:
         self.gateway_mac: bytes | None = None
         """Of the lease's gateway, once it is known (DNAv4)."""
 
-    async def recall(self, mac: bytes) -> Recalled:
-        """Look at what is kept. Nothing on the disk is so bad that there would be no client."""
+    async def recall(self, mac: bytes, card: bytes = b"") -> Recalled:
+        """Look at what is kept. Nothing on the disk is so bad that there would be no client. `card` is the MAC of which
+        a DUID is made, if it is another one than that of the link."""
         kept = await self._read()
         held = duid_of(kept.client_id) if isinstance(kept, record.LeaseRecord) else None
-        device = await self._run_sync(device_duid, self._state_dir, partial(duid_ll, mac), held)
+        device = await self._run_sync(device_duid, self._state_dir, partial(duid_ll, card or mac), held)
         said = device.told(self._tell)
         own = client_id(self._spec, self._tell.resource.name, mac, device.duid)
         if isinstance(kept, Malformed):

@@ -34,7 +34,8 @@ class HostSide6:
 class Link:
     """A network interface. `mtu`, `max_mtu` in octets; `carrier`: it can carry frames now (lower layer up);
     `arp` False for point-to-point and NOARP links; `max_mtu` 0: unknown. `ipv6` None: the kernel does no IPv6 there;
-    what others change of it is told with the next change of the link."""
+    what others change of it is told with the next change of the link. `permanent_mac` is what the card was made with,
+    whatever it was given since; empty: not known."""
 
     index: int
     name: str
@@ -45,6 +46,12 @@ class Link:
     carrier: bool = False
     arp: bool = True
     ipv6: HostSide6 | None = attrs.field(default=None, eq=False)
+    permanent_mac: bytes = b""
+
+    @property
+    def card(self) -> bytes:
+        """The MAC that says which card it is."""
+        return self.permanent_mac or self.mac
 
 
 @attrs.frozen

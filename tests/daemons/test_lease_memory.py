@@ -181,6 +181,12 @@ async def test_a_file_that_cannot_be_read_is_no_file_and_one_event(device: Devic
     assert recalled.said[0].attributes["cause"] == "Is a directory"
 
 
+@pytest.mark.req("V6-30")
+async def test_the_duid_is_of_the_card_and_not_of_an_address_that_it_was_given(device: Device) -> None:
+    recalled = await device.life().recall(MAC, CARD)
+    assert recalled.client_id[5:] == duid_ll(CARD)
+
+
 async def test_a_bad_duid_is_told_beside_the_rest(device: Device) -> None:
     await device.keep()
     (device.directory / "duid").write_bytes(b"garbage")

@@ -163,6 +163,16 @@ def test_a_link_as_it_is_told(flags: int, state: str, expected: dict[str, bool])
     assert messages.link(body) == Link(3, "wan0", bytes.fromhex("020000000001"), 1500, 9216, **expected)
 
 
+@pytest.mark.req("V6-30")
+def test_the_card_is_known_whatever_address_it_was_given() -> None:
+    own = bytes.fromhex("0200000000aa")
+    given = [("IFLA_IFNAME", "wan0"), ("IFLA_ADDRESS", "02:00:00:00:00:01")]
+    told = messages.link(written(ifinfmsg(), [*given, ("IFLA_PERM_ADDRESS", own)], index=3))
+    assert told is not None and (told.mac, told.card) == (bytes.fromhex("020000000001"), own)
+    told = messages.link(written(ifinfmsg(), given, index=3))
+    assert told is not None and told.card == told.mac, "a device that was never made of anything"
+
+
 def test_what_bridge_and_radio_say_about_a_link_is_not_about_the_link() -> None:
     named = [("IFLA_IFNAME", "wlan0")]
     assert messages.link(written(ifinfmsg(), named, index=3, family=7)) is None

@@ -35,7 +35,7 @@ GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x8, 0x10, 0x80, 0x10000
 IF_OPER_UNKNOWN, IF_OPER_UP = 0, 6
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_WIRELESS, IFLA_OPERSTATE = 1, 3, 4, 11, 16
-IFLA_AF_SPEC, IFLA_EXT_MASK, IFLA_MAX_MTU = 26, 29, 51
+IFLA_AF_SPEC, IFLA_EXT_MASK, IFLA_MAX_MTU, IFLA_PERM_ADDRESS = 26, 29, 51, 54
 IFLA_INET6_CONF = 2
 DEVCONF_FORWARDING, DEVCONF_ACCEPT_RA, DEVCONF_AUTOCONF, DEVCONF_DISABLE_IPV6 = 0, 3, 5, 26
 """Places in IFLA_INET6_CONF (linux/ipv6.h)."""
@@ -100,6 +100,7 @@ def link(body: bytes) -> Link | None:
         carrier=bool(flags & IFF_LOWER_UP) and operational in (IF_OPER_UNKNOWN, IF_OPER_UP),
         arp=not flags & (IFF_NOARP | IFF_POINTOPOINT | IFF_LOOPBACK),
         ipv6=_host_side(found.get(IFLA_AF_SPEC, b"")),
+        permanent_mac=found.get(IFLA_PERM_ADDRESS, b""),
     )
 
 
