@@ -82,9 +82,7 @@ class RAServer:
         words = f"{self._path} is not used: {trouble}; what hosts were told before is known as far as others know it"
         return self._machine, [tell("memory.unreadable", "MemoryUnusable", words, "warning", cause=trouble)]
 
-    def _recalled(
-        self, kept: memory.AdvertiserRecord | Malformed | None, stored: Status, now: float
-    ) -> tuple[Told, str]:
+    def _recalled(self, kept: Kept, stored: Status, now: float) -> tuple[Told, str]:
         """What the life before had told hosts, and what is wrong with the file that should say that. Of another LAN it
         is of no use here. When there is no file, the status may tell."""
         if isinstance(kept, memory.AdvertiserRecord):
