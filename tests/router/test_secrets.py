@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -20,7 +21,9 @@ from routerd.shapes.convert import fields_of
 from routerd.shapes.secret import Secret
 from tests.api.client import Answer, dial
 from tests.router.rig import WAN, Rig, document, until
+from tests.router.rig6 import Street6
 
+RKAP = bytes.fromhex("feedfacecafebeeff00d0123456789ab")
 TEXT, OCTETS = "planted-by-the-test", b"\xfe\xedplanted\xfa\xce"
 PLANTED = (TEXT, TEXT.encode().hex(), OCTETS.hex(), OCTETS.hex(":"), "planted")
 SENT = f'{{code: 90, secret: "0x{OCTETS.hex()}"}}, {{code: 125, secret: "{TEXT}"}}'
@@ -128,3 +131,38 @@ async def test_no_answer_event_log_line_or_file_shows_a_secret(
         if file.is_file() and any(OCTETS in file.read_bytes() or p.encode() in file.read_bytes() for p in PLANTED):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
             assert file.suffix != ".db"
+
+
+async def test_the_key_of_a_reconfigure_is_shown_nowhere(
+    rig: Rig, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It comes from the line, is good for forged orders, and is kept in one file for the next life."""
+    caplog.set_level("DEBUG")
+    street = Street6(rig)
+    async with street.surroundings():
+        rig.config = rig.config.replace("prefixLength: 56", "prefixLength: 56, reconfigureAccept: true")
+        street.server.settings = attrs.evolve(street.server.settings, key=RKAP)
+        for _ in range(2):
+            async with rig.live():
+                await until(lambda: street.on(0))
+                for door, name in (("main", "routerd.sock"), ("daemon", "dhcpv6-client/wan-pd.sock")):
+                    for operation in (one for one in OPERATIONS if door in one.doors):
+                        answer = await ask(rig.run_dir / name, operation)
+                        assert not keys(answer.body.decode() + str(answer.headers)), operation.path
+        async with rig.live():
+            events = await rig.events()
+    assert not [one.id for one in events if keys(repr(one))]
+    assert not [record for record in caplog.records if keys(record.getMessage() + str(record.__dict__))]
+    assert not keys("".join(capfd.readouterr()))
+    holding = [file for file in rig.state_dir.rglob("*") if file.is_file() and _holds_key(file)]
+    assert [(file.name, stat.S_IMODE(file.stat().st_mode)) for file in holding] == [("lease.json", 0o600)]
+
+
+def keys(text: str) -> list[str]:
+    """The spellings of the key in a text."""
+    return [shown for shown in (RKAP.hex(), RKAP.hex(":"), repr(RKAP)[2:-1]) if shown in text]
+
+
+def _holds_key(file: Path) -> bool:
+    octets = file.read_bytes()
+    return RKAP in octets or bool(keys(octets.decode(errors="replace")))
