@@ -21,6 +21,7 @@ from routerd.protocols.dhcpv6 import (
     outputs,
     replies,
     soliciting,
+    taking,
 )
 from routerd.protocols.dhcpv6.association import Association
 from routerd.protocols.dhcpv6.binding import Binding
@@ -162,6 +163,7 @@ class Client:
             orders.obey(station, message, now)
             return
         said = answer.read(message, station.settings.request)
+        taking.pace(station, said)  # §18.2.9, §18.2.10: also of one that is of no use, or says no
         match state, message.type:
             case Soliciting(), MessageType.ADVERTISE:
                 soliciting.advertised(station, state, message, said, now)

@@ -24,7 +24,6 @@ _FATAL = frozenset((StatusCode.UNSPEC_FAIL, StatusCode.USE_MULTICAST))
 
 def advertised(station: Station, state: Soliciting, message: Message, answer: Answer, now: float) -> None:
     """Advertise: the first usable one, or one of those that come while the first Solicit is young (V6-8)."""
-    taking.pace(station, answer)  # §18.2.9: also of one that is of no use
     if answer.status.code in _FATAL:
         station.drop(answer.status.word, message)
         return

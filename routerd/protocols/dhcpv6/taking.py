@@ -138,7 +138,6 @@ def inform(station: Station, answer: Answer, message: Message, *, always: bool =
         key, replay = found
         known = station.key is None or station.key.server_id == key.server_id
         station.key, station.replay = key, max(replay, station.replay) if known else replay
-    pace(station, answer)
     old, new = station.information or information.NOTHING, answer.information
     changed = information.differences(old, new) if new != information.NOTHING else ()
     if changed:

@@ -417,6 +417,31 @@ def test_shorter_and_shorter_lifetimes_replace_what_was() -> None:
     assert scene.until(outputs.Lost, 61).lease.asset == PREFIX
 
 
+@pytest.mark.parametrize("phase", ["requesting", "renewing", "rebinding"])
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6, None])
+@pytest.mark.parametrize("says", ["failure", "nothing"])
+def test_the_pace_in_a_reply_of_no_use(phase: str, level: int | None, says: str) -> None:
+    """§18.2.10: the client MUST process SOL_MAX_RT and INF_MAX_RT even if the Reply says that it failed."""
+    scene = getattr(Scene(PD), phase)()
+    ias = [ia(PD, status=level)] if says == "failure" and level is not None else []
+    status = [status_option(level)] if says == "nothing" and level is not None else []
+    scene.feed(scene.message(M.REPLY, *ias, options=(*status, u32_option(82, 60), u32_option(83, 120))))
+    assert (scene.machine.memory.sol_max_rt, scene.machine.memory.inf_max_rt) == (60, 120)
+
+
+def test_the_pace_in_an_answer_that_grants_nothing_anyway() -> None:
+    """Information and Confirm, with a failure."""
+    asking, confirming = Scene().started(), Scene(NA).bound()
+    asking.until_sent(M.INFORMATION_REQUEST)
+    confirming.feed(LinkDown())
+    confirming.run(60)
+    confirming.feed(LINK)
+    confirming.until_sent(M.CONFIRM, 2)
+    for scene in (asking, confirming):
+        scene.silent_reply(options=(status_option(1), u32_option(82, 60), u32_option(83, 120)))
+        assert (scene.machine.memory.sol_max_rt, scene.machine.memory.inf_max_rt) == (60, 120)
+
+
 # §18.2.3, §18.2.12: Confirm
 
 
