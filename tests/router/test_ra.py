@@ -114,11 +114,13 @@ async def test_hosts_keep_their_prefix_when_our_own_address_is_a_duplicate(
 
 
 async def test_a_lan_that_goes_down_and_comes_back(street: Street6, autojump_clock: MockClock) -> None:
-    """By cable, by the operator, as another device of the same name: each time the hosts hear of us at once."""
+    """By cable, by the operator, under another name, as another device of the same name: each time the hosts hear of us
+    at once."""
     world = street.rig.world
     breaks: list[tuple[Callable[[], object], Callable[[], object]]] = [
         (lambda: world.pull_cable("eth1"), lambda: world.plug("eth1")),
         (lambda: world.set_link("eth1", admin_up=False), lambda: world.set_link("eth1", admin_up=True)),
+        (lambda: world.set_link("eth1", name="eth9"), lambda: world.set_link("eth9", name="eth1")),
         (lambda: world.remove_link("eth1"), lambda: world.add_link("eth1", LAN)),
     ]
     async with street.surroundings(), street.rig.live():
