@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from routerd.config.declared import Declared, Finding
 from routerd.events.topics import matches
+from routerd.resources.derived import DerivedCondition, DerivedEvent, DerivedInput
 from routerd.resources.kinds import KINDS
-from routerd.resources.rules import DerivedCondition, DerivedEvent, DerivedInput, EventPattern, EventRule
+from routerd.resources.rules import EventPattern, EventRule
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean
 
 CHANGED = "routerd.resource.status.changed"

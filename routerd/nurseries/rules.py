@@ -17,7 +17,8 @@ from routerd.host import Clock
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.life import tell_crash
 from routerd.nurseries.supervisor import supervise
-from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.resources.derived import DerivedEvent
+from routerd.resources.rules import EventRule
 from routerd.rules.engine import CRASHED, Alarm, Around, consumer_of, run_derived, run_rule
 
 Spec = EventRule | DerivedEvent

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from routerd.resources.derived import DerivedEvent
 from routerd.resources.management import ManagementAccess
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route, IPv4StaticAddress
 from routerd.resources.net6 import (
@@ -20,7 +21,7 @@ from routerd.resources.net6 import (
     IPv6StaticRoute,
 )
 from routerd.resources.observability import Telemetry
-from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.resources.rules import EventRule
 from routerd.resources.system import LogRetention
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from routerd.events.types import StoredObject
 from routerd.protocols.machine import Start, Stop, Tick
-from routerd.resources.rules import DerivedCondition, DerivedEvent
+from routerd.resources.derived import DerivedCondition, DerivedEvent
 
 Look = Callable[[str, str], StoredObject | None]
 """The object of a kind and name."""

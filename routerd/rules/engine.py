@@ -15,8 +15,9 @@ import trio
 from routerd.events.log import Log
 from routerd.events.types import Consumed, Event, Page, Ref, Source, Status, StoredObject
 from routerd.protocols.machine import Dropped
+from routerd.resources.derived import DerivedEvent
 from routerd.resources.kinds import KINDS
-from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.resources.rules import EventRule
 from routerd.rules.clock import LogClock
 from routerd.rules.derived import DerivedMachine, DerivedState, Turned, Turning, observed
 from routerd.rules.machine import Fired, Forgotten, Memory, Output

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from routerd.events.types import Event, Ref, Source, StoredEvent
-from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.resources.derived import DerivedEvent
+from routerd.resources.rules import EventRule
 from routerd.rules.machine import Fired, RuleMachine, Seen
 from routerd.shapes.convert import from_wire
 from tests.protocols.timeline import Timeline

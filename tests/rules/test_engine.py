@@ -16,7 +16,8 @@ from trio.testing import MockClock
 
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Consumed, Event, Filter, Ref, StoredEvent
-from routerd.resources.rules import DerivedEvent, EventRule
+from routerd.resources.derived import DerivedEvent
+from routerd.resources.rules import EventRule
 from routerd.rules import engine
 from routerd.rules.clock import STEP
 from routerd.rules.engine import Around, consumer_of, run_derived, run_rule
