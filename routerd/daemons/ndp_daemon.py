@@ -6,6 +6,7 @@ It changes nothing on the host: controllers do that, from the status.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -120,10 +121,11 @@ class NdpDaemon:
 
     @property
     def observed(self) -> Mapping[str, str]:
-        """See Daemon."""
-        dropped = self._inbox.dropped
-        plain = {key: str(value) for key, value in self._stored.items() if isinstance(value, str | int)}
-        return plain | ({"dropped": str(dict(sorted(dropped.items())))} if dropped else {})
+        """See Daemon. What is deeper than a list of words is in the status alone."""
+        dropped = dict(sorted(self._inbox.dropped.items()))
+        plain = {key: value for key, value in self._stored.items() if isinstance(value, str | int) or _words(value)}
+        told = plain | ({"dropped": dropped} if dropped else {})
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
 
     @property
     def _stored(self) -> Status:
@@ -283,3 +285,7 @@ class NdpDaemon:
     ) -> CommandEnd:
         """See Daemon. None of them takes attributes."""
         return await self._orders.take(name, actor, wait, cause, self._phase, self._working)
+
+
+def _words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -233,3 +233,18 @@ async def test_a_lease_that_ends(client: Client, autojump_clock: MockClock) -> N
     status = await client.status()
     [ready] = status["resources"][0]["conditions"]
     assert (ready["status"], "currentPrefix" in status["observed"]) == ("False", False)
+
+
+@pytest.mark.parametrize("name", ["ra-client/wan-ra", "ra-server/lan"])
+async def test_what_the_daemons_of_routers_observe(client: Client, autojump_clock: MockClock, name: str) -> None:
+    """Text alone, as other daemons': what is no text by itself is JSON."""
+    path = str(client.street.rig.run_dir / f"{name}.sock")
+    status = (await fetch(path, "/v1/status")).json
+    assert (status["phase"], status["health"]) == ("Running", "ok")
+    observed = status["observed"]
+    assert observed == status["resources"][0]["observed"]
+    assert all(isinstance(value, str) for value in observed.values())
+    flags = {"ra-client": ("managed", "other"), "ra-server": ("dryRun",)}[name.partition("/")[0]]
+    assert all(isinstance(json.loads(observed[flag]), bool) for flag in flags)
+    lists = {"ra-client": ("addresses", "dnsServers"), "ra-server": ("rdnss",)}[name.partition("/")[0]]
+    assert all(json.loads(observed[one]) for one in lists)
