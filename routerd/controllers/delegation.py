@@ -65,8 +65,7 @@ class DelegationController:
                 words = f"another host has {want.address.address.ip}: it is tried again after {rest_after(times):.0f} s"
                 yield Blocked(want.resource, words, {"address": str(want.address.address), "ifname": want.ifname})
             elif present is not None and present.standing == "duplicate":
-                yield _removal(view, present)  # the system tries none again that is there
-                yield from _addition(view, want, None)
+                yield _removal(view, present)  # the system tries none again that is there; its notice wakes us
             else:
                 yield from _addition(view, want, present)
 

@@ -167,11 +167,12 @@ class Picture:
                 self._leave(route)
 
     def _contest(self, address: Address, present: bool) -> None:
-        """What duplicate address detection has found. Of one that stays, marked, it is told more than once."""
+        """What duplicate address detection has found. Of one that stays, marked, it is told more than once, and when it
+        goes, too."""
         key = address_key(address)
         before = self.addresses.get(key)
         if address.standing == "duplicate":
-            told = before is not None and before.standing == "duplicate"
+            told = not present if before is None else before.standing == "duplicate"
             self.contested[key] = self.contested.get(key, 0) + (0 if told else 1)
         elif present and address.standing == "ready":
             self.contested.pop(key, None)

@@ -70,6 +70,12 @@ class Stage(Protocol):
 
     def delete_address(self, link: str, address: str) -> None: ...
 
+    def have_elsewhere(self, link: str, address: str) -> None:
+        """Another host of the link has it, and says so."""
+
+    def have_nowhere(self, link: str, address: str) -> None:
+        """It does not any more."""
+
     def add_route(self, destination: str, gateway: str, link: str) -> None: ...
 
     def delete_route(self, destination: str, gateway: str, link: str) -> None: ...
@@ -515,6 +521,28 @@ async def test_an_ipv6_address_with_lifetimes_and_past_duplicate_detection(stage
             await host.apply(PutAddress(deprecated))
             (seen,) = addresses_of(await host.observe(), link)
             assert (seen.valid_until, seen.preferred_until) == pytest.approx((now + 600, now), abs=3)
+
+
+@pytest.mark.parametrize("lifetime", [600.0, None], ids=["for a time", "for ever"])
+async def test_an_ipv6_address_that_another_host_has(stage: Stage, lifetime: float | None) -> None:
+    """One that has a lifetime goes; any other stays, and is of no use. Put again later, it is detected again."""
+    async with stage.open_host() as host:
+        link = await ready(stage, host)
+        own, until = ip_interface("2001:db8::10/64"), None if lifetime is None else host.clock.now() + lifetime
+        stage.have_elsewhere("wan0", "2001:db8::10/64")
+        async with host.watch() as notices:
+            for _ in range(2):
+                await host.apply(PutAddress(Address(link.index, own, valid_until=until, preferred_until=until)))
+                twice = await hear(notices, AddressChanged, lambda notice: notice.address.standing == "duplicate")
+                assert (twice.address.address, twice.present) == (own, lifetime is None)
+                present = [one.standing for one in addresses_of(await host.observe(), link)]
+                assert present == ([] if lifetime is not None else ["duplicate"])
+                if lifetime is None:
+                    await host.apply(RemoveAddress(twice.address))
+                    await hear(notices, AddressChanged, lambda notice: not notice.present)
+            stage.have_nowhere("wan0", "2001:db8::10/64")
+            await host.apply(PutAddress(Address(link.index, own, valid_until=until, preferred_until=until)))
+            await hear(notices, AddressChanged, lambda notice: notice.present and notice.address.standing == "ready")
 
 
 async def test_whether_the_kernel_obeys_routers(stage: Stage) -> None:

@@ -69,6 +69,13 @@ class LinuxStage:
     def delete_address(self, link: str, address: str) -> None:
         self.router.ip("addr", "del", address, "dev", link)
 
+    def have_elsewhere(self, link: str, address: str) -> None:
+        self.router.sysctl(f"net.ipv6.conf.{link}.accept_dad", "1")
+        self.street.ip("addr", "add", address, "dev", link, "nodad")
+
+    def have_nowhere(self, link: str, address: str) -> None:
+        self.street.ip("addr", "del", address, "dev", link)
+
     def add_route(self, destination: str, gateway: str, link: str) -> None:
         self.router.ip("route", "add", destination, "via", gateway, "dev", link)
 

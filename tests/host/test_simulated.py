@@ -52,6 +52,12 @@ class SimulatedStage:
     def delete_address(self, link: str, address: str) -> None:
         self._host.remove_address(Address(self._world.link(link).index, ip_interface(address)))
 
+    def have_elsewhere(self, link: str, address: str) -> None:
+        self._host.elsewhere.add(ip_interface(address).ip)
+
+    def have_nowhere(self, link: str, address: str) -> None:
+        self._host.elsewhere.remove(ip_interface(address).ip)
+
     def add_route(self, destination: str, gateway: str, link: str) -> None:
         index = self._world.link(link).index
         self._host.put_route(Route(ip_network(destination), index, ip_address(gateway), ours=False))
