@@ -3,19 +3,16 @@ has. What the host tells becomes the machine's LinkUp, LinkDown and LinkGone."""
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import IPv4Interface
 
 import trio
 
+from routerd.daemons.named_link import GONE, link_after, news_of
 from routerd.daemons.ports import Deliver, Drop, Ports
 from routerd.endpoints import Endpoints, Marking
 from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv4 import inputs
-
-GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
-"""What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
 ETHERNET_ADDRESS = 6
 """Octets; DHCPv4 is spoken on links that have one (RFC 2131 §2: htype, hlen)."""
@@ -55,7 +52,7 @@ class Attachment:
         await trio.lowlevel.checkpoint()
         async for notice in notices:
             self._note_addresses(notice)
-            for link in _news_of(notice, self._ifname):
+            for link in news_of(notice, self._ifname):
                 if link is not None and len(link.mac) == ETHERNET_ADDRESS:
                     return link
                 wait("LinkAbsent" if link is None else "NoEthernet")
@@ -65,24 +62,11 @@ class Attachment:
         """Something happened on the host. Ports are opened in `nursery`."""
         await trio.lowlevel.checkpoint()
         self._note_addresses(notice)
-        match notice:
-            case LinkChanged(before, after):
-                link = self._link_after(before, after)
-            case Resynced(snapshot):
-                link = snapshot.link(self._ifname)
-            case _:
-                return
+        link = link_after(notice, self._ifname, self._link)
         if link is None:
             self._detach()
         elif link != self._link:
             await self.attach(link, nursery)
-
-    def _link_after(self, before: Link | None, after: Link | None) -> Link | None:
-        """Our link after a change, of ours or another: it may have gone, or lost its name, or another may have it."""
-        ours = self._link
-        if after is not None and after.name == self._ifname:
-            return after
-        return None if ours is not None and before is not None and before.index == ours.index else ours
 
     async def attach(self, link: Link, nursery: trio.Nursery) -> None:
         """The link is there, or is different: new ports for a new identity, then tell the machine. Raises OSError
@@ -136,14 +120,3 @@ class Attachment:
 def _seen(link: Link) -> tuple[object, ...]:
     """What of a link concerns a client."""
     return link.index, link.mac, link.mtu, link.carrier, link.arp
-
-
-def _news_of(notice: Notice, name: str) -> Iterator[Link | None]:
-    """The interface of this name as a notice has it, if it is about that; None: there is none now."""
-    match notice:
-        case Resynced(snapshot):
-            yield snapshot.link(name)
-        case LinkChanged(_, after) if after is not None and after.name == name:
-            yield after
-        case LinkChanged(before, _) if before is not None and before.name == name:
-            yield None

@@ -3,19 +3,16 @@ with a carrier, and a link-local address that duplicate address detection has le
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import IPv6Address
 
 import trio
 
 from routerd.daemons.dhcpv6_port import Deliver, Drop, Port
+from routerd.daemons.named_link import GONE, link_after, news_of
 from routerd.endpoints import Endpoints, Marking
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv6 import inputs
-
-GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
-"""What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
 Put = Callable[[inputs.Input], None]
 Standing = inputs.LinkUp | inputs.LinkDown | inputs.LinkGone
@@ -79,7 +76,7 @@ class Attachment:
         await trio.lowlevel.checkpoint()
         async for notice in notices:
             self._note_addresses(notice)
-            for link in _news_of(notice, self._ifname):
+            for link in news_of(notice, self._ifname):
                 if link is not None:
                     return link
                 wait("LinkAbsent")
@@ -89,13 +86,7 @@ class Attachment:
         """Something happened on the host. The port is opened in `nursery`."""
         await trio.lowlevel.checkpoint()
         self._note_addresses(notice)
-        match notice:
-            case LinkChanged(before, after):
-                link = self._link_after(before, after)
-            case Resynced(snapshot):
-                link = snapshot.link(self._ifname)
-            case _:
-                link = self._link
+        link = link_after(notice, self._ifname, self._link)
         if link is None:
             self._close_port()
             self._link = None
@@ -140,13 +131,6 @@ class Attachment:
         if before is None or (before.index, before.mac) != (link.index, link.mac) or self.port is None:
             await self._open_port(link, nursery)
 
-    def _link_after(self, before: Link | None, after: Link | None) -> Link | None:
-        """Our link after a change, of ours or another: it may have gone, or lost its name, or another may have it."""
-        ours = self._link
-        if after is not None and after.name == self._ifname:
-            return after
-        return None if ours is not None and before is not None and before.index == ours.index else ours
-
     async def _open_port(self, link: Link, nursery: trio.Nursery) -> None:
         await trio.lowlevel.checkpoint()
         self._close_port()
@@ -190,14 +174,3 @@ class Attachment:
         """Duplicate address detection has found somebody else with it (V6-26)."""
         if index == self.index and not address.is_link_local:
             self._put(inputs.Conflict(address))
-
-
-def _news_of(notice: Notice, name: str) -> Iterator[Link | None]:
-    """The interface of this name as a notice has it, if it is about that; None: there is none now."""
-    match notice:
-        case Resynced(snapshot):
-            yield snapshot.link(name)
-        case LinkChanged(_, after) if after is not None and after.name == name:
-            yield after
-        case LinkChanged(before, _) if before is not None and before.name == name:
-            yield None
