@@ -92,6 +92,15 @@ def reaches(host: Namespace, address: object) -> bool:
     return host.spawn("ping", "-6", "-c", "1", "-W", "1", str(address), stdout=subprocess.DEVNULL).wait() == 0
 
 
+def path_mtu(host: Namespace, address: object) -> int | None:
+    """What it knows of the way there after it has sent as much as its own link takes; None: nothing."""
+    full = ("ping", "-6", "-c", "1", "-W", "1", "-M", "do", "-s", "1452", str(address))
+    host.spawn(*full, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait()
+    (route,) = json.loads(host.ip("-j", "-6", "route", "get", str(address)))
+    found: int | None = next((metric["mtu"] for metric in route.get("metrics", ()) if "mtu" in metric), None)
+    return found
+
+
 # What was seen of its addresses
 
 

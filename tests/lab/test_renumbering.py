@@ -26,6 +26,7 @@ from tests.lab.lan import (
     deprecated_at,
     gaps,
     hearing,
+    path_mtu,
     preferred_at,
     prefers,
     reaches,
@@ -133,7 +134,7 @@ async def test_two_lans_out_of_one_prefix(inhabited: Street, tmp_path: Path) -> 
     street = inhabited
     with (
         kea(street.isp, "isp0", tmp_path, TERMS),
-        radvd(street.isp, "isp0", tmp_path, ADVERTISED),
+        radvd(street.isp, "isp0", tmp_path, ADVERTISED + "AdvLinkMTU 1480;"),
         watched(street, tmp_path) as (host, guest),
     ):
         prefix = street.prefix()
@@ -141,6 +142,7 @@ async def test_two_lans_out_of_one_prefix(inhabited: Street, tmp_path: Path) -> 
         assert (host.first, guest.first) == (subnets[1], subnets[2])
         (neighbour,) = (info["local"] for info in addresses(guest.host).values())
         street.router.until(lambda: reaches(host.host, neighbour))
+        street.router.until(lambda: path_mtu(host.host, SERVER) == 1480)
         shown = street.router.routerctl("get", "prefixes").splitlines()
     for words in (("wan-pd", prefix, "Bound"), ("lan", subnets[1], "on lan0"), ("guests", subnets[2], "on lan1")):
         assert [line for line in shown if all(str(word) in line for word in words)], f"{words} in {shown}"
