@@ -116,3 +116,26 @@ def told(street: Street6) -> Iterator[list[RouterAdvertisement]]:
     before = len(street.host.heard)
     yield advertisements
     advertisements += [advertisement for _, advertisement in street.host.heard[before:]]
+
+
+@pytest.mark.req("V6-26")
+async def test_an_address_of_the_line_that_another_customer_has(
+    street: Street6, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is declined, once, and another one is granted; the delegated prefix has nothing to do with it."""
+    rig = street.rig
+    async with street.surroundings():
+        taken = LINK.network_address + 16
+        rig.host.elsewhere.add(taken)
+        async with rig.live():
+            await until(lambda: street.on(0), within=60)
+            await until(lambda: any(a.network.prefixlen == 128 and a.ip != taken for a in street.held("eth0")))
+            await trio.sleep(600)
+            assert all(address.ip != taken for address in street.held("eth0"))
+            told = await rig.status_of("DHCPv6Address/wan-na")
+            assert (told["phase"], told["conditions"][1]["status"]) == ("Bound", "True")
+            assert street.on(0)
+    events = [one.event.topic for one in await rig.events()]
+    assert events.count("routerd.interface.address.duplicate") == 1
+    assert crashes(await rig.events(), caplog) == []
+    assert street.server.violations == []
