@@ -112,18 +112,24 @@ def _in_its_place(view: View, ref: Ref, spec: IPv6DelegatedAddress, subnet: IPv6
     for resource in view.router.of(IPv6DelegatedAddress):
         if ref_of(resource) == ref:
             break
-        known = delegation(view, resource.spec.prefix_delegation)
-        if resource.spec.prefix_delegation == spec.prefix_delegation or known is None or known.prefix is None:
-            continue
-        other = subnet_of(resource.spec, known.prefix, known.excluded)
-        if isinstance(other, IPv6Interface) and other.network.overlaps(subnet):
-            yield f"{resource} has {other.network}"
-    upstream, here = _advertised_links(view), view.picture.link_named(ifname_of(view.declared, spec.interface) or "")
+        other = _of_another(view, resource.spec, spec.prefix_delegation)
+        if other is not None and other.overlaps(subnet):
+            yield f"{resource} has {other}"
+    upstream, here = _advertised_links(view), ifname_of(view.declared, spec.interface)
     for address in view.picture.addresses.values():
-        elsewhere = here is None or address.link != here.index
-        if elsewhere and (not address.ours or address.link in upstream) and _is_of(address, subnet):
-            link = view.picture.links.get(address.link)
-            yield f"{address.address} is on {link.name if link is not None else address.link}"
+        link = view.picture.links.get(address.link)
+        others = not address.ours or address.link in upstream
+        if link is not None and link.name != here and others and _is_of(address, subnet):
+            yield f"{address.address} is on {link.name}"
+
+
+def _of_another(view: View, spec: IPv6DelegatedAddress, delegated: str) -> IPv6Network | None:
+    """The subnet that is taken out of another delegation than that of this name; None if there is none now."""
+    known = delegation(view, spec.prefix_delegation) if spec.prefix_delegation != delegated else None
+    if known is None or known.prefix is None:
+        return None
+    own = subnet_of(spec, known.prefix, known.excluded)
+    return None if isinstance(own, Misfit) else own.network
 
 
 def _is_of(address: Address, subnet: IPv6Network) -> bool:
