@@ -2,7 +2,7 @@
 
 A delegated prefix is told of for as long as its lease lasts, and never for longer than RFC 9096 §3.4 allows (V6-23).
 Without a default route this router is none for its hosts (RFC 7084 G-4): they keep their addresses and talk to each
-other, and do not send what nobody would take.
+other, those of other LANs of the same lease among them (L-3), and do not send what nobody would take.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 import attrs
 
-from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.announcement import Announcement, LanPrefix, LanRoute
 from routerd.protocols.ndp.message import NameServers, Preference, SearchDomains
 from routerd.resources.net6 import IPv6RouterAdvertisement
 
@@ -20,17 +20,20 @@ MOST_ROUTER_LIFETIME = 9000
 """Seconds (RFC 4861 §6.2.1)."""
 INTERVALS = 3
 """Times the longest interval for which name servers are told (RFC 8106 §5.1)."""
+ROUTE_LIFETIME = 1800
+"""Seconds for which hosts are told of all of a lease, as they are of a default router."""
 AUTONOMOUS_LENGTH = 64
 MOST_SERVERS = 8
 
 
 @attrs.frozen
 class Delegated:
-    """A subnet out of a lease. Instants are on the host's clock, None: without end."""
+    """A subnet out of a lease, of which `whole` is all. Instants are on the host's clock, None: without end."""
 
     prefix: IPv6Network
     preferred_until: float | None
     valid_until: float | None
+    whole: IPv6Network | None = None
 
 
 @attrs.frozen
@@ -58,10 +61,18 @@ def announcement_of(spec: IPv6RouterAdvertisement, facts: LanFacts) -> Announcem
         other=spec.o_flag,
         preference=Preference[spec.prf_preference.upper()],
         mtu=spec.mtu,
+        routes=tuple(_routes(facts)),
         name_servers=(NameServers(servers, lasting),) if servers else (),
         search_domains=(SearchDomains(domains, lasting),) if domains else (),
         former=facts.former,
     )
+
+
+def _routes(facts: LanFacts) -> Iterator[LanRoute]:
+    """To all of each lease; what of it is in no LAN we refuse ourselves."""
+    leases = {one.whole: one for one in facts.delegated if one.whole is not None and one.whole != one.prefix}
+    for whole, one in leases.items():
+        yield LanRoute(whole, ROUTE_LIFETIME, one.valid_until)
 
 
 def _prefixes(spec: IPv6RouterAdvertisement, facts: LanFacts) -> Iterator[LanPrefix]:

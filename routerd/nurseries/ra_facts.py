@@ -73,7 +73,7 @@ def _subnets(view: View, spec: IPv6RouterAdvertisement) -> LanFacts | None:
         former |= _former(view, ref, own, known)
         subnet = None if known is None else free_subnet(view, ref, own, known)
         if known is not None and isinstance(subnet, IPv6Interface):
-            found.append(Delegated(subnet.network, known.preferred_until, known.valid_until))
+            found.append(Delegated(subnet.network, known.preferred_until, known.valid_until, known.prefix))
     other = _other_prefix(view, spec.prefix_from)
     return None if other is None else LanFacts(delegated=(*found, *other), former=tuple(former.items()))
 

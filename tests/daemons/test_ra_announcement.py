@@ -9,7 +9,7 @@ import pytest
 
 from routerd.daemons.ra_announcement import Delegated, LanFacts, announcement_of
 from routerd.protocols.ndp.announcement import Announcement
-from routerd.protocols.ndp.message import INFINITE, NameServers, Preference, SearchDomains
+from routerd.protocols.ndp.message import INFINITE, MoreSpecificRoute, NameServers, Preference, SearchDomains
 from routerd.resources.net6 import IPv6RouterAdvertisement
 from routerd.shapes.duration import Duration
 
@@ -76,6 +76,19 @@ def test_without_a_default_route_this_is_no_default_router() -> None:
     assert told(LanFacts(default_route=True)).lifetime == 1800
     assert told(LanFacts(default_route=True), router_lifetime=Duration(0.0)).lifetime == 0
     assert told(LanFacts(default_route=True), router_lifetime=Duration(9000.0)).lifetime == 9000
+
+
+def test_the_other_lans_of_a_lease_are_reached_by_us_also_without_a_way_out() -> None:
+    """RFC 7084 L-3: by a route of its own, which lasts as long as the lease, and ends with us."""
+    whole, alone = IPv6Network("2001:db8:40::/56"), IPv6Network("2001:db8:50::/64")
+    lan = Delegated(SUBNET, NOW + 600, NOW + 900, whole)
+    announcement = told(LanFacts(delegated=(lan, Delegated(alone, None, None, alone))))
+    assert announcement.lifetime == 0
+    message = announcement.advertisement(NOW, b"\2\0\0\0\0\1")
+    assert message.routes == (MoreSpecificRoute(whole, 900),)
+    forever = told(LanFacts(delegated=(Delegated(SUBNET, None, None, whole),)))
+    assert forever.advertisement(NOW, b"\2\0\0\0\0\1").routes == (MoreSpecificRoute(whole, 1800),)
+    assert forever.farewell.advertisement(NOW, b"\2\0\0\0\0\1").routes == (MoreSpecificRoute(whole, 0),)
 
 
 def test_name_servers_and_domains_are_told_for_three_intervals() -> None:

@@ -16,11 +16,10 @@ import trio
 
 from routerd.protocols.machine import Stop
 from routerd.protocols.ndp.advertiser import Advertiser, Announce, Remember
-from routerd.protocols.ndp.announcement import Announcement, LanPrefix
+from routerd.protocols.ndp.announcement import Announcement, LanPrefix, LanRoute
 from routerd.protocols.ndp.discovery import Attached, Discovery
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
-    MoreSpecificRoute,
     NameServers,
     NdpPacket,
     Preference,
@@ -193,7 +192,7 @@ async def test_a_linux_host_takes_what_it_is_told(host: Namespace, lan: Wan) -> 
         OLD,
         mtu=1400,
         hop_limit=77,
-        routes=(MoreSpecificRoute(IPv6Network("2001:db8:77::/48"), 1200),),
+        routes=(LanRoute(IPv6Network("2001:db8:77::/48"), 1200),),
         name_servers=(NameServers((DNS,), 1200),),
     )
     async with ndp(lan, Advertiser(Random())) as advertiser:

@@ -21,7 +21,7 @@ OWN = resource(
     "IPv6DelegatedAddress", "lan", prefixDelegation="wan-pd", interface="lan", subnetID=1, addressSuffix="::1"
 )
 PD_REF = Ref("DHCPv6PrefixDelegation", "wan-pd")
-SUBNET = Delegated(IPv6Network("2001:db8:40:1::/64"), NOW + 600, NOW + 900)
+SUBNET = Delegated(IPv6Network("2001:db8:40:1::/64"), NOW + 600, NOW + 900, IPv6Network("2001:db8:40::/56"))
 STARTING = {"interface": "wan", "device": "eth0", "phase": "Pending", "reason": "Starting"}
 NONE = {"interface": "wan", "device": "eth0", "phase": "Acquiring", "reason": "Soliciting", "state": "Soliciting"}
 BOUND = {

@@ -42,6 +42,20 @@ class LanPrefix:
 
 
 @attrs.frozen
+class LanRoute:
+    """What is reached by this router whether or not it is a default router (RFC 7084 L-3), told for `limit` seconds at
+    most, and not for longer than until `valid_until` on the caller's clock; None: without end."""
+
+    prefix: IPv6Network
+    limit: int
+    valid_until: float | None = None
+
+    def at(self, now: float) -> MoreSpecificRoute:
+        """As hosts are told at `now`."""
+        return MoreSpecificRoute(self.prefix, _left(self.valid_until, now, self.limit))
+
+
+@attrs.frozen
 class Announcement:
     """What shall be told. `lifetime` (seconds) of this router as a default router, 0: it is none. `mtu` None: as the
     link has it. `former`: prefixes that are known to have been the LAN's, and until when hosts may use them: no part of
@@ -54,7 +68,7 @@ class Announcement:
     preference: Preference = Preference.MEDIUM
     hop_limit: int = 64
     mtu: int | None = None
-    routes: tuple[MoreSpecificRoute, ...] = ()
+    routes: tuple[LanRoute, ...] = ()
     name_servers: tuple[NameServers, ...] = ()
     search_domains: tuple[SearchDomains, ...] = ()
     former: tuple[tuple[IPv6Network, float], ...] = attrs.field(default=(), eq=False)
@@ -62,7 +76,8 @@ class Announcement:
     @property
     def farewell(self) -> Announcement:
         """What is told at the end: no router, and nothing to go by any more (RFC 4861 §6.2.5)."""
-        return attrs.evolve(self, lifetime=0, prefixes=(), routes=(), name_servers=(), search_domains=())
+        over = tuple(attrs.evolve(one, limit=0) for one in self.routes)
+        return attrs.evolve(self, lifetime=0, prefixes=(), routes=over, name_servers=(), search_domains=())
 
     def advertisement(self, now: float, link_address: bytes) -> RouterAdvertisement:
         """The message at `now`."""
@@ -75,7 +90,7 @@ class Announcement:
             link_address=link_address,
             mtu=self.mtu,
             prefixes=tuple(told for one in self.prefixes if (told := one.at(now)) is not None),
-            routes=self.routes,
+            routes=tuple(one.at(now) for one in self.routes),
             name_servers=self.name_servers,
             search_domains=self.search_domains,
         )
