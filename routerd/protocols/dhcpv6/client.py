@@ -163,7 +163,8 @@ class Client:
             orders.obey(station, message, now)
             return
         said = answer.read(message, station.settings.request)
-        taking.pace(station, said)  # §18.2.9, §18.2.10: also of one that is of no use, or says no
+        if message.type is MessageType.REPLY:  # §18.2.10: also of one that says no
+            taking.pace(station, said.sol_max_rt, said.inf_max_rt)
         match state, message.type:
             case Soliciting(), MessageType.ADVERTISE:
                 soliciting.advertised(station, state, message, said, now)

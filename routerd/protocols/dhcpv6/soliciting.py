@@ -11,6 +11,7 @@ from routerd.protocols.dhcpv6 import losing, outputs, taking
 from routerd.protocols.dhcpv6.answer import Answer
 from routerd.protocols.dhcpv6.association import IdentityAssociation
 from routerd.protocols.dhcpv6.binding import is_usable
+from routerd.protocols.dhcpv6.memory import DEFAULT_MAX_RT
 from routerd.protocols.dhcpv6.message import Message
 from routerd.protocols.dhcpv6.options import StatusCode
 from routerd.protocols.dhcpv6.states import Advertise, Requesting, Soliciting
@@ -24,6 +25,7 @@ _FATAL = frozenset((StatusCode.UNSPEC_FAIL, StatusCode.USE_MULTICAST))
 
 def advertised(station: Station, state: Soliciting, message: Message, answer: Answer, now: float) -> None:
     """Advertise: the first usable one, or one of those that come while the first Solicit is young (V6-8)."""
+    state = _paced(station, state, answer)
     if answer.status.code in _FATAL:
         station.drop(answer.status.word, message)
         return
@@ -34,6 +36,25 @@ def advertised(station: Station, state: Soliciting, message: Message, answer: An
         return
     offer = Advertise(answer.server_id, answer.preference, _rank(station, answer, usable), usable)
     _collect(station, state, message, offer, now)
+
+
+def _paced(station: Station, state: Soliciting, answer: Answer) -> Soliciting:
+    """How slowly to ask, also by one that is of no use. Of servers that contradict each other none is heard (§18.2.9):
+    a stranger alone does not silence us for a day."""
+    said = (answer.sol_max_rt, answer.inf_max_rt)
+    known = {**state.paces, answer.server_id or b"": said}
+    if said == (None, None) or said == state.paces.get(answer.server_id or b"") or len(known) > MAX_OFFERS:
+        return state
+    state = attrs.evolve(state, paces=known)
+    station.enter(state)
+    sol, inf = (_agreed([one[which] for one in known.values()]) for which in (0, 1))
+    taking.pace(station, sol, inf, always=True)
+    return state
+
+
+def _agreed(said: list[int | None]) -> int | None:
+    values = set(said) - {None}
+    return values.pop() if len(values) == 1 else int(DEFAULT_MAX_RT) if values else None
 
 
 def _collect(station: Station, state: Soliciting, message: Message, offer: Advertise, now: float) -> None:

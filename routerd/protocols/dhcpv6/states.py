@@ -7,6 +7,7 @@ wants to speak (again). Times are absolute; None: never.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
@@ -74,10 +75,11 @@ class Informed:
 @attrs.frozen
 class Soliciting:
     """Solicit: who gives what? With an offer in hand the others' are waited for until the first retransmission would
-    be due (§18.2.1)."""
+    be due (§18.2.1). `paces`: SOL_MAX_RT and INF_MAX_RT as each server has said them."""
 
     exchange: Exchange
     offers: tuple[Advertise, ...] = ()
+    paces: Mapping[bytes, tuple[int | None, int | None]] = attrs.field(factory=dict)
 
     @property
     def deadline(self) -> float | None:

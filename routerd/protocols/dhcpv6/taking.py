@@ -147,10 +147,11 @@ def inform(station: Station, answer: Answer, message: Message, *, always: bool =
         station.say(outputs.Informed(station.information, answer.server_id, changed))
 
 
-def pace(station: Station, answer: Answer) -> None:
-    """SOL_MAX_RT and INF_MAX_RT: kept until another message says otherwise (V6-28)."""
-    sol = station.sol_max_rt if answer.sol_max_rt is None else float(answer.sol_max_rt)
-    inf = station.inf_max_rt if answer.inf_max_rt is None else float(answer.inf_max_rt)
-    if (sol, inf) != (station.sol_max_rt, station.inf_max_rt):
+def pace(station: Station, sol_max_rt: int | None, inf_max_rt: int | None, *, always: bool = False) -> None:
+    """SOL_MAX_RT and INF_MAX_RT: kept until another message says otherwise (V6-28). `always`: say so although nothing
+    is new."""
+    sol = station.sol_max_rt if sol_max_rt is None else float(sol_max_rt)
+    inf = station.inf_max_rt if inf_max_rt is None else float(inf_max_rt)
+    if always or (sol, inf) != (station.sol_max_rt, station.inf_max_rt):
         station.sol_max_rt, station.inf_max_rt = sol, inf
         station.say(outputs.Paced(sol, inf))

@@ -226,6 +226,22 @@ def test_the_pace_in_an_advertise_of_no_use(offer: str) -> None:
     assert len(waits) >= DAY / 66
 
 
+@pytest.mark.parametrize("rogue", [86400, 60])
+def test_servers_that_contradict_each_other_about_the_pace(rogue: int) -> None:
+    """§18.2.9: the values SHOULD be taken only if all Advertises that have them say the same; else the default."""
+    scene = Scene(PD).soliciting()
+    scene.advertise(ia(PD, status=6), options=(u32_option(82, 120), u32_option(83, 120)))
+    assert (scene.machine.memory.sol_max_rt, scene.machine.memory.inf_max_rt) == (120, 120)
+    scene.advertise(ia(PD, status=6), server=OTHER_SERVER, options=(u32_option(82, rogue),))
+    assert (scene.machine.memory.sol_max_rt, scene.machine.memory.inf_max_rt) == (3600, 120)
+    scene.advertise(ia(PD, status=6), server=OTHER_SERVER, options=(u32_option(82, 120),))
+    assert scene.machine.memory.sol_max_rt == 120, "who takes it back is at one with the others again"
+    for number in range(100):
+        scene.advertise(ia(PD, status=6), server=bytes((9, number)), options=(u32_option(82, 60 + number),))
+    assert scene.machine.memory.sol_max_rt == 3600
+    assert len(scene.state.paces) <= 16
+
+
 def test_of_equal_preference_one_is_taken_and_the_others_are_kept() -> None:
     """§18.2.9; and §18.2.2: when it does not answer, the next."""
     scene = Scene(PD).soliciting()
