@@ -16,7 +16,8 @@ from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets, UnknownC
 from routerd.daemons.commands import Commands
 from routerd.daemons.dhcp_facet import Facet
 from routerd.daemons.dhcp_inbox import Inbox
-from routerd.daemons.dhcp_part import Client, House, Part, Stage
+from routerd.daemons.dhcp_part import Client, Part, Stage
+from routerd.daemons.given import Given
 from routerd.daemons.lifetime import GOODBYE, Lifetime
 from routerd.daemons.scribe import Scribe
 from routerd.events.types import Ref
@@ -34,17 +35,17 @@ class DhcpDaemon(Generic[P]):
     """See the module; the public face is `routerd.api.plane.Daemon`. It has the name of one of its resources,
     `resource`; the others have the faces that `facets` gives."""
 
-    def __init__(self, part: P, house: House) -> None:
+    def __init__(self, part: P, given: Given) -> None:
         self.part = part
         self.source = part.source
         self.resource = part.resource
         self.api_version = part.resource.api_version
         self.resource_kind = part.resource.kind
         self.directory = part.directory
-        self._house = house
-        self._log = house.log
-        self._clock = house.host.clock
-        self._commands = Commands(house.log, part.resource, part.source)
+        self._house = given
+        self._log = given.log
+        self._clock = given.host.clock
+        self._commands = Commands(given.log, part.resource, part.source)
         self._crashed = 0
         self._phase: DaemonPhase = "Starting"
         self._since = self._clock.wall()

@@ -3,9 +3,7 @@ it, what the daemon lends it for one run, and what is its protocol's own. Nothin
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
@@ -13,33 +11,12 @@ import trio
 
 from routerd.daemons.commands import Commands
 from routerd.daemons.scribe import Scribe
-from routerd.endpoints import Endpoints
-from routerd.events.incidents import Incidents
-from routerd.events.log import Log
 from routerd.events.types import Ref, Source, Status
-from routerd.events.writer import Runner
-from routerd.host import Host, Link, Notice
+from routerd.host import Link, Notice
 from routerd.protocols.machine import Machine
 
 Transmit = Callable[[Any], Awaitable[None]]
 """Sends an output that is a packet."""
-
-
-@attrs.frozen(kw_only=True)
-class House:
-    """What the router gives a client. `began` is the event for which it runs at all, when nothing else has started it;
-    `generation` that of the configuration in force; `reload` has the configuration read again."""
-
-    host: Host
-    endpoints: Endpoints
-    log: Log
-    incidents: Incidents
-    began: Callable[[], int]
-    state_dir: Path
-    generation: Callable[[], int]
-    reload: Callable[[str, int], Awaitable[str | None]]
-    run_sync: Runner = trio.to_thread.run_sync
-    rng: random.Random
 
 
 @attrs.frozen

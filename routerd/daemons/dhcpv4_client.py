@@ -8,11 +8,12 @@ import trio
 
 from routerd.daemons.attachment import Attachment
 from routerd.daemons.dhcp_daemon import DhcpDaemon
-from routerd.daemons.dhcp_part import House, Stage, Transmit
+from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
+from routerd.daemons.given import Given
 from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.lifetime import GOODBYE
 from routerd.events.types import Ref, Source, Status
@@ -38,29 +39,29 @@ class DHCPv4Part:
     farewell = GOODBYE
     """One packet, said once (RFC 2131 §4.4.6)."""
 
-    def __init__(self, name: str, spec: ClientSpec, house: House) -> None:
+    def __init__(self, name: str, spec: ClientSpec, given: Given) -> None:
         self.source = Source(f"{KIND}-{name}", KIND, name)
         self.resource = Ref("DHCPv4Client", name, "net.routerd.net/v1alpha1")
         self.refs = (self.resource,)
         self._spec = spec
-        self._house = house
+        self._house = given
         self._tell = Teller(self.resource, self.source)
-        path = house.state_dir / DIRECTORY / name / "lease.json"
+        path = given.state_dir / DIRECTORY / name / "lease.json"
         self._memory = LeaseMemory(
-            spec.resource, spec.ifname, house.state_dir, path, house.host.clock, house.run_sync, self._tell
+            spec.resource, spec.ifname, given.state_dir, path, given.host.clock, given.run_sync, self._tell
         )
         self._for_good = False
 
     def begin(self, stage: Stage) -> None:
         """See Part."""
-        spec, house = self._spec, self._house
+        spec, given = self._spec, self._house
         self._put = stage.put
         self.attachment = Attachment(
-            spec.ifname, house.endpoints, marking_of(spec.resource), stage.put, stage.deliver, stage.drop
+            spec.ifname, given.endpoints, marking_of(spec.resource), stage.put, stage.deliver, stage.drop
         )
-        causes = Causes(spec.ifname, house.incidents, stage.began, stage.commands.began)
+        causes = Causes(spec.ifname, given.incidents, stage.began, stage.commands.began)
         self.voice = Voice(
-            spec, house.host.clock, house.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
+            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
         )
 
     async def open(self, link: Link) -> Client:
@@ -132,6 +133,6 @@ class DHCPv4Part:
 DHCPv4Daemon = DhcpDaemon[DHCPv4Part]
 
 
-def dhcpv4_daemon(name: str, spec: ClientSpec, house: House) -> DHCPv4Daemon:
+def dhcpv4_daemon(name: str, spec: ClientSpec, given: Given) -> DHCPv4Daemon:
     """The client of the DHCPv4Client of this name."""
-    return DhcpDaemon(DHCPv4Part(name, spec, house), house)
+    return DhcpDaemon(DHCPv4Part(name, spec, given), given)

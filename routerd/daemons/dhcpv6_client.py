@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import trio
 
 from routerd.daemons.dhcp_daemon import DhcpDaemon
-from routerd.daemons.dhcp_part import House, Stage, Transmit
+from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv6_attachment import Attachment
 from routerd.daemons.dhcpv6_causes import Causes
 from routerd.daemons.dhcpv6_memory import LeaseMemory
@@ -18,6 +18,7 @@ from routerd.daemons.dhcpv6_routers import Routers
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv6_status import crashed_status, observed_of
 from routerd.daemons.dhcpv6_voice import Voice
+from routerd.daemons.given import Given
 from routerd.daemons.lifetime import FAREWELL
 from routerd.events.types import Ref, Source, Status
 from routerd.host import Link
@@ -45,32 +46,32 @@ class DHCPv6Part:
     stopped, finished = Stopped, outputs.Finished
     farewell = FAREWELL
 
-    def __init__(self, resource: Ref, spec: ClientSpec, house: House) -> None:
+    def __init__(self, resource: Ref, spec: ClientSpec, given: Given) -> None:
         self.source = Source(f"{KIND}-{resource.name}", KIND, resource.name)
         self.resource = resource
         self.refs = tuple(part.ref for part in spec.parts)
         self._spec = spec
-        self._house = house
+        self._house = given
         owners = {part.association: part.ref for part in reversed(spec.parts)}
         self._tell = Teller(resource, self.source, dict(reversed(owners.items())))
-        files, clock = house.state_dir / DIRECTORY, house.host.clock
-        self._memory = LeaseMemory(spec, house.state_dir, files, clock, house.run_sync, self._tell, house.rng)
+        files, clock = given.state_dir / DIRECTORY, given.host.clock
+        self._memory = LeaseMemory(spec, given.state_dir, files, clock, given.run_sync, self._tell, given.rng)
         self._given_back: frozenset[Association] = frozenset()
 
     def begin(self, stage: Stage) -> None:
         """See Part."""
-        spec, house = self._spec, self._house
+        spec, given = self._spec, self._house
         self._put = stage.put
         self._commands = stage.commands
         self._routers = Routers(spec.interface)
         self._goes_on = False
         deliver, drop, may_speak = stage.deliver, stage.drop, self._may_speak
         self.attachment = Attachment(
-            spec.ifname, house.endpoints, marking_of(spec), stage.put, deliver, drop, may_speak
+            spec.ifname, given.endpoints, marking_of(spec), stage.put, deliver, drop, may_speak
         )
-        causes = Causes(spec.ifname, house.incidents, stage.began, stage.commands.began)
+        causes = Causes(spec.ifname, given.incidents, stage.began, stage.commands.began)
         self.voice = Voice(
-            spec, house.host.clock, house.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
+            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
         )
 
     async def open(self, link: Link) -> Client:
@@ -160,6 +161,6 @@ def _ending(given_back: frozenset[Association]) -> inputs.Leave | Stop:
 DHCPv6Daemon = DhcpDaemon[DHCPv6Part]
 
 
-def dhcpv6_daemon(resource: Ref, spec: ClientSpec, house: House) -> DHCPv6Daemon:
+def dhcpv6_daemon(resource: Ref, spec: ClientSpec, given: Given) -> DHCPv6Daemon:
     """The client of one interface, which has its name of this resource."""
-    return DhcpDaemon(DHCPv6Part(resource, spec, house), house)
+    return DhcpDaemon(DHCPv6Part(resource, spec, given), given)

@@ -7,26 +7,23 @@ It changes nothing on the host: controllers do that, from the status.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import trio
 
 from routerd.api.plane import CommandEnd, DaemonPhase, Health, Packets
 from routerd.daemons.commands import Commands
+from routerd.daemons.given import Given
 from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
 from routerd.daemons.ndp_inbox import Inbox
 from routerd.daemons.ndp_link import NdpLink
 from routerd.daemons.ndp_orders import Orders
 from routerd.daemons.ndp_part import Around, Part, Teller
 from routerd.daemons.scribe import Entry, Said, Scribe
-from routerd.endpoints import Endpoints
 from routerd.events import incidents
-from routerd.events.incidents import Incidents
-from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source, Status
-from routerd.events.writer import Runner
-from routerd.host import Host, Notice
+from routerd.host import Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.machine import Dropped, Machine, Stop
 from routerd.protocols.ndp.message import NdpPacket
@@ -44,15 +41,7 @@ class NdpDaemon:
         name: str,
         ifname: str,
         part: Part,
-        *,
-        host: Host,
-        endpoints: Endpoints,
-        log: Log,
-        incidents: Incidents,
-        began: Callable[[], int],
-        generation: Callable[[], int],
-        reload: Callable[[str, int], Awaitable[str | None]],
-        run_sync: Runner = trio.to_thread.run_sync,
+        given: Given,
     ) -> None:
         self.part = part
         self.directory = part.directory
@@ -60,19 +49,19 @@ class NdpDaemon:
         self.source = Source(f"{part.kind}-{name}", part.kind, name)
         self.resource = Ref(part.resource_kind, name, API_VERSION)
         self._ifname = ifname
-        self._host = host
-        self._endpoints = endpoints
-        self._log = log
-        self._incidents = incidents
-        self._began = began
-        self._generation = generation
-        self._reload = reload
-        self._run_sync = run_sync
+        self._host = given.host
+        self._endpoints = given.endpoints
+        self._log = given.log
+        self._incidents = given.incidents
+        self._began = given.began
+        self._generation = given.generation
+        self._reload = given.reload
+        self._run_sync = given.run_sync
         self._tell = Teller(part.topic, self.resource, self.source)
-        self._commands = Commands(log, self.resource, self.source)
+        self._commands = Commands(given.log, self.resource, self.source)
         self._phase: DaemonPhase = "Starting"
-        self._since = host.clock.wall()
-        self._inbox = Inbox(host.clock.now)
+        self._since = given.host.clock.wall()
+        self._inbox = Inbox(given.host.clock.now)
         self._sent = 0
         self._for_good = False
         self._error = ""

@@ -85,9 +85,8 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet]
     none, neither at its start nor in memory."""
 
     def make(name: str, spec: ClientSpec) -> DHCPv4Daemon:
-        from routerd.daemons.dhcp_part import House
         from routerd.daemons.dhcpv4_client import dhcpv4_daemon
 
-        return dhcpv4_daemon(name, spec, House(state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given))
+        return dhcpv4_daemon(name, spec, quarters.given)
 
-    return [ClientFleet(quarters.fleet(make), look, quarters.given["log"])]
+    return [ClientFleet(quarters.fleet(make), look, quarters.given.log)]

@@ -137,13 +137,11 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet6
     none, neither at its start nor in memory."""
 
     def make(name: str, desired: Desired) -> DHCPv6Daemon:
-        from routerd.daemons.dhcp_part import House
         from routerd.daemons.dhcpv6_client import dhcpv6_daemon
 
-        house = House(state_dir=quarters.state_dir, rng=quarters.rng, **quarters.given)
-        return dhcpv6_daemon(desired.resource, desired.spec, house)
+        return dhcpv6_daemon(desired.resource, desired.spec, quarters.given)
 
     def faces(daemon: DHCPv6Daemon) -> list[Daemon]:
         return [daemon, *daemon.facets]
 
-    return [ClientFleet6(quarters.fleet(make, faces), look, quarters.given["log"])]
+    return [ClientFleet6(quarters.fleet(make, faces), look, quarters.given.log)]

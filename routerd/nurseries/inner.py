@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 import trio
 
 from routerd.controllers.reconcile import HostReconciler
+from routerd.daemons.given import Given
 from routerd.events.types import Ref
 from routerd.nurseries import rules, telemetry
 from routerd.nurseries.controllers import Controller
@@ -18,7 +19,7 @@ from routerd.nurseries.families import FAMILIES
 from routerd.nurseries.house import House
 from routerd.nurseries.life import supervised
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
-from routerd.nurseries.quarters import Given, Quarters
+from routerd.nurseries.quarters import Quarters
 from routerd.nurseries.retention import RetentionController
 from routerd.rules.engine import Around
 
@@ -75,8 +76,10 @@ def _quarters(nursery: trio.Nursery, house: House) -> Quarters:
         log=house.log,
         incidents=house.vantage.incidents,
         began=house.life.began,
+        state_dir=options.state_dir,
         generation=lambda: plane.running.generation,
         reload=house.configuration.reload,
         run_sync=system.run_sync,
+        rng=system.rng,
     )
-    return Quarters(nursery, plane, options.run_dir, options.state_dir, system.rng, given)
+    return Quarters(nursery, plane, options.run_dir, given)

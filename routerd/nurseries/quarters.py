@@ -8,11 +8,10 @@ a journal on a full disk ends no lease. When the daemon ends, which is after its
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import trio
@@ -20,31 +19,13 @@ import trio
 from routerd.api.plane import Daemon
 from routerd.api.serve import serve_daemon
 from routerd.api.sockets import LONGEST_PATH
-from routerd.endpoints import Endpoints
-from routerd.events.incidents import Incidents
+from routerd.daemons.given import Given
 from routerd.events.journal import run_journal
-from routerd.events.log import Log
 from routerd.events.types import Ref
-from routerd.events.writer import Runner
-from routerd.host import Host
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.life import supervised, tell_crash
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.supervisor import supervise
-
-
-class Given(TypedDict):
-    """What every daemon is made with. `began` is why it is there when nothing else has started it, `generation` that of
-    the configuration in force; `reload` has the configuration read again for an actor, because of an event."""
-
-    host: Host
-    endpoints: Endpoints
-    log: Log
-    incidents: Incidents
-    began: Callable[[], int]
-    generation: Callable[[], int]
-    reload: Callable[[str, int], Awaitable[str | None]]
-    run_sync: Runner
 
 
 class Managed(Daemon, Protocol):
@@ -73,13 +54,11 @@ def the_one_face(daemon: Managed) -> Collection[Daemon]:
 
 @attrs.frozen
 class Quarters:
-    """See the module. `rng` has all randomness of the protocols."""
+    """See the module. Each of them is `given` the same."""
 
     nursery: trio.Nursery
     plane: RouterPlane
     run_dir: Path
-    state_dir: Path
-    rng: random.Random
     given: Given
 
     def fleet(
@@ -98,7 +77,7 @@ class Quarters:
         return fleet
 
     async def _run(self, daemon: Managed, faces: Collection[Daemon]) -> None:
-        log, run_sync, name = self.given["log"], self.given["run_sync"], daemon.source.name
+        log, run_sync, name = self.given.log, self.given.run_sync, daemon.source.name
 
         async def report(error: str, crashes: int, delay: float) -> None:
             crash = await tell_crash(log, name, error, crashes, delay, daemon.resource)
@@ -106,7 +85,7 @@ class Quarters:
 
         async with trio.open_nursery() as around:
             # The journal is a reader of the log: what it misses of the goodbye it writes at the next start.
-            path = journal_of(self.state_dir, daemon.directory, daemon.source.instance)
+            path = journal_of(self.given.state_dir, daemon.directory, daemon.source.instance)
             journal = partial(run_journal, log, name, path, run_sync=run_sync)
             around.start_soon(supervised, log, f"journal {path}", journal)
             for face in faces:

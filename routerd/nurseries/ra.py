@@ -171,13 +171,14 @@ def starting(running: Running, stored: Mapping[Ref, Status]) -> dict[Ref, Status
 
 def establish(quarters: Quarters, look: Callable[[], View]) -> tuple[RAClientFleet, RAServerFleet]:
     """Their controllers."""
-    given, state_dir, rng = quarters.given, quarters.state_dir, quarters.rng
+    given = quarters.given
 
     def listener(name: str, spec: ClientSpec) -> NdpDaemon:
-        return NdpDaemon(name, spec.ifname, RAClient(spec, state_dir, given["run_sync"], rng), **given)
+        part = RAClient(spec, given.state_dir, given.run_sync, given.rng)
+        return NdpDaemon(name, spec.ifname, part, given)
 
     def teller(name: str, spec: ServerSpec) -> NdpDaemon:
-        part = RAServer(name, spec, state_dir, given["host"].clock, given["run_sync"], rng)
-        return NdpDaemon(name, spec.ifname, part, **given)
+        part = RAServer(name, spec, given.state_dir, given.host.clock, given.run_sync, given.rng)
+        return NdpDaemon(name, spec.ifname, part, given)
 
-    return RAClientFleet(quarters.fleet(listener), look), RAServerFleet(quarters.fleet(teller), look, given["log"])
+    return RAClientFleet(quarters.fleet(listener), look), RAServerFleet(quarters.fleet(teller), look, given.log)

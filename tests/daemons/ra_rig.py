@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.daemons.given import Given
 from routerd.daemons.ndp_daemon import NdpDaemon
 from routerd.daemons.ra_client import RAClient
 from routerd.daemons.ra_client_report import ClientSpec
@@ -96,19 +97,19 @@ class Rig:
 
     def _make(self, name: str, part: RAClient | RAServer) -> NdpDaemon:
         self.lives += 1
-        return NdpDaemon(
-            name,
-            "eth0",
-            part,
+        given = Given(
             host=self.host,
             endpoints=SimulatedEndpoints(self.world),
             log=self.log,
             incidents=Incidents(),
             began=lambda: 0,
+            state_dir=self.directory,
             generation=lambda: 1,
             reload=self._reload,
             run_sync=self.run_sync,
+            rng=random.Random(self.lives),
         )
+        return NdpDaemon(name, "eth0", part, given)
 
     async def _reload(self, actor: str, cause: int) -> str | None:
         await trio.sleep(1)

@@ -12,9 +12,9 @@ import attrs
 import trio
 
 from routerd.api.plane import CommandEnd
-from routerd.daemons.dhcp_part import House
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon, dhcpv4_daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.daemons.given import Given
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
 from routerd.events.incidents import Incidents
@@ -103,7 +103,7 @@ class Rig:
 
     def make(self, ifname: str = "eth0", **spec: Any) -> DHCPv4Daemon:
         """A client; `live` runs it."""
-        house = House(
+        given = Given(
             host=self.host,
             endpoints=self.endpoints,
             log=self.log,
@@ -115,7 +115,7 @@ class Rig:
             run_sync=self.run_sync,
             rng=random.Random(7),
         )
-        self.daemon = dhcpv4_daemon("wan", ClientSpec(DHCPv4Client("wan", **spec), ifname), house)
+        self.daemon = dhcpv4_daemon("wan", ClientSpec(DHCPv4Client("wan", **spec), ifname), given)
         return self.daemon
 
     async def _reload(self, actor: str, cause: int) -> str | None:

@@ -13,9 +13,9 @@ import attrs
 import trio
 
 from routerd.api.plane import CommandEnd
-from routerd.daemons.dhcp_part import House
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon, dhcpv6_daemon
 from routerd.daemons.dhcpv6_settings import ClientSpec, Part
+from routerd.daemons.given import Given
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
 from routerd.events.incidents import Incidents
@@ -110,7 +110,7 @@ class Rig:
         """A client; `live` runs it."""
         self.lives += 1
         parts = parts or (pd(),)
-        house = House(
+        given = Given(
             host=self.host,
             endpoints=self.endpoints,
             log=self.log,
@@ -122,7 +122,7 @@ class Rig:
             run_sync=self.run_sync,
             rng=random.Random(self.lives),
         )
-        self.daemon = dhcpv6_daemon(parts[0].ref, ClientSpec("wan", ifname, parts), house)
+        self.daemon = dhcpv6_daemon(parts[0].ref, ClientSpec("wan", ifname, parts), given)
         return self.daemon
 
     async def _reload(self, actor: str, cause: int) -> str | None:
