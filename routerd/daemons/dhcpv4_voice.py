@@ -14,6 +14,7 @@ from routerd.daemons.dhcpv4_report import Circumstances, Teller, event_of, start
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe
+from routerd.daemons.wall_offset import WallOffset
 from routerd.events.types import Event, Status
 from routerd.host import Clock
 from routerd.protocols.dhcpv4 import outputs
@@ -22,9 +23,6 @@ from routerd.protocols.dhcpv4.lease import Lease
 
 STARTING = "Starting"
 ABSENT = {"LinkAbsent": "there is no interface {}", "NoEthernet": "{} has no Ethernet address"}
-
-CLOCK_STEP = 10**9
-"""ns by which the wall clock must have moved against the boot clock before instants are told anew."""
 
 
 def starting(spec: ClientSpec, generation: int) -> Status:
@@ -48,14 +46,13 @@ class Voice:
         causes: Causes,
     ) -> None:
         self._spec = spec
-        self._clock = clock
         self._generation = generation
         self._attachment = attachment
         self._memory = memory
         self._scribe = scribe
         self._tell = tell
         self._causes = causes
-        self._offset = self._present_offset()
+        self._offset = WallOffset(clock)
         self._applied = ""
         self._released = False
         self._status: Status | None = None
@@ -85,7 +82,7 @@ class Voice:
         """Say once of each address that it is on the interface; keep up with generations, and with a clock that was
         set: the instants in status and lease file have other names then."""
         lease, said = client.lease, []
-        act = None if lease is None or lease.reply is None or not self._clock_was_set() else self._keep(client)
+        act = None if lease is None or lease.reply is None or not self._offset.has_moved() else self._keep(client)
         there = lease is not None and self._attachment.has(lease.address)
         if lease is None or not there:
             self._applied = ""
@@ -174,23 +171,12 @@ class Voice:
             interface=self._spec.resource.interface,
             device=self._spec.ifname,
             generation=self._generation(),
-            wall_offset=self._offset,
+            wall_offset=self._offset.ns,
             use_dns=self._spec.resource.use_dns,
             installed=client.lease is not None and self._attachment.has(client.lease.address),
             last_error=self.last_error,
         )
         return status_of(client.state, client.lease, self._released, around)
-
-    def _clock_was_set(self) -> bool:
-        """Whether wall clock and boot clock have gone apart. Two readings of one moment differ a little, always."""
-        before, now = self._offset, self._present_offset()
-        if abs(now - before) <= CLOCK_STEP:
-            return False
-        self._offset = now
-        return True
-
-    def _present_offset(self) -> int:
-        return self._clock.wall() - round(self._clock.now() * 1e9)
 
     def _write(
         self, said: Sequence[Said], status: Status, act: FileAct | None = None, because: Sequence[Cause] = ()

@@ -15,6 +15,7 @@ from routerd.daemons.dhcpv6_report import Teller, event_of, offered, reply_of
 from routerd.daemons.dhcpv6_settings import ClientSpec
 from routerd.daemons.dhcpv6_status import Circumstances, starting_status, status_of, word_of
 from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe, Told
+from routerd.daemons.wall_offset import WallOffset
 from routerd.events.types import Event, Ref, Status
 from routerd.host import Clock
 from routerd.protocols.dhcpv6 import outputs
@@ -23,9 +24,6 @@ from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.memory import Memory
 
 STARTING = "Starting"
-
-CLOCK_STEP = 10**9
-"""ns by which the wall clock must have moved against the boot clock before instants are told anew."""
 
 
 def starting(spec: ClientSpec, generation: int, reason: str = STARTING) -> dict[Ref, Status]:
@@ -49,14 +47,13 @@ class Voice:
         causes: Causes,
     ) -> None:
         self._spec = spec
-        self._clock = clock
         self._generation = generation
         self._attachment = attachment
         self._memory = memory
         self._scribe = scribe
         self._tell = tell
         self._causes = causes
-        self._offset = self._present_offset()
+        self._offset = WallOffset(clock)
         self._released = False
         self._offered: dict[Association, int] = {}
         self._kept: Memory | None = Memory()
@@ -87,7 +84,7 @@ class Voice:
     def tell_circumstances(self, client: Client) -> None:
         """Keep up with the addresses of the interface, with generations, and with a clock that was set: the instants
         in statuses and lease file have other names then."""
-        act = self._keep(client) if self._clock_was_set() and client.bindings else None
+        act = self._keep(client) if self._offset.has_moved() and client.bindings else None
         self._write([], self._statuses_of(client), self._because_around, act)
 
     def _because_around(self, ref: Ref) -> Sequence[Cause]:
@@ -165,7 +162,7 @@ class Voice:
             interface=self._spec.interface,
             device=self._spec.ifname,
             generation=self._generation(),
-            wall_offset=self._offset,
+            wall_offset=self._offset.ns,
             duid=self._memory.duid,
             released=self._released,
             obstacle=self._attachment.obstacle,
@@ -174,17 +171,6 @@ class Voice:
             last_error=self.last_error,
         )
         return {part.ref: status_of(part, client, around) for part in self._spec.parts}
-
-    def _clock_was_set(self) -> bool:
-        """Whether wall clock and boot clock have gone apart. Two readings of one moment differ a little, always."""
-        before, now = self._offset, self._present_offset()
-        if abs(now - before) <= CLOCK_STEP:
-            return False
-        self._offset = now
-        return True
-
-    def _present_offset(self) -> int:
-        return self._clock.wall() - round(self._clock.now() * 1e9)
 
     def _write(
         self,
