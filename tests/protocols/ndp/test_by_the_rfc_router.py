@@ -29,6 +29,7 @@ from routerd.protocols.ndp.message import (
     RouterSolicitation,
     SearchDomains,
 )
+from routerd.protocols.ndp.told import Told
 from tests.protocols.timeline import Timeline, gaps, of
 
 OURS, HOST = IPv6Address("fe80::1"), IPv6Address("fe80::77")
@@ -242,7 +243,8 @@ class Lan(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**32 - 1))
     def begin(self, seed: int) -> None:
         self.line = Timeline(Advertiser(random.Random(seed)))
-        self.seed, self.disk = seed, None
+        self.seed = seed
+        self.disk: Told | None = None
         self.believed: dict[IPv6Network, float] = {}
         self.ends: dict[IPv6Network, float] = {}
         self.wanted: dict[IPv6Network, float] = {}
