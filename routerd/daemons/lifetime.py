@@ -7,6 +7,7 @@ A crash is the end of the run as well: what was said before it is written, and t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -25,7 +26,8 @@ class Lifetime:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
-        self._parting = trio.CancelScope(shield=True)
+        self._latest = math.inf  # when a farewell is over at the latest, in trio's time
+        self._parting: trio.CancelScope | None = None
 
     async def run(self, work: Callable[[], Awaitable[None]], end: Callable[[], float]) -> None:
         """Do `work`. When this is cancelled, `end` is called, which is to bring `work` to its end within the seconds
@@ -38,7 +40,7 @@ class Lifetime:
             finally:
                 if not ended.is_set():
                     self._bound(end())
-                    with self._parting:
+                    with trio.CancelScope(shield=True, deadline=self._latest) as self._parting:
                         await ended.wait()
                     life.cancel()
 
@@ -47,7 +49,9 @@ class Lifetime:
         self._bound(GOODBYE)
 
     def _bound(self, seconds: float) -> None:
-        self._parting.deadline = min(self._parting.deadline, trio.current_time() + seconds)
+        self._latest = min(self._latest, trio.current_time() + seconds)
+        if self._parting is not None:
+            self._parting.deadline = self._latest
 
     async def _live(self, work: Callable[[], Awaitable[None]], life: trio.CancelScope, ended: trio.Event) -> None:
         try:

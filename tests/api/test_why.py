@@ -195,7 +195,11 @@ def event(reason: str, message: str = "", ref: Ref = WAN) -> Event:
         ({"phase": "Error", "reason": "HostRefused", "message": "mtu greater"}, event("HostRefused"), "mtu greater"),
         ({"phase": "Pending", "reason": "WhenFalse", "message": "X is Down"}, None, "holds it back: X is Down"),
         ({"phase": "Acquiring", "reason": "Selecting"}, event("Nak"), "the server refuses"),
-        ({"phase": "Acquiring", "reason": "NotGranted"}, event("Refused", "X refuses it"), "X refuses it; it is asked again"),
+        (
+            {"phase": "Acquiring", "reason": "NotGranted"},
+            event("Refused", "X refuses it"),
+            "X refuses it; it is asked again",
+        ),
         ({"phase": "Acquiring", "reason": "NoRouter", "device": "eth0"}, None, "advertises itself on eth0"),
         ({"phase": "Error", "reason": "DuplicateAddress"}, event("DuplicateAddress"), "find the host that has it"),
         ({"phase": "Acquiring", "reason": "Init"}, event("Conflict", "02:… uses it"), "(02:… uses it)"),
