@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 16 << 20
 HEAD_LIMIT = 64 << 10
+HEED = 0.5
+"""Seconds after which a wait is begun anew: a Ctrl-C that comes just before the system call does not end it (Python's
+own handler only leaves a note), and is heard then."""
 
 
 class Garbled(Exception):
@@ -131,13 +134,15 @@ class Exchange:
             raise Garbled("it broke off" if self._buffer else "the connection was closed without an answer")
 
     def _receive(self) -> bool:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left)
-        data = self._socket.recv(1 << 18)
-        self._buffer += data
-        return bool(data)
+        while (left := self._deadline - time.monotonic()) > 0:
+            self._socket.settimeout(min(left, HEED))
+            try:
+                data = self._socket.recv(1 << 18)
+            except TimeoutError:
+                continue
+            self._buffer += data
+            return bool(data)
+        raise TimeoutError
 
 
 def encode_query(query: Query) -> str:
