@@ -38,7 +38,8 @@ lab: $(VENV)/dev.stamp
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8 --select $(ASYNC_RULES) --extend-ignore $(ASYNC_EXCEPTIONS) $(ASYNC_FILES)
+	@echo 'flake8-async, of the files with a word of async'
+	@$(BIN)/flake8 --select $(ASYNC_RULES) --extend-ignore $(ASYNC_EXCEPTIONS) $(ASYNC_FILES)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_arrows.py
 	$(BIN)/python -m tests.conformance --check
