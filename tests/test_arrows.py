@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("controllers", "host", "events", "config", "resources", "shapes"),
         *("api.plane", "api.change", "api.wire_changes", "api.status", "protocols.machine"),
     },
-    "telemetry": {"events", "resources", "shapes", "api.plane", "api.figures"},
+    "telemetry": {"events", "resources", "shapes", "api.plane", "api.figures", "api.metric"},
     "nurseries": {
         *("protocols", "endpoints", "host", "daemons", "controllers", "changes", "events"),
         *("api", "config", "resources", "rules", "shapes", "sim", "telemetry"),

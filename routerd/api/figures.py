@@ -1,69 +1,32 @@
-"""What can be counted of the running router: the table of metrics, and their values at one moment.
+"""What can be counted of the running router, and its values at one moment. What the process costs is in `process`.
 
-Not a format: `metrics` writes them for Prometheus, `routerd.telemetry` sends them by OTLP. Names are Prometheus's.
+Not a format: `metrics` writes them for Prometheus, `routerd.telemetry` sends them by OTLP.
 Labels have few values, or one for each declared resource: whoever can write into the log cannot blow them up."""
 
 from __future__ import annotations
 
-import resource
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
-
-import attrs
+from collections.abc import Callable, Mapping
 
 from routerd import __version__
 from routerd.api.access import SocketKind
+from routerd.api.metric import Reading, Samples, counter, gauge, one
 from routerd.api.plane import ControllerReport, Daemon, Exports, Plane
-from routerd.api.runtime import memory_figures, open_files
+from routerd.api.process import PROCESS
 from routerd.events.types import Ref
 from routerd.shapes.instant import parse_instant
 from routerd.shapes.invalid import Invalid
 
-Samples = Iterable[tuple[tuple[str, ...], float]]
-"""Values with the values of their labels."""
-
-
-@attrs.frozen
-class Family:
-    """One metric. `labels` are the names of its labels; a counter's name ends in `_total`."""
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    labels: tuple[str, ...]
-    help: str
-    read: Callable[[Plane], Samples] = attrs.field(eq=False)
-
-
-@attrs.frozen
-class Reading:
-    """The values of a metric at one moment."""
-
-    family: Family
-    samples: tuple[tuple[tuple[str, ...], float], ...]
-
 
 def read(plane: Plane) -> list[Reading]:
     """All of FAMILIES. On the event loop: what is counted there must not change meanwhile."""
-    return _readings(FAMILIES, plane)
+    return [family.read(plane) for family in FAMILIES]
 
 
 def read_process(plane: Plane) -> list[Reading]:
     """All of PROCESS. Blocking, if briefly: call it in a thread."""
-    return _readings(PROCESS, plane)
-
-
-def _readings(families: Iterable[Family], plane: Plane) -> list[Reading]:
-    return [
-        Reading(family, tuple((labels, float(value)) for labels, value in family.read(plane))) for family in families
-    ]
-
-
-def _one(value: Callable[[Plane], float]) -> Callable[[Plane], Samples]:
-    """A metric without labels."""
-    return lambda plane: [((), float(value(plane)))]
+    return [family.read(plane) for family in PROCESS]
 
 
 def phases(plane: Plane) -> dict[Ref, str]:
@@ -135,260 +98,165 @@ def _exports(value: Callable[[Exports], int]) -> Callable[[Plane], Samples]:
     return lambda plane: [((name,), float(value(exports))) for name, exports in sorted(plane.exports.items())]
 
 
-def _memory(_: Plane) -> float:
-    return memory_figures()["VmRSS"]
-
-
-def _cpu(_: Plane) -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 _DAEMON = ("daemon", "resource")
 
 FAMILIES = (
-    Family(
+    gauge(
         "routerd_build_info",
-        "gauge",
-        ("version", "python"),
         "Which program this is; always 1.",
         lambda _: [((__version__, sys.version.split(" ")[0]), 1.0)],
+        "version",
+        "python",
     ),
-    Family(
-        "routerd_events_total",
-        "counter",
-        ("topic", "severity"),
-        "Events stored, by the first two segments of the topic.",
-        _events,
+    counter(
+        "routerd_events_total", "Events stored, by the first two segments of the topic.", _events, "topic", "severity"
     ),
-    Family("routerd_log_newest_event", "gauge", (), "Id of the newest event.", _one(lambda plane: plane.log.newest)),
-    Family(
-        "routerd_log_oldest_event",
-        "gauge",
-        (),
-        "Id of the oldest event that is kept.",
-        _one(lambda plane: plane.log.oldest),
-    ),
-    Family(
+    gauge("routerd_log_newest_event", "Id of the newest event.", one(lambda plane: plane.log.newest)),
+    gauge("routerd_log_oldest_event", "Id of the oldest event that is kept.", one(lambda plane: plane.log.oldest)),
+    gauge(
         "routerd_log_degraded",
-        "gauge",
-        (),
         "1 while events cannot be written to disk.",
-        _one(lambda plane: plane.log.degraded is not None),
+        one(lambda plane: plane.log.degraded is not None),
     ),
-    Family(
+    counter(
         "routerd_log_dropped_events_total",
-        "counter",
-        (),
         "Events lost because they could not be written.",
-        _one(lambda plane: plane.log.dropped),
+        one(lambda plane: plane.log.dropped),
     ),
-    Family(
+    counter(
         "routerd_log_deleted_events_total",
-        "counter",
-        (),
         "Events deleted because they were old, or too many.",
-        _one(lambda plane: plane.log.tally.deleted),
+        one(lambda plane: plane.log.tally.deleted),
     ),
-    Family(
-        "routerd_log_commits_total",
-        "counter",
-        (),
-        "Transactions written and synced.",
-        _one(lambda plane: plane.log.tally.commits),
+    counter(
+        "routerd_log_commits_total", "Transactions written and synced.", one(lambda plane: plane.log.tally.commits)
     ),
-    Family("routerd_resources", "gauge", ("kind", "phase"), "Resources, by kind and phase.", _resources),
-    Family(
-        "routerd_resource_phase",
-        "gauge",
-        ("kind", "name", "phase"),
-        "1 for the phase in which a resource is.",
-        _resource_phases,
+    gauge("routerd_resources", "Resources, by kind and phase.", _resources, "kind", "phase"),
+    gauge(
+        "routerd_resource_phase", "1 for the phase in which a resource is.", _resource_phases, "kind", "name", "phase"
     ),
-    Family(
+    counter(
         "routerd_controller_reconciles_total",
-        "counter",
-        ("controller",),
         "How often a controller has looked and acted.",
         _controllers(lambda report: report.reconciles),
+        "controller",
     ),
-    Family(
+    counter(
         "routerd_controller_errors_total",
-        "counter",
-        ("controller",),
         "How many of these ended in an error.",
         _controllers(lambda report: report.errors),
+        "controller",
     ),
-    Family(
+    gauge(
         "routerd_controller_consecutive_errors",
-        "gauge",
-        ("controller",),
         "Errors since it last succeeded.",
         _controllers(lambda report: report.consecutive_errors),
+        "controller",
     ),
-    Family(
+    counter(
         "routerd_controller_reconcile_seconds_total",
-        "counter",
-        ("controller",),
         "Seconds that all of them took.",
         _controllers(lambda report: report.total_duration),
+        "controller",
     ),
-    Family(
+    gauge(
         "routerd_controller_reconcile_max_seconds",
-        "gauge",
-        ("controller",),
         "Seconds that the longest took.",
         _controllers(lambda report: report.max_duration or 0.0),
+        "controller",
     ),
-    Family(
+    gauge(
         "routerd_daemon_phase",
-        "gauge",
-        (*_DAEMON, "phase"),
         "1 for the phase in which a managed daemon is.",
         _daemons(lambda daemon, _: {(daemon.phase,): 1.0}),
+        *_DAEMON,
+        "phase",
     ),
-    Family(
+    gauge(
         "routerd_daemon_health",
-        "gauge",
-        (*_DAEMON, "health"),
         "1 for the health that a managed daemon has.",
         _daemons(lambda daemon, _: {(daemon.health,): 1.0}),
+        *_DAEMON,
+        "health",
     ),
-    Family(
+    gauge(
         "routerd_lease_remaining_seconds",
-        "gauge",
-        _DAEMON,
         "Seconds until the lease ends; absent without a lease, or for one without an end.",
         _daemons(_lease_left),
+        *_DAEMON,
     ),
-    Family(
+    counter(
         "routerd_daemon_packets_total",
-        "counter",
-        (*_DAEMON, "direction"),
         "Packets of the protocol, `sent` and `received`.",
         _daemons(_packets),
+        *_DAEMON,
+        "direction",
     ),
-    Family(
+    counter(
         "routerd_daemon_packets_dropped_total",
-        "counter",
-        (*_DAEMON, "reason"),
         "Packets ignored, or not sent, by reason.",
         _daemons(_dropped),
+        *_DAEMON,
+        "reason",
     ),
-    Family(
+    counter(
         "routerd_api_requests_total",
-        "counter",
-        ("operation", "status"),
         "Requests answered, by operation and HTTP status; 403 is a refusal.",
         _requests,
+        "operation",
+        "status",
     ),
-    Family(
+    gauge(
         "routerd_api_connections",
-        "gauge",
-        ("socket",),
         "Open connections: on the main, the status, and all daemons' sockets.",
         _sockets(lambda plane: plane.traffic.connections),
+        "socket",
     ),
-    Family(
-        "routerd_api_streams",
-        "gauge",
-        ("socket",),
-        "Open event streams.",
-        _sockets(lambda plane: plane.traffic.streams),
-    ),
-    Family(
+    gauge("routerd_api_streams", "Open event streams.", _sockets(lambda plane: plane.traffic.streams), "socket"),
+    counter(
         "routerd_api_connections_refused_total",
-        "counter",
-        ("socket",),
         "Connections that were one too many.",
         _sockets(lambda plane: plane.traffic.turned_away),
+        "socket",
     ),
-    Family(
+    counter(
         "routerd_telemetry_events_total",
-        "counter",
-        ("telemetry", "outcome"),
         "Events for a collector: `sent`, `rejected` by it, `dropped` because it did not answer.",
         _exported,
+        "telemetry",
+        "outcome",
     ),
-    Family(
+    counter(
         "routerd_telemetry_reports_total",
-        "counter",
-        ("telemetry",),
         "Reports of these metrics that a collector has.",
         _exports(lambda exports: exports.reports),
+        "telemetry",
     ),
-    Family(
+    counter(
         "routerd_telemetry_failures_total",
-        "counter",
-        ("telemetry",),
         "Requests to a collector that failed.",
         _exports(lambda exports: exports.failures),
+        "telemetry",
     ),
-    Family(
-        "routerd_configuration_generation",
-        "gauge",
-        (),
-        "The generation in force.",
-        _one(lambda plane: plane.running.generation),
-    ),
-    Family(
+    gauge("routerd_configuration_generation", "The generation in force.", one(lambda plane: plane.running.generation)),
+    gauge(
         "routerd_configuration_pending_error",
-        "gauge",
-        (),
         "1 while the file on disk is faulty, and so not in force.",
-        _one(lambda plane: plane.running.pending_error is not None),
+        one(lambda plane: plane.running.pending_error is not None),
     ),
-    Family(
+    gauge(
         "routerd_configuration_applied_timestamp_seconds",
-        "gauge",
-        (),
         "When it was put in force, in seconds since 1970.",
-        _one(lambda plane: plane.running.applied_at / 1e9),
+        one(lambda plane: plane.running.applied_at / 1e9),
     ),
-    Family(
+    gauge(
         "routerd_event_loop_lag_seconds",
-        "gauge",
-        (),
         "By how much the event loop was late when it was last looked at.",
-        _one(lambda plane: float(plane.runtime().get("loopLagMillis", 0.0)) / 1000),
+        one(lambda plane: float(plane.runtime().get("loopLagMillis", 0.0)) / 1000),
     ),
-    Family(
-        "routerd_tasks",
-        "gauge",
-        (),
-        "Tasks of the event loop.",
-        _one(lambda plane: plane.runtime().get("tasks", 0)),
-    ),
+    gauge("routerd_tasks", "Tasks of the event loop.", one(lambda plane: plane.runtime().get("tasks", 0))),
 )
 """What is read on the event loop."""
-
-PROCESS = (
-    Family("process_cpu_seconds_total", "counter", (), "Seconds of processor time, user and system.", _one(_cpu)),
-    Family("process_resident_memory_bytes", "gauge", (), "Memory in use.", _one(_memory)),
-    Family("process_open_fds", "gauge", (), "Open descriptors.", _one(lambda _: open_files())),
-    Family(
-        "process_max_fds",
-        "gauge",
-        (),
-        "How many there may be.",
-        _one(lambda _: resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
-    ),
-    Family(
-        "process_start_time_seconds",
-        "gauge",
-        (),
-        "When routerd started, in seconds since 1970.",
-        _one(lambda plane: plane.started_at / 1e9),
-    ),
-    Family(
-        "process_uptime_seconds",
-        "gauge",
-        (),
-        "Seconds since then, by the wall clock.",
-        _one(lambda plane: (time.time_ns() - plane.started_at) / 1e9),
-    ),
-)
-"""What the system is asked for."""
 
 
 def table() -> str:

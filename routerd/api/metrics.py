@@ -11,7 +11,8 @@ import attrs
 import trio
 from quart.wrappers import Response
 
-from routerd.api.figures import Reading, read, read_process
+from routerd.api.figures import read, read_process
+from routerd.api.metric import Reading
 from routerd.api.operation import Call
 from routerd.api.plane import Plane
 

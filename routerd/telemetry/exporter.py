@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 import attrs
 import trio
 
-from routerd.api.figures import Reading, read, read_process
+from routerd.api.figures import read, read_process
+from routerd.api.metric import Reading
 from routerd.api.plane import Exports, Plane
 from routerd.events.types import Consumed, Filter, StoredEvent
 from routerd.resources.observability import Telemetry

@@ -31,7 +31,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from requests.adapters import HTTPAdapter
 
 from routerd import __version__
-from routerd.api.figures import Reading
+from routerd.api.metric import Reading
 from routerd.events.types import Event, Severity, StoredEvent
 from routerd.resources.observability import Header, Telemetry
 from routerd.telemetry.delivery import Delivery

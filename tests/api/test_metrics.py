@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from routerd.api import figures, metrics
 from routerd.api.plane import Packets
+from routerd.api.process import PROCESS
 from routerd.api.server import Capacity
 from routerd.config import Router
 from routerd.events import tally
@@ -236,7 +237,7 @@ async def test_the_loop_goes_on_during_a_scrape(served: Served, monkeypatch: pyt
 
 
 def test_names_follow_the_conventions() -> None:
-    families = (*figures.FAMILIES, *figures.PROCESS)
+    families = (*figures.FAMILIES, *PROCESS)
     names = [family.name for family in families]
     assert len(set(names)) == len(names)
     for family in families:
