@@ -28,7 +28,7 @@ from routerd.shapes.duration import Duration, Period, format_duration
 from routerd.shapes.instant import Instant, format_instant
 from routerd.shapes.invalid import Invalid, Path, Problem, Problems, described, did_you_mean
 from routerd.shapes.names import wire_name
-from routerd.shapes.scalars import HOOKS, Hook
+from routerd.shapes.scalars import HOOKS, Hint, Hook, no_hint
 from routerd.shapes.secret import Secret
 
 T = TypeVar("T")
@@ -81,13 +81,20 @@ def _literal(tp: Any) -> Hook:
     return structure
 
 
-def _strict(kind: type | tuple[type, ...], name: str, inner: Hook) -> Hook:
+def _strict(kind: type | tuple[type, ...], name: str, inner: Hook, hint: Hint = no_hint) -> Hook:
     def structure(value: Any, tp: Any) -> Any:
         if not isinstance(value, kind):
-            raise Invalid("schema.type", f"expected {name}, got {described(value)}", f"expected {name}")
+            raise Invalid("schema.type", f"expected {name}, got {described(value)}", f"expected {name}", hint(value))
         return inner(value, tp)
 
     return structure
+
+
+def _as_list(value: Any) -> str:
+    if isinstance(value, dict):
+        return 'write it as a list: put "- " before it' if value else ""
+    written = described(value).removeprefix("the number ")
+    return "write it as a list" if "…" in written else f"write it as a list: [{written}]"
 
 
 def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
@@ -136,7 +143,7 @@ def _build() -> cattrs.Converter:
     converter = cattrs.Converter(unstruct_collection_overrides={Sequence: list, tuple: list, Set: list})
 
     def listing(make: Callable[[Any, cattrs.Converter], Hook]) -> Callable[[Any, cattrs.Converter], Hook]:
-        return lambda tp, converter: _strict((list, tuple), "a list", make(tp, converter))
+        return lambda tp, converter: _strict((list, tuple), "a list", make(tp, converter), _as_list)
 
     converter.register_structure_hook_factory(is_mutable_sequence, listing(list_structure_factory))
     converter.register_structure_hook_factory(is_sequence, listing(homogenous_tuple_structure_factory))

@@ -27,13 +27,15 @@ Hook = Callable[[Any, Any], Any]
 """(value, type) -> typed value, as cattrs calls it."""
 
 Hint = Callable[[Any], str]
+"""A wrong value -> what was probably meant, or nothing."""
 
 
-def _no_hint(_: Any) -> str:
+def no_hint(_: Any) -> str:
+    """Nobody knows."""
     return ""
 
 
-def _exactly(kind: type, name: str, hint: Hint = _no_hint) -> Hook:
+def _exactly(kind: type, name: str, hint: Hint = no_hint) -> Hook:
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not kind:
             raise Invalid("schema.type", f"expected {name}, got {described(value)}", f"expected {name}", hint(value))
@@ -42,7 +44,7 @@ def _exactly(kind: type, name: str, hint: Hint = _no_hint) -> Hook:
     return structure
 
 
-def _text(parse: Callable[[str], Any], name: str, hint: Hint = _no_hint) -> Hook:
+def _text(parse: Callable[[str], Any], name: str, hint: Hint = no_hint) -> Hook:
     check = _exactly(str, name, hint)
     return lambda value, tp: parse(check(value, tp))
 

@@ -184,6 +184,22 @@ def test_all_problems_at_once_with_their_paths() -> None:
     assert found[-1].hint == "did you mean requestId?"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("warnings", "late", 'write it as a list: ["late"]'),
+        ("codes", 43, "write it as a list: [43]"),
+        ("items", {"count": 1}, 'write it as a list: put "- " before it'),
+        ("items", {}, ""),
+        ("warnings", "https://me:hunter2@host", "write it as a list"),
+        ("warnings", "late " * 20, "write it as a list"),
+    ],
+)
+def test_one_value_for_a_list(field: str, value: Any, hint: str) -> None:
+    (problem,) = problems_of(Outer, {"name": "a", field: value})
+    assert (problem.expected, problem.hint) == ("expected a list", hint)
+
+
 def test_an_object_may_complain_as_a_whole() -> None:
     @attrs.frozen
     class Range:
