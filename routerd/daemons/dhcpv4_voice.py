@@ -12,8 +12,9 @@ from routerd.daemons.attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Circumstances, Teller, event_of, starting_status, status_of
 from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.daemons.disk import FileAct
 from routerd.daemons.lease_memory import LeaseMemory
-from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe
+from routerd.daemons.scribe import Cause, Entry, Said, Scribe
 from routerd.daemons.wall_offset import WallOffset
 from routerd.events.types import Event, Status
 from routerd.host import Clock

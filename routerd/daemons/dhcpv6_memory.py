@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import attrs
-import trio
 
-from routerd.daemons import lease_file
+from routerd.daemons import disk, lease_file
 from routerd.daemons.dhcpv6_report import Teller
 from routerd.daemons.dhcpv6_settings import ClientSpec
+from routerd.daemons.disk import BUILD_DATE, FileAct
 from routerd.daemons.identity import device_duid, new_duid
-from routerd.daemons.lease_memory import BUILD_DATE
-from routerd.daemons.scribe import FileAct
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock
@@ -69,7 +67,7 @@ class LeaseMemory:
     async def recall(self, mac: bytes) -> Recalled:
         """Look at what is kept. Nothing on the disk is so bad that there would be no client."""
         said: list[Event] = []
-        own, found = self._declared_duid(), await self._read(self._path)
+        own, found = self._declared_duid(), await disk.read(self._path, record.load, self._run_sync)
         if isinstance(found, Malformed):
             said.append(self._unreadable(self._path, found.reason))
         before = await self._under_other_names()
@@ -93,7 +91,7 @@ class LeaseMemory:
         newest: record.ClientRecord | None = None
         self._strays = ()
         for path in await self._run_sync(_files, self._directory):
-            found = None if path == self._path else await self._read(path)
+            found = None if path == self._path else await disk.read(path, record.load, self._run_sync)
             if isinstance(found, record.ClientRecord) and found.interface == self._spec.ifname:
                 self._strays += (path,)
                 newest = found if newest is None or found.wall > newest.wall else newest
@@ -102,14 +100,6 @@ class LeaseMemory:
     def _declared_duid(self) -> bytes | None:
         text = self._spec.duid
         return None if text is None else bytes.fromhex(text.lower().removeprefix("0x").replace(":", ""))
-
-    async def _read(self, path: Path) -> record.ClientRecord | Malformed | None:
-        await trio.lowlevel.checkpoint()
-        try:
-            data = await self._run_sync(lease_file.read, path)
-        except OSError as error:
-            return Malformed(error.strerror or str(error))
-        return None if data is None else record.load(data)
 
     def _unreadable(self, path: Path, reason: str) -> Event:
         return self._tell(

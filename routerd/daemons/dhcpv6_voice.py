@@ -14,7 +14,8 @@ from routerd.daemons.dhcpv6_memory import LeaseMemory, Recalled
 from routerd.daemons.dhcpv6_report import Teller, event_of, offered, reply_of
 from routerd.daemons.dhcpv6_settings import ClientSpec
 from routerd.daemons.dhcpv6_status import Circumstances, starting_status, status_of, word_of
-from routerd.daemons.scribe import Cause, Entry, FileAct, Said, Scribe, Told
+from routerd.daemons.disk import FileAct
+from routerd.daemons.scribe import Cause, Entry, Said, Scribe, Told
 from routerd.daemons.wall_offset import WallOffset
 from routerd.events.types import Event, Ref, Status
 from routerd.host import Clock

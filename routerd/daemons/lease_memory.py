@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import attrs
-import trio
 
-from routerd.daemons import lease_file
+from routerd.daemons import disk, lease_file
 from routerd.daemons.dhcpv4_report import Teller
+from routerd.daemons.disk import BUILD_DATE, FileAct
 from routerd.daemons.identity import client_id, device_duid, duid_of
-from routerd.daemons.scribe import FileAct
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock
@@ -21,9 +19,6 @@ from routerd.protocols.dhcpv4.lease import Lease, Remembered
 from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.protocols.malformed import Malformed
 from routerd.resources.net import DHCPv4Client
-
-BUILD_DATE = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
-"""Seconds since 1970 before which no wall clock that runs this code can be right (C4)."""
 
 
 @attrs.frozen
@@ -55,7 +50,7 @@ class LeaseMemory:
     async def recall(self, mac: bytes, card: bytes = b"") -> Recalled:
         """Look at what is kept. Nothing on the disk is so bad that there would be no client. `card` is the MAC of which
         a DUID is made, if it is another one than that of the link."""
-        kept = await self._read()
+        kept = await disk.read(self._path, record.load, self._run_sync)
         held = duid_of(kept.client_id) if isinstance(kept, record.LeaseRecord) else None
         device = await self._run_sync(device_duid, self._state_dir, partial(duid_ll, card or mac), held)
         said = device.told(self._tell)
@@ -70,14 +65,6 @@ class LeaseMemory:
         self._client_id = own
         self.gateway_mac = remembered.gateway_mac if remembered is not None else None
         return Recalled(own, remembered, tuple(said))
-
-    async def _read(self) -> record.LeaseRecord | Malformed | None:
-        await trio.lowlevel.checkpoint()
-        try:
-            data = await self._run_sync(lease_file.read, self._path)
-        except OSError as error:
-            return Malformed(error.strerror or str(error))
-        return None if data is None else record.load(data)
 
     def _unreadable(self, reason: str) -> Event:
         words = f"{self._path} is not used: {reason}"

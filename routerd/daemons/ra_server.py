@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from routerd.daemons import lease_file
+from routerd.daemons import disk, lease_file
+from routerd.daemons.disk import BUILD_DATE, Disk
 from routerd.daemons.ndp_link import WORDS
 from routerd.daemons.ndp_part import Around, Teller
 from routerd.daemons.ra_server_report import ServerSpec, base_of, binds, details_of, prefixes_of, told_before
@@ -30,12 +30,8 @@ from routerd.protocols.ndp.announcement import Announcement
 from routerd.protocols.ndp.others import OtherRouter
 from routerd.protocols.ndp.told import Told
 
-BUILD_DATE = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
-"""Seconds since 1970 before which no wall clock that runs this code can be right (C4)."""
 Kept = memory.AdvertiserRecord | Malformed | None
 """What is in the file; None: there is none."""
-PATIENCE = 5.0
-"""Seconds after which a disk that does not answer counts as broken: the hosts are told all the same."""
 
 
 class RAServer:
@@ -54,7 +50,7 @@ class RAServer:
         self._clock = clock
         self._run_sync = run_sync
         self._rng = rng
-        self._disk = trio.CapacityLimiter(1)
+        self._disk = Disk(run_sync)
         self._announcement: Announcement | None = None
         self._begin(None)
 
@@ -74,7 +70,7 @@ class RAServer:
     async def open(self, tell: Teller, around: Around, stored: Status) -> tuple[Advertiser, Sequence[Event]]:
         """See Part. Nothing on the disk is so bad that nothing would be told."""
         self._tell = tell
-        kept = await self._read()
+        kept = await disk.read(self._path, memory.load, self._run_sync)
         told, trouble = self._recalled(kept, stored, around.now)
         self._begin(told if told != Told() or binds(stored) else None)
         if not trouble:
@@ -94,14 +90,6 @@ class RAServer:
         if isinstance(kept, Malformed):
             return told, kept.reason
         return told, "absent" if told != Told() else ""
-
-    async def _read(self) -> Kept:
-        await trio.lowlevel.checkpoint()
-        try:
-            data = await self._run_sync(lease_file.read, self._path)
-        except OSError as error:
-            return Malformed(error.strerror or str(error))
-        return None if data is None else memory.load(data)
 
     def first(self) -> Sequence[Any]:
         """See Part: what an earlier run of this life was given to tell."""
@@ -130,19 +118,9 @@ class RAServer:
 
     async def _save(self, told: Told) -> str:
         """What is in the way of it."""
-        await trio.lowlevel.checkpoint()
         clock = self._clock
         record = memory.AdvertiserRecord(told, self._spec.ifname, clock.boot_id, clock.now(), clock.wall() / 1e9)
-        act = partial(lease_file.save, self._path, memory.dump(record))
-        silent = f"the disk has not answered for {PATIENCE:.0f} s"
-        if self._disk.borrowed_tokens:
-            return silent
-        try:
-            with trio.move_on_after(PATIENCE) as patience:
-                await self._run_sync(act, limiter=self._disk, abandon_on_cancel=True)
-        except OSError as error:
-            return f"{error.strerror or error}: {error.filename}"
-        return silent if patience.cancelled_caught else ""
+        return await self._disk.attempt(partial(lease_file.save, self._path, memory.dump(record)))
 
     @property
     def quiet(self) -> bool:

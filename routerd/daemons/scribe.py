@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 import trio
 
+from routerd.daemons.disk import Disk, FileAct
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Status
 from routerd.events.writer import Runner
@@ -23,14 +24,8 @@ from routerd.events.writer import Runner
 QUEUE = 1000
 """Entries that wait to be written; of what comes beyond only the last status and the last act are kept."""
 
-PATIENCE = 5.0
-"""Seconds after which a disk that does not answer counts as broken."""
-
 AGAIN = 60.0
 """Seconds after which what a disk has refused is tried again."""
-
-FileAct = Callable[[], None]
-"""Saves or removes a file; runs in a thread, may raise OSError."""
 
 
 @attrs.define(eq=False)
@@ -77,13 +72,12 @@ class Scribe:
     def __init__(self, log: Log, resource: Ref, run_sync: Runner, protocol: str = "dhcpv4") -> None:
         self._log = log
         self._unsaved = f"routerd.{protocol}.client.lease.unsaved"
-        self._run_sync = run_sync
         self._resource = resource
         self._queue: deque[Entry] = deque()
         self._work = trio.Event()
         self._closed = False
         self._on_disk: trio.Event | None = None
-        self._disk = trio.CapacityLimiter(1)
+        self._disk = Disk(run_sync)
         self._refused_act = ""
         self._owed: FileAct | None = None
         """What the disk has refused."""
@@ -174,7 +168,7 @@ class Scribe:
 
     async def _do(self, act: FileAct) -> list[Said]:
         """A file that cannot be written is told once, and the lease goes on without it (the disk may be full)."""
-        text = await self._attempt(act)
+        text = await self._disk.attempt(act)
         self._owed = act if text else None
         if text in ("", self._refused_act):
             self._refused_act = text
@@ -182,19 +176,6 @@ class Scribe:
         self._refused_act = text
         message = f"the lease could not be kept for the next start: {text}"
         return [Said(Event(self._unsaved, "error", "LeaseNotSaved", message, self._resource))]
-
-    async def _attempt(self, act: FileAct) -> str:
-        """What is in the way of it. An act that hangs is let go; until it ends after all, no other is begun."""
-        await trio.lowlevel.checkpoint()
-        silent = f"the disk has not answered for {PATIENCE:.0f} s"
-        if self._disk.borrowed_tokens:
-            return silent
-        try:
-            with trio.move_on_after(PATIENCE) as patience:
-                await self._run_sync(act, limiter=self._disk, abandon_on_cancel=True)
-        except OSError as error:
-            return f"{error.strerror or error}: {error.filename}"
-        return silent if patience.cancelled_caught else ""
 
 
 def _with_causes(one: Said, before: Sequence[Said]) -> Event:
