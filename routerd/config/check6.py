@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from routerd.config.declared import Declared, Finding, at, of, twice
-from routerd.resources.kinds import KINDS
 from routerd.resources.net6 import (
     DHCPv6Address,
     DHCPv6Information,
@@ -28,12 +27,6 @@ WHOLE = {
     "vlanPriority": "vlan_priority",
 }
 """Fields of a prefix that are about its client as a whole."""
-TOLD_FROM = {
-    "prefixFrom": ("prefix_from", "prefix", ("prefix", "address", "currentPrefix")),
-    "rdnssFrom": ("rdnss_from", "name server", ("dnsServers", "address", "ipv6Addresses", "primaryIPv6", "rdnss")),
-    "dnsslFrom": ("dnssl_from", "domain", ("domainSearch", "domain")),
-}
-"""By field: where its value is, what it must be, and which provided fields are that."""
 
 
 def check6(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -48,7 +41,6 @@ def check6(declared: Sequence[Declared]) -> Iterator[Finding]:
     yield from _as_a_whole(declared)
     yield from _too_many(declared)
     yield from _following(declared)
-    yield from _senseless(declared)
 
 
 def _subnets(declared: Sequence[Declared]) -> Iterator[Finding]:
@@ -193,18 +185,3 @@ def _following(declared: Sequence[Declared]) -> Iterator[Finding]:
                 one,
                 Problem(("spec", "followRA"), "value.required", message, "expected an IPv6RAAddress beside it", hint),
             )
-
-
-def _senseless(declared: Sequence[Declared]) -> Iterator[Finding]:
-    """What hosts are told must be what it is said to be."""
-    for one in of(declared, IPv6RouterAdvertisement):
-        for wire, (name, what, fields) in TOLD_FROM.items():
-            source = getattr(one.spec, name)
-            if source is not None and source.field not in fields and source.field in _provided(source.kind):
-                message = f"{source.kind} {source.field} is no {what}"
-                expected = f"expected {', '.join(fields)}"
-                yield one, Problem(("spec", wire, "field"), "reference.field", message, expected)
-
-
-def _provided(kind: str) -> Sequence[str]:
-    return KINDS[kind].provides if kind in KINDS else ()

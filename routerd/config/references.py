@@ -11,10 +11,42 @@ import attrs
 from routerd.config.declared import Declared, Finding
 from routerd.config.rules import conditions
 from routerd.resources.conditions import Dependency, StateKey, StateMatch, When, clauses, state_key
-from routerd.resources.kinds import KINDS
+from routerd.resources.kinds import KINDS, Kind
 from routerd.resources.net import Interface
 from routerd.resources.resource import ValueFrom
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean
+
+
+@attrs.frozen
+class Wish:
+    """What a `*From` is to bring, and which provided fields are that, the likely ones first. An `address` is of the
+    version of IP that the wanting kind is about."""
+
+    what: str
+    fields: tuple[str, ...]
+    address: bool = True
+
+    def fitting(self, wanting: Kind, giving: Kind) -> list[str]:
+        """The fields of a kind that would do for another one."""
+        if self.address and giving.family not in (None, wanting.family):
+            return []
+        return [field for field in self.fields if field in giving.provides]
+
+    def given_by(self, wanting: Kind) -> list[str]:
+        """Kinds with a field that would do, the likely ones first."""
+        givers = [(kind.name, fields[0]) for kind in KINDS.values() if (fields := self.fitting(wanting, kind))]
+        return [f"{name} {field}" for name, field in sorted(givers, key=lambda giver: self.fields.index(giver[1]))]
+
+
+SERVERS = ("dnsServers", "ntpServers", "sntpServers", "rdnss")
+WISHES = {
+    "deviceFrom": Wish("name of an interface", ("device", "ifname", "interface"), address=False),
+    "gatewayFrom": Wish("address of a router", ("gateway", "defaultGateway", *SERVERS)),
+    "prefixFrom": Wish("prefix", ("prefix", "address", "currentPrefix")),
+    "rdnssFrom": Wish("address of a name server", ("dnsServers", "address", "ipv6Addresses", "primaryIPv6", "rdnss")),
+    "dnsslFrom": Wish("domain", ("domainSearch", "domain"), address=False),
+}
+"""By the field that has the reference. An address of this host is no router for it."""
 
 
 @attrs.frozen
@@ -36,6 +68,7 @@ def references(declared: Sequence[Declared]) -> Iterator[Finding]:
     for one in declared:
         for reference in _references(one):
             yield from ((one, problem) for problem in _judged(reference, labels))
+            yield from ((one, problem) for problem in _fit(KINDS[one.kind], reference))
     yield from _cycles(declared)
 
 
@@ -88,6 +121,21 @@ def _judged(reference: Reference, labels: Iterable[str]) -> Iterator[Problem]:
             if phase not in kind.phases:
                 hint = did_you_mean(phase, kind.phases) or f"it can be {', '.join(kind.phases)}"
                 yield Problem(path, "reference.phase", f"{kind.name} is never {described(phase)}", "no phase", hint)
+
+
+def _fit(wanting: Kind, reference: Reference) -> Iterator[Problem]:
+    """What a `*From` names is of the sort that is wanted there."""
+    wish, giving = WISHES.get(str(reference.whole[-1])), KINDS.get(reference.key.kind)
+    if wish is None or giving is None or reference.key.field not in giving.provides:
+        return
+    fitting = wish.fitting(wanting, giving)
+    if reference.key.field in fitting:
+        return
+    what = f"IPv{wanting.family} {wish.what}" if wish.address else wish.what
+    message = f"{giving.name} {reference.key.field} is no {what}"
+    expected = f"expected {' or '.join(fitting[:2])}" if fitting else "expected another resource"
+    hint = "" if fitting else f"for example {' or '.join(wish.given_by(wanting)[:2])}"
+    yield Problem(reference.field, "reference.field", message, expected, hint)
 
 
 def _edges(one: Declared, interfaces: Mapping[str, str]) -> Iterator[tuple[Path, str]]:

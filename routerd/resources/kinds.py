@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -47,6 +47,11 @@ class Kind:
     def api_version(self) -> str:
         """`net.routerd.net/v1alpha1`."""
         return f"{self.group}.routerd.net/v1alpha1"
+
+    @property
+    def family(self) -> Literal[4, 6] | None:
+        """The version of IP that it is about, as its name says; None: both, or none."""
+        return 4 if "v4" in self.name else 6 if "v6" in self.name else None
 
 
 _KINDS = (
