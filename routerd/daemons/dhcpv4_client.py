@@ -10,12 +10,13 @@ from routerd.daemons.attachment import Attachment
 from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv4_causes import Causes
-from routerd.daemons.dhcpv4_report import Teller, crashed_status, observed_of
+from routerd.daemons.dhcpv4_report import TOPIC, crashed_status, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.given import Given
 from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.lifetime import GOODBYE
+from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source, Status
 from routerd.host import Link
 from routerd.protocols.dhcpv4 import inputs, outputs
@@ -45,7 +46,7 @@ class DHCPv4Part:
         self.refs = (self.resource,)
         self._spec = spec
         self._house = given
-        self._tell = Teller(self.resource, self.source)
+        self._tell = Teller(TOPIC, self.resource, self.source)
         path = given.state_dir / DIRECTORY / name / "lease.json"
         self._memory = LeaseMemory(
             spec.resource, spec.ifname, given.state_dir, path, given.host.clock, given.run_sync, self._tell

@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.daemons.teller import Teller
+from routerd.events.types import Event, Severity, Status
 from routerd.protocols.dhcpv4 import outputs, states
 from routerd.protocols.dhcpv4.lease import Lease
 from routerd.protocols.dhcpv4.message import MessageType
@@ -33,26 +34,6 @@ LOST: Mapping[str, tuple[str, str, Severity]] = {
 }
 
 EXTENDED = {"renew": "renewed", "rebind": "rebound", "reboot": "renewed", "dna": "renewed"}
-
-
-@attrs.frozen
-class Teller:
-    """Who speaks, of what."""
-
-    resource: Ref
-    source: Source
-
-    def __call__(
-        self,
-        topic: str,
-        reason: str,
-        message: str,
-        severity: Severity = "info",
-        **attributes: Any,
-    ) -> Event:
-        """An event of this client; `topic` without its prefix, attributes that are None are left out."""
-        facts = {key: str(value) for key, value in attributes.items() if value is not None}
-        return Event(f"{TOPIC}.{topic}", severity, reason, message, self.resource, self.source, facts)
 
 
 def event_of(output: outputs.Output, tell: Teller) -> Event | None:

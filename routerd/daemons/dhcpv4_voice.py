@@ -10,11 +10,12 @@ from typing import Any
 
 from routerd.daemons.attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
-from routerd.daemons.dhcpv4_report import Circumstances, Teller, event_of, starting_status, status_of
+from routerd.daemons.dhcpv4_report import Circumstances, event_of, starting_status, status_of
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.daemons.disk import FileAct
 from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.scribe import Cause, Entry, Said, Scribe
+from routerd.daemons.teller import Teller
 from routerd.daemons.wall_offset import WallOffset
 from routerd.events.types import Event, Status
 from routerd.host import Clock
@@ -122,19 +123,15 @@ class Voice:
     def tell_started(self) -> None:
         """The run begins."""
         words = f"DHCPv4 client for {self._spec.ifname}"
-        self._scribe.say(Entry([self._causes.started(self._lifecycle("started", words))]))
+        self._scribe.say(Entry([self._causes.started(self._tell.lifecycle("started", words))]))
 
     def tell_ready(self, ifname: str) -> None:
         """There is an interface to work on."""
-        self._scribe.say(Entry([self._causes.ready(self._lifecycle("ready", f"listening on {ifname}"))]))
+        self._scribe.say(Entry([self._causes.ready(self._tell.lifecycle("ready", f"listening on {ifname}"))]))
 
     def tell_stopped(self) -> None:
         """The run ends."""
-        self._scribe.say(Entry([Said(self._lifecycle("stopped", "the client ends; its lease stays"))]))
-
-    def _lifecycle(self, word: str, message: str) -> Event:
-        topic = f"routerd.daemon.lifecycle.{word}"
-        return Event(topic, "info", word.capitalize(), message, self._tell.resource, self._tell.source)
+        self._scribe.say(Entry([Said(self._tell.lifecycle("stopped", "the client ends; its lease stays"))]))
 
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:

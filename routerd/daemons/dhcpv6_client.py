@@ -13,13 +13,14 @@ from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv6_attachment import Attachment
 from routerd.daemons.dhcpv6_causes import Causes
 from routerd.daemons.dhcpv6_memory import LeaseMemory
-from routerd.daemons.dhcpv6_report import Teller
+from routerd.daemons.dhcpv6_report import TOPIC
 from routerd.daemons.dhcpv6_routers import Routers
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv6_status import crashed_status, observed_of
 from routerd.daemons.dhcpv6_voice import Voice
 from routerd.daemons.given import Given
 from routerd.daemons.lifetime import FAREWELL
+from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source, Status
 from routerd.host import Link
 from routerd.protocols.dhcpv6 import inputs, outputs
@@ -53,7 +54,7 @@ class DHCPv6Part:
         self._spec = spec
         self._house = given
         owners = {part.association: part.ref for part in reversed(spec.parts)}
-        self._tell = Teller(resource, self.source, dict(reversed(owners.items())))
+        self._tell = Teller(TOPIC, resource, self.source, dict(reversed(owners.items())))
         files, clock = given.state_dir / DIRECTORY, given.host.clock
         self._memory = LeaseMemory(spec, given.state_dir, files, clock, given.run_sync, self._tell, given.rng)
         self._given_back: frozenset[Association] = frozenset()

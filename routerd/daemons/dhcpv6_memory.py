@@ -10,10 +10,10 @@ from pathlib import Path
 import attrs
 
 from routerd.daemons import disk, lease_file
-from routerd.daemons.dhcpv6_report import Teller
 from routerd.daemons.dhcpv6_settings import ClientSpec
 from routerd.daemons.disk import BUILD_DATE, FileAct
 from routerd.daemons.identity import device_duid, new_duid
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
-from routerd.events.types import Event, Ref, Severity, Source
+from routerd.daemons.teller import Teller
+from routerd.events.types import Event, Ref, Severity
 from routerd.protocols.dhcpv6 import association, outputs
 from routerd.protocols.dhcpv6.association import Association, Kind
 from routerd.protocols.dhcpv6.binding import Binding, Lease
@@ -45,39 +44,6 @@ WORDS = {Kind.PD: "prefix", Kind.NA: "address"}
 """What an association is about, as topics have it."""
 
 
-@attrs.frozen
-class Teller:
-    """Who speaks, of what: of `resource`, unless an event is about the resource of one association (`owners`)."""
-
-    resource: Ref
-    source: Source
-    owners: Mapping[Association | None, Ref] = attrs.field(factory=dict)
-    """None: other configuration."""
-
-    def __call__(
-        self,
-        topic: str,
-        reason: str,
-        message: str,
-        severity: Severity = "info",
-        **attributes: Any,
-    ) -> Event:
-        """An event of this client; `topic` without its prefix, attributes that are None are left out."""
-        return self._event(self.resource, topic, reason, message, severity, attributes)
-
-    def of(
-        self, about: Association | None, topic: str, reason: str, message: str, severity: Severity = "info", **more: Any
-    ) -> Event:
-        """The same of the resource that asks for this."""
-        return self._event(self.owners.get(about, self.resource), topic, reason, message, severity, more)
-
-    def _event(
-        self, about: Ref, topic: str, reason: str, message: str, severity: Severity, attributes: Mapping[str, Any]
-    ) -> Event:
-        facts = {key: str(value) for key, value in attributes.items() if value is not None}
-        return Event(f"{TOPIC}.{topic}", severity, reason, message, about, self.source, facts)
-
-
 def event_of(output: outputs.Output, tell: Teller) -> Event | None:
     """The event that an output is worth, or None: what is dropped is counted, what changes state is in the status."""
     match output:
@@ -102,7 +68,7 @@ def event_of(output: outputs.Output, tell: Teller) -> Event | None:
             return _one(about, lease, word, f"must not be used any more: {reason}", severity, tell, cause=reason)
         case outputs.Smaller(about, prefix, wanted):
             words = f"{prefix} came where a /{wanted} was asked for"
-            return tell.of(about, "prefix.smaller", "PrefixSmaller", words, "warning", prefix=prefix, wanted=wanted)
+            return tell.of(about)("prefix.smaller", "PrefixSmaller", words, "warning", prefix=prefix, wanted=wanted)
         case outputs.Informed(information, server_id, changed):
             return _informed(information, server_id, changed, tell)
     return _of_exchange(output, tell)
@@ -115,7 +81,7 @@ def _of_exchange(output: outputs.Output, tell: Teller) -> Event | None:
                 f" ({status.text})" if status.text else ""
             )
             facts = {"serverDUID": server_id.hex(":"), "status": status.word}
-            return tell.of(about, "reply.refused", "Refused", words, "warning", **facts)
+            return tell.of(about)("reply.refused", "Refused", words, "warning", **facts)
         case outputs.Paced(sol_max_rt, inf_max_rt):
             words = f"unanswered we repeat ourselves every {sol_max_rt:.0f} s, for information every {inf_max_rt:.0f} s"
             return tell("server.paced", "Paced", words, "debug")
@@ -151,7 +117,7 @@ def _sent(message: Message, tell: Teller) -> Event | None:
     topic, reason, severity = SENT[message.type]
     words = f"{message.type.name.replace('_', '-')} to all servers"
     about = None if message.type is MessageType.INFORMATION_REQUEST else _only(tell.owners)
-    return tell.of(about, topic, reason, words, severity, xid=f"{message.xid:06x}")
+    return tell.of(about)(topic, reason, words, severity, xid=f"{message.xid:06x}")
 
 
 def _only(owners: Mapping[Association | None, Ref]) -> Association | None:
@@ -177,7 +143,7 @@ def _told(binding: Binding, word: str, words: str, tell: Teller, **more: Any) ->
     what = WORDS[about.kind]
     facts = {what: lease.asset, "iaid": about.iaid, "serverDUID": binding.server_id.hex(":"), **more}
     reason = f"{what.capitalize()}{word.capitalize()}"
-    return tell.of(about, f"{what}.{word}", reason, f"{lease.asset} {words}", **facts)
+    return tell.of(about)(f"{what}.{word}", reason, f"{lease.asset} {words}", **facts)
 
 
 def _one(
@@ -186,7 +152,7 @@ def _one(
     what = WORDS[about.kind]
     facts = {what: lease.asset, "iaid": about.iaid, **more}
     reason = f"{what.capitalize()}{word.capitalize()}"
-    return tell.of(about, f"{what}.{word}", reason, f"{lease.asset} {words}", severity, **facts)
+    return tell.of(about)(f"{what}.{word}", reason, f"{lease.asset} {words}", severity, **facts)
 
 
 def _informed(information: Information, server_id: bytes | None, changed: tuple[str, ...], tell: Teller) -> Event:
@@ -197,9 +163,9 @@ def _informed(information: Information, server_id: bytes | None, changed: tuple[
         "domainSearch": ",".join(information.search),
     }
     if server_id is None:
-        return tell.of(None, "info.resumed", "InfoResumed", "what was told before stands", **facts)
+        return tell.of(None)("info.resumed", "InfoResumed", "what was told before stands", **facts)
     words = "other configuration: " + (", ".join(changed) + " changed" if changed else "nothing is different")
-    return tell.of(None, "info.reply", "InfoReplyReceived", words, serverDUID=server_id.hex(":"), **facts)
+    return tell.of(None)("info.reply", "InfoReplyReceived", words, serverDUID=server_id.hex(":"), **facts)
 
 
 def _term(binding: Binding) -> str:

@@ -11,13 +11,14 @@ from ipaddress import IPv6Address
 from routerd.daemons.dhcpv6_attachment import Attachment
 from routerd.daemons.dhcpv6_causes import Causes
 from routerd.daemons.dhcpv6_memory import LeaseMemory, Recalled
-from routerd.daemons.dhcpv6_report import Teller, event_of, offered, reply_of
+from routerd.daemons.dhcpv6_report import event_of, offered, reply_of
 from routerd.daemons.dhcpv6_settings import ClientSpec
 from routerd.daemons.dhcpv6_status import Circumstances, starting_status, status_of, word_of
 from routerd.daemons.disk import FileAct
 from routerd.daemons.scribe import Cause, Entry, Said, Scribe, Told
+from routerd.daemons.teller import Teller
 from routerd.daemons.wall_offset import WallOffset
-from routerd.events.types import Event, Ref, Status
+from routerd.events.types import Ref, Status
 from routerd.host import Clock
 from routerd.protocols.dhcpv6 import outputs
 from routerd.protocols.dhcpv6.association import Association, Kind
@@ -113,19 +114,15 @@ class Voice:
     def tell_started(self) -> None:
         """The run begins."""
         words = f"DHCPv6 client for {self._spec.ifname}"
-        self._scribe.say(Entry([self._causes.started(self._lifecycle("started", words))]))
+        self._scribe.say(Entry([self._causes.started(self._tell.lifecycle("started", words))]))
 
     def tell_ready(self, ifname: str) -> None:
         """There is an interface to work on."""
-        self._scribe.say(Entry([self._causes.ready(self._lifecycle("ready", f"listening on {ifname}"))]))
+        self._scribe.say(Entry([self._causes.ready(self._tell.lifecycle("ready", f"listening on {ifname}"))]))
 
     def tell_stopped(self) -> None:
         """The run ends."""
-        self._scribe.say(Entry([Said(self._lifecycle("stopped", "the client ends; its leases stay"))]))
-
-    def _lifecycle(self, word: str, message: str) -> Event:
-        topic = f"routerd.daemon.lifecycle.{word}"
-        return Event(topic, "info", word.capitalize(), message, self._tell.resource, self._tell.source)
+        self._scribe.say(Entry([Said(self._tell.lifecycle("stopped", "the client ends; its leases stay"))]))
 
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:

@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 
 from routerd.daemons import disk, lease_file
-from routerd.daemons.dhcpv4_report import Teller
 from routerd.daemons.disk import BUILD_DATE, FileAct
 from routerd.daemons.identity import client_id, device_duid, duid_of
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event
 from routerd.events.writer import Runner
 from routerd.host import Clock

@@ -19,8 +19,9 @@ from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
 from routerd.daemons.ndp_inbox import Inbox
 from routerd.daemons.ndp_link import NdpLink
 from routerd.daemons.ndp_orders import Orders
-from routerd.daemons.ndp_part import Around, Part, Teller
+from routerd.daemons.ndp_part import Around, Part
 from routerd.daemons.scribe import Entry, Said, Scribe
+from routerd.daemons.teller import Teller
 from routerd.events import incidents
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import Notice
@@ -260,8 +261,7 @@ class NdpDaemon:
         return Around(self._link.facts, self._generation(), self._host.clock.now(), self._orders.stopped)
 
     def _lifecycle(self, word: str, message: str) -> Event:
-        topic, causes = f"routerd.daemon.lifecycle.{word}", (self._began(),)
-        return Event(topic, "info", word.capitalize(), message, self.resource, self.source, causes=causes)
+        return self._tell.lifecycle(word, message, self._began())
 
     def _become(self, phase: DaemonPhase) -> None:
         if phase != self._phase:

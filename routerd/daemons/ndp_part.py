@@ -8,22 +8,9 @@ from typing import Any, Protocol
 import attrs
 
 from routerd.daemons.ndp_link import Facts
-from routerd.events.types import Event, Ref, Severity, Source, Status
+from routerd.daemons.teller import Teller
+from routerd.events.types import Event, Status
 from routerd.protocols.machine import Machine
-
-
-@attrs.frozen
-class Teller:
-    """Who speaks, of what, under which topics."""
-
-    prefix: str
-    resource: Ref
-    source: Source
-
-    def __call__(self, topic: str, reason: str, message: str, severity: Severity = "info", **facts: Any) -> Event:
-        """An event; `topic` without its prefix."""
-        told = {key: str(value) for key, value in facts.items() if value is not None}
-        return Event(f"{self.prefix}.{topic}", severity, reason, message, self.resource, self.source, told)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from routerd.daemons.ndp_part import Teller
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event
 
 MOST, PERIOD = 100, 600.0

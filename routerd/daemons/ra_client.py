@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from routerd.daemons.ndp_part import Around, Teller
+from routerd.daemons.ndp_part import Around
 from routerd.daemons.ndp_quota import Quota
 from routerd.daemons.ra_addresses import Addresses, Conflict, secret_of
 from routerd.daemons.ra_client_report import TOPIC, ClientSpec, Own, news, status_of
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.protocols.ndp.discovery import Attached, Discovery, Heard, Silent

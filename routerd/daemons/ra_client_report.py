@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from routerd.daemons.ndp_link import WORDS, Facts
-from routerd.daemons.ndp_part import Around, Teller
+from routerd.daemons.ndp_part import Around
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event, Status
 from routerd.protocols.ndp.learned import Learned, LearnedPrefix, LearnedRoute, Router
 from routerd.resources.net6 import IPv6RAAddress

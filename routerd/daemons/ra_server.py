@@ -18,8 +18,9 @@ import trio
 from routerd.daemons import disk, lease_file
 from routerd.daemons.disk import BUILD_DATE, Disk
 from routerd.daemons.ndp_link import WORDS
-from routerd.daemons.ndp_part import Around, Teller
+from routerd.daemons.ndp_part import Around
 from routerd.daemons.ra_server_report import ServerSpec, base_of, binds, details_of, prefixes_of, told_before
+from routerd.daemons.teller import Teller
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host import Clock

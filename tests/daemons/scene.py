@@ -9,7 +9,8 @@ from ipaddress import IPv4Address
 import attrs
 import trio
 
-from routerd.daemons.dhcpv4_report import Teller
+from routerd.daemons.dhcpv4_report import TOPIC
+from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source
 from routerd.host import ClockStep
 from routerd.protocols.dhcpv4.grant import read_grant
@@ -19,7 +20,7 @@ from routerd.protocols.malformed import Malformed
 
 WAN = Ref("DHCPv4Client", "wan")
 SOURCE = Source("routerd-dhcpv4-client-wan", "routerd-dhcpv4-client", "wan")
-TELL = Teller(WAN, SOURCE)
+TELL = Teller(TOPIC, WAN, SOURCE)
 OWN, GATEWAY, DNS = IPv4Address("203.0.113.50"), IPv4Address("203.0.113.1"), IPv4Address("203.0.113.53")
 NOON = 1_800_000_000.0
 """Seconds since 1970: some noon after the program was built."""

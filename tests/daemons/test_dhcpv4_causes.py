@@ -10,8 +10,9 @@ import pytest
 
 from routerd.daemons import dhcpv4_causes
 from routerd.daemons.dhcpv4_causes import UNANSWERED, Causes
-from routerd.daemons.dhcpv4_report import Teller, event_of
+from routerd.daemons.dhcpv4_report import TOPIC, event_of
 from routerd.daemons.scribe import Cause, Said
+from routerd.daemons.teller import Teller
 from routerd.events import incidents
 from routerd.events.incidents import SLEEP, Incidents
 from routerd.events.types import Event, Source
@@ -58,7 +59,7 @@ class Life:
             if isinstance(output, str):
                 self.causes.entered(output)
                 continue
-            event = event_of(output, Teller(CLIENT_REF, Source("client", "client")))
+            event = event_of(output, Teller(TOPIC, CLIENT_REF, Source("client", "client")))
             assert event is not None
             self.write(self.causes.said(output, event))
 
