@@ -1,7 +1,7 @@
 """A change of the configuration on trial: it goes back by itself unless somebody confirms it in time.
 
-A machine as `routerd.protocols.machine` has them: no clock, no disk, no host. `commit_keeper` drives it and keeps it on
-disk. Times are seconds on a clock that counts suspend and that nobody can set.
+A machine as `routerd.protocols.machine` has them: no clock, no disk, no host. `commit_trial` feeds it, `commit_watch`
+does what it says. Times are seconds on a clock that counts suspend and that nobody can set.
 """
 
 from __future__ import annotations

@@ -10,6 +10,10 @@ from routerd.api.plane import Running
 from routerd.changes.canonical import Canonical
 from routerd.changes.changes import RouterChanges
 from routerd.changes.commit_keeper import CommitKeeper
+from routerd.changes.commit_resume import resume
+from routerd.changes.commit_trial import Trials
+from routerd.changes.commit_voice import Voice
+from routerd.changes.commit_watch import CommitWatch
 from routerd.changes.first import first
 from routerd.changes.forecast import Forecaster
 from routerd.changes.gate import Gate
@@ -40,18 +44,21 @@ class House:
     """See the module. Not "the router": it holds no protocol state and decides nothing."""
 
     def __init__(
-        self, options: Options, system: System, log: Log, first: Running, generations: Generations, keeper: CommitKeeper
+        self, options: Options, system: System, log: Log, first: Running, generations: Generations, trials: Trials
     ) -> None:
         self.options = options
         self.system = system
         self.log = log
-        self.keeper = keeper
         self.planners = new_planners()
         judged = {kind for planner in self.planners for kind in planner.kinds} - OWN_KINDS
         self.life = Life(log, system.host.name, self._running)
         self.vantage = Vantage(log, system.host.clock, self._running, judged)
         self.controllers = Controllers(log, system.host.clock)
-        self.changes = self._way_of_changes(first, generations)
+        voice = Voice(log, ROUTERD)
+        canonical, look = Canonical(options.config), self.vantage.look
+        keeper = CommitKeeper(trials, canonical, voice, look, system.run_sync)
+        self.changes = self._way_of_changes(first, generations, canonical, keeper)
+        self.commit_watch = CommitWatch(trials, self.changes, voice, look)
         self.configuration = Configuration(self.changes.gate, ROUTERD, log, str(options.config), self.changes.see_soon)
         self.plane = RouterPlane(
             *(log, self.configuration, self.changes, keeper, self.controllers.meters),
@@ -62,17 +69,17 @@ class House:
         """What is in force: who looks wants it, and so does the gate that changes it, which wants to look."""
         return self.changes.gate.running
 
-    def _way_of_changes(self, first: Running, generations: Generations) -> RouterChanges:
+    def _way_of_changes(
+        self, first: Running, generations: Generations, canonical: Canonical, keeper: CommitKeeper
+    ) -> RouterChanges:
         log, run_sync, look = self.log, self.system.run_sync, self.vantage.look
         forecaster = Forecaster(look, self.vantage.gatekeeper.preview, new_planners, daemons_of, told_to_lans)
         stage = Stage(forecaster, self._settled, lambda: self.controllers.crashed, log)
         judge = partial(unusable, run_dir=self.options.run_dir)
-        canonical, loaded = Canonical(self.options.config), self.controllers.reconfigured
+        loaded = self.controllers.reconfigured
         gate = Gate(canonical, generations, first, log, ROUTERD, run_sync, judge, stage.phase, loaded)
-        changes = RouterChanges(gate, stage, log, ROUTERD, run_sync)
-        gate.commitments = self.keeper
-        self.keeper.attach(changes, look)
-        return changes
+        gate.commitments = keeper
+        return RouterChanges(gate, stage, log, ROUTERD, run_sync)
 
     async def _settled(self) -> None:
         """Return when the controllers have taken in what has changed, and daemons that were started know where they
@@ -89,11 +96,10 @@ async def open_house(options: Options, router: Router, system: System, log: Log)
     back at once."""
     run_sync = system.run_sync
     generations = Generations(log, options.state_dir, await run_sync(generation_key, options.state_dir))
-    canonical = Canonical(options.config)
-    keeper = CommitKeeper(options.state_dir, canonical, log, system.host.clock, ROUTERD, run_sync)
-    router = await keeper.resume() or router
+    trials = Trials(options.state_dir, system.host.clock, run_sync)
+    router = await resume(trials, Canonical(options.config), Voice(log, ROUTERD), run_sync) or router
     running = await first(log, generations, router, str(options.config), ROUTERD, run_sync)
-    return House(options, system, log, running, generations, keeper)
+    return House(options, system, log, running, generations, trials)
 
 
 def new_planners() -> list[Planner]:

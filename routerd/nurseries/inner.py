@@ -31,7 +31,7 @@ async def start_inner(nursery: trio.Nursery, house: House) -> None:
     nursery.start_soon(run_clock_watch, host, log, vantage.incidents, ring)
     for controller in _controllers(nursery, house):
         house.controllers.start(nursery, controller)
-    nursery.start_soon(supervised, log, "a change on trial", house.keeper.run)
+    nursery.start_soon(supervised, log, "a change on trial", house.commit_watch.run)
     nursery.start_soon(house.controllers.run_object_watch)
     house.controllers.listens("gate", vantage.gatekeeper.bell)
     nursery.start_soon(vantage.gatekeeper.run, lambda: vantage.look().admission, ring)
@@ -50,7 +50,7 @@ def _controllers(nursery: trio.Nursery, house: House) -> Iterator[Controller]:
     around = Around(rules.alarm_by(clock), lambda: plane.running.generation, life.configured)
     yield rules.establish(nursery, log, look, around)
     yield telemetry.establish(nursery, plane, look, controllers.ring_one)
-    yield house.keeper
+    yield house.commit_watch
     retention = RetentionController(look, log)
     nursery.start_soon(retention.watch, lambda why: controllers.ring_one(retention.name, why))
     yield retention
