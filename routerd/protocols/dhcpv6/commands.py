@@ -62,10 +62,10 @@ def lose_patience(station: Station, now: float) -> None:
     """Nobody answered in time. What is due goes on by its own timers, anything else rests."""
     name = station.command.name if station.command else None
     station.finish(False, f"no answer within {PATIENCE:.0f} seconds")
-    wake_at = station.wake_at()
-    early = wake_at is None or now < wake_at
     match station.state:
-        case Renewing() | Rebinding() if early and station.bindings:
+        case Renewing() if all(held.t1 is None or now < held.t1 for held in station.bindings.values()):
+            station.rest()
+        case Rebinding() if all(held.t2 is None or now < held.t2 for held in station.bindings.values()):
             station.rest()
         case Informing() if name == "info-request" and station.bindings:
             station.rest()

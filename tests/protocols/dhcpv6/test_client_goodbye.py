@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -258,6 +259,19 @@ def test_nobody_answers_a_command(command: Any) -> None:
     finished = scene.until(outputs.Finished)
     assert (finished.ok, scene.now - begun) == (False, pytest.approx(9))
     assert isinstance(scene.state, states.Bound)
+
+
+@pytest.mark.parametrize(
+    ("due", "command", "state"),
+    [(Scene.renewing, Renew(), states.Renewing), (Scene.rebinding, Rebind(), states.Rebinding)],
+)
+def test_nobody_answers_a_command_for_what_is_due_anyway(
+    due: Callable[[Scene], Scene], command: Any, state: type[states.State]
+) -> None:
+    scene = due(Scene(PD))
+    scene.feed(command)
+    assert not scene.until(outputs.Finished).ok
+    assert isinstance(scene.state, state), "it goes on: nobody has extended anything"
 
 
 def test_a_lease_without_end_can_be_renewed_by_hand() -> None:
