@@ -23,7 +23,7 @@ from routerd.changes.commit_trial import Trial, Trials, read
 from routerd.changes.commit_voice import Voice
 from routerd.changes.guard import standing
 from routerd.changes.pending import Commit
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.writer import Runner
 from routerd.protocols.machine import Refused, Start
 from routerd.shapes.duration import format_duration

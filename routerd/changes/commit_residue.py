@@ -11,7 +11,7 @@ from routerd.controllers.forwarding import LANS
 from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import managed
 from routerd.controllers.lease import ifname_of
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import wanted_by_key
 from routerd.controllers.wanted_route import declared_routes
 from routerd.host import Link

@@ -18,7 +18,7 @@ from routerd.changes.commit_trial import Aftermath, Trial, Trials
 from routerd.changes.commit_voice import Voice, failure
 from routerd.changes.guard import judge
 from routerd.config import ConfigErrors
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.types import Ref
 
 REFUSED = (NotChanged, ConfigErrors, OSError)

@@ -15,7 +15,8 @@ from routerd.api.wire_changes import Artifact
 from routerd.config import Router
 from routerd.controllers.gate import Admission
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import Blocked, Planner, Step, View
+from routerd.controllers.planner import Blocked, Planner, Step
+from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import DEPRECATED
 from routerd.events.types import Ref, Status
 from routerd.host import (

@@ -16,7 +16,7 @@ from routerd.config import Router
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.management import shut
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.host import Address, Route
 from routerd.resources.management import ManagementAccess
 

@@ -9,7 +9,7 @@ from typing import Any
 from routerd.controllers.lease import ifname_of, leases, ref_of, undecided
 from routerd.controllers.lease6 import delegations, held_addresses
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.types import Ref
 from routerd.host import Route
 from routerd.resources.net import DHCPv4Client

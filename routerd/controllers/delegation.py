@@ -17,9 +17,11 @@ from routerd.controllers.interface import link_inputs, presence_inputs
 from routerd.controllers.lease import ifname_of, interface_of, ref_of
 from routerd.controllers.lease6 import LAST_RESORT, is_over
 from routerd.controllers.picture import AddressKey, address_key, thing_of
-from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.rest import Rests, rest_after
+from routerd.controllers.status import condition
 from routerd.controllers.subnet import Misfit
+from routerd.controllers.view import Input, View
 from routerd.controllers.wanted_address6 import (
     Wanted6,
     hangs_on_unspoken,

@@ -13,7 +13,8 @@ from typing import Any
 from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of, link_of
-from routerd.controllers.reconcile import Judgement, Step, View
+from routerd.controllers.planner import Judgement, Step
+from routerd.controllers.view import View
 from routerd.events.types import Ref
 from routerd.host import Link, SetForwarding6, SetHostSide6
 from routerd.resources.net6 import (

@@ -10,7 +10,7 @@ import attrs
 
 from routerd.config import Router
 from routerd.controllers.gate import ref_of as ref_of
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.types import Ref
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface

@@ -10,7 +10,7 @@ import attrs
 
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import link_of, undecided
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.types import Ref, Status
 from routerd.host import Link, Route
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation

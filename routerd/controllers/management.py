@@ -9,7 +9,9 @@ from routerd.config import Router
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of, ref_of
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import Input, Judgement, Step, View, condition
+from routerd.controllers.planner import Judgement, Step
+from routerd.controllers.status import condition
+from routerd.controllers.view import Input, View
 from routerd.events import incidents
 from routerd.events.types import Event, Ref, Status
 from routerd.resources.management import ManagementAccess

@@ -1,29 +1,27 @@
-"""The loop of every controller: wake, look, plan, apply, tell; then sleep until something changed.
+"""One round of a controller of the host: look, plan, apply, judge, tell.
 
-Controllers are level-triggered: a wake only means "look again". `plan` and `judge` are pure; only this module
-touches the host. An effect on the host comes before the event that says so.
+`plan` and `judge` are pure; only this module touches the host. An effect on the host comes before the event that says
+so.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import attrs
 import trio
 
-from routerd.config import Router
 from routerd.controllers.contest import TIMES, Contest
-from routerd.controllers.gate import Admission
-from routerd.controllers.meter import Meter
-from routerd.controllers.picture import Picture, thing_of
-from routerd.events.incidents import Incidents, addresses
+from routerd.controllers.picture import thing_of
+from routerd.controllers.planner import Blocked, Judgement, Planner, Step
+from routerd.controllers.status import differs
+from routerd.controllers.view import View
+from routerd.events.incidents import addresses
 from routerd.events.log import Log
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import Change, Host, HostRefused, PutAddress, RemoveAddress
 
-FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 GOODBYE = 2.0
 """Seconds for telling what was done in a round that was cut short."""
 
@@ -33,140 +31,6 @@ routes, and others each time."""
 
 _PLAIN = {"installed": "install", "removed": "remove", "took": "take", "extended": "extend"}
 """Verbs of the messages of steps; "put" and "set" are their own."""
-
-
-@attrs.frozen
-class View:
-    """Everything a controller may look at, at one moment. `now` is on the host's clock; `versions` has the id of the
-    event that last changed an object. `router` has what is let in by the gate, `declared` all there is."""
-
-    router: Router
-    generation: int
-    objects: Mapping[Ref, Status]
-    picture: Picture
-    now: float
-    versions: Mapping[Ref, int] = attrs.field(factory=dict)
-    incidents: Incidents = attrs.field(factory=Incidents)
-    admission: Admission = attrs.field(default=attrs.Factory(lambda self: Admission(self.router), takes_self=True))
-    declared: Router = attrs.field(default=attrs.Factory(lambda self: self.router, takes_self=True))
-
-    @property
-    def configuration(self) -> Ref:
-        """The object of the configuration itself: it changes with each generation."""
-        return Ref("Router", self.router.name, "routerd.net/v1alpha1")
-
-    def waiting(self, kind: type[Any]) -> dict[Ref, Status]:
-        """What is to be said of the resources of a kind that are not let in."""
-        waiting = {**self.admission.held, **self.admission.undecided}
-        return {ref: one.status(self.generation) for ref, one in waiting.items() if ref.kind == kind.__name__}
-
-    def grounds(self, ref: Ref) -> tuple[Ref, ...]:
-        """On whom the gate's decision about a resource hangs."""
-        return self.admission.grounds.get(ref, ())
-
-    def newest(self, inputs: Iterable[Input]) -> tuple[int, ...]:
-        """The event that decided: of all that a controller looks at, what changed last is why it now says other than
-        before."""
-        known = [self.versions.get(one, 0) if isinstance(one, Ref) else one for one in inputs]
-        newest = max(known, default=0)
-        return (newest,) if newest else ()
-
-
-Input = Ref | int
-"""Something that a controller looks at and that decides what it says: an object, or an event by its id (0: none)."""
-
-
-@attrs.frozen
-class Step:
-    """One change to the host, for whom, and how to tell of it once it is done. `topic` empty: nothing to tell."""
-
-    change: Change
-    resource: Ref
-    topic: str
-    reason: str
-    message: str
-    attributes: Mapping[str, str] = attrs.field(factory=dict)
-    because: tuple[Input, ...] = ()
-
-
-@attrs.frozen
-class Blocked:
-    """A step that must not be taken now: `message` says why. Told and tried again as if the system had refused it."""
-
-    resource: Ref
-    message: str
-    attributes: Mapping[str, str] = attrs.field(factory=dict, eq=False)
-
-
-@attrs.frozen
-class Judgement:
-    """What is now true of the resources of a controller, and what each status was decided by (beside what was done
-    for it in the same round). `told`: events beside those."""
-
-    statuses: Mapping[Ref, Status] = attrs.field(factory=dict)
-    gone: Collection[Ref] = ()
-    because: Mapping[Ref, tuple[Input, ...]] = attrs.field(factory=dict)
-    told: Sequence[Event] = ()
-
-
-class Planner(Protocol):
-    """A controller that changes the host: two pure functions."""
-
-    name: str
-    kinds: tuple[str, ...]
-
-    def plan(self, view: View) -> Sequence[Step | Blocked]:
-        """What to do, in order."""
-
-    def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
-        """What to say of each resource after the plan was applied; `refused` has the words of who refused."""
-
-
-class Bell:
-    """Wakes one controller. Rings while it is busy are kept, as one, and the first reason is remembered."""
-
-    def __init__(self) -> None:
-        self._why: str | None = None
-        self._rung = trio.Event()
-        self.rings = 0
-
-    def ring(self, why: str) -> None:
-        """Look again, because of `why`."""
-        self.rings += 1
-        if self._why is None:
-            self._why = why
-            self._rung.set()
-
-    async def heard(self) -> str:
-        """Wait for a ring, take it."""
-        await self._rung.wait()
-        why, self._why, self._rung = self._why, None, trio.Event()
-        assert why is not None
-        return why
-
-
-Reconcile = Callable[[str], Awaitable[Mapping[Ref, str]]]
-
-
-async def run_controller(bell: Bell, meter: Meter, reconcile: Reconcile) -> None:
-    """Reconcile at each ring, until cancelled. What was refused is tried again after 1, 2, 4 … 60 s, or at the
-    next ring."""
-    delay = FIRST_RETRY
-    retry_at = float("inf")
-    while True:
-        why = "retry"
-        with trio.move_on_at(retry_at):
-            why = await bell.heard()
-        with meter.measuring(why) as measured:
-            refused = await reconcile(why)
-            measured.refused(refused)
-        if not refused:
-            delay, retry_at = FIRST_RETRY, float("inf")
-            meter.next_look(None)
-            continue
-        retry_at = trio.current_time() + delay
-        meter.next_look(delay)
-        delay = min(delay * 2, LONGEST_RETRY)
 
 
 @attrs.define
@@ -320,27 +184,3 @@ def _acts(events: Sequence[Event], ref: Ref, status: Status) -> tuple[int, ...]:
         for place, event in enumerate(events)
         if event.resource == ref and (refused or event.severity != "warning")
     )
-
-
-def differs(stored: Status | None, status: Status) -> bool:
-    """Would storing `status` change anything? (The store adds lastTransitionTime to conditions by itself.)"""
-    return stored is None or _bare(stored) != _bare(status)
-
-
-def _bare(status: Status) -> dict[str, Any]:
-    conditions = [
-        {key: value for key, value in condition.items() if key != "lastTransitionTime"}
-        for condition in status.get("conditions", ())
-    ]
-    return {**status, "conditions": conditions}
-
-
-def condition(kind: str, holds: bool | None, reason: str, generation: int, message: str = "") -> dict[str, Any]:
-    """A condition as contract §2.1 has it; `holds` None: Unknown."""
-    value: dict[str, Any] = {
-        "type": kind,
-        "status": "Unknown" if holds is None else str(holds),
-        "reason": reason,
-        "observedGeneration": generation,
-    }
-    return {**value, "message": message} if message else value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import trio
 
+from routerd.controllers.bell import Bell
 from routerd.controllers.meter import Meter
-from routerd.controllers.reconcile import Bell
 
 QUIET = 0.05
 """Seconds without a ring after which nothing more is to come: the host tells of our own acts sooner."""

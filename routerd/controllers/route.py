@@ -12,8 +12,10 @@ from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of, undecided_links
 from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.picture import route_key, thing_of
-from routerd.controllers.reconcile import Blocked, Input, Judgement, Step, View, condition
+from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.settlement import settled_addresses, staying_addresses
+from routerd.controllers.status import condition
+from routerd.controllers.view import Input, View
 from routerd.controllers.wanted_route import (
     KINDS,
     Declared,

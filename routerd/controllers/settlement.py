@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from routerd.controllers.address import leaving_addresses, wanted_addresses
 from routerd.controllers.picture import address_key
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6
 from routerd.host import Address
 

@@ -18,7 +18,8 @@ from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.picture import address_key, route_key, thing_of
-from routerd.controllers.reconcile import Blocked, Judgement, Step, View
+from routerd.controllers.planner import Blocked, Judgement, Step
+from routerd.controllers.view import View
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Link, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetHostSide6
 from routerd.resources.net6 import IPv6RAAddress

@@ -12,8 +12,8 @@ import attrs
 from routerd.config import Router
 from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
 from routerd.controllers.lease6 import LAST_RESORT, aggregate_of, delegations, unspoken_delegations
-from routerd.controllers.reconcile import Input, View
 from routerd.controllers.settlement import settled_addresses, staying_addresses
+from routerd.controllers.view import Input, View
 from routerd.events import incidents
 from routerd.events.types import Ref
 from routerd.host import Address, Link, Route

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 import trio
 
-from routerd.controllers.reconcile import View, differs
+from routerd.controllers.status import differs
+from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 

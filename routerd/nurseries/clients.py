@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.lease import device_of
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status

@@ -18,7 +18,7 @@ from routerd.api.plane import Daemon, Running
 from routerd.config import Router
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, Part
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import trio
 
+from routerd.controllers.bell import Bell, run_controller
 from routerd.controllers.meter import Meter
-from routerd.controllers.reconcile import Bell, run_controller
 from routerd.controllers.rounds import Rounds
 from routerd.events.log import Log
 from routerd.events.types import Ref

@@ -10,7 +10,7 @@ from typing import Protocol
 from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.gate import HELD
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.journal import last_cursor
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status

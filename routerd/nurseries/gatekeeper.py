@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import trio
 
 from routerd.config import Router
+from routerd.controllers.bell import Bell
 from routerd.controllers.gate import Admission, Past, admit
-from routerd.controllers.reconcile import Bell
 from routerd.events.types import Ref, Status
 from routerd.host import Clock
 

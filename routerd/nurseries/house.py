@@ -25,7 +25,7 @@ from routerd.controllers.delegation import DelegationController
 from routerd.controllers.forwarding import ForwardingController
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.management import ManagementController
-from routerd.controllers.reconcile import Planner
+from routerd.controllers.planner import Planner
 from routerd.controllers.route import RouteController
 from routerd.controllers.slaac import SlaacController
 from routerd.events.log import Log

@@ -8,7 +8,7 @@ import trio
 
 from routerd.controllers.interface import news_of
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.incidents import SLEEP, Incidents
 from routerd.events.log import Log
 from routerd.events.types import Event

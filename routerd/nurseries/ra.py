@@ -13,7 +13,7 @@ from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.daemons import ra_client_report, ra_server_report
 from routerd.daemons.ndp_daemon import NdpDaemon
 from routerd.daemons.ra_announcement import LanFacts, announcement_of

@@ -12,8 +12,8 @@ from routerd.controllers.conditions import SILENT
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.lease6 import Delegation, delegation, unspoken_delegations
-from routerd.controllers.reconcile import View
 from routerd.controllers.subnet import subnet_of
+from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import free_subnet
 from routerd.daemons.ra_announcement import Delegated, LanFacts, announcement_of
 from routerd.events.types import Ref, Status

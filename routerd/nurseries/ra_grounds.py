@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from routerd.controllers.gate import ref_of
-from routerd.controllers.reconcile import Input, View
+from routerd.controllers.view import Input, View
 from routerd.daemons.ra_announcement import LanFacts
 from routerd.events.types import Ref
 from routerd.resources.net6 import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from routerd.controllers.reconcile import View, condition, differs
+from routerd.controllers.status import condition, differs
+from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.retention import DEFAULT, Retention
 from routerd.events.types import Ref, Status

@@ -10,7 +10,7 @@ from functools import partial
 import trio
 
 from routerd.config import Router
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.types import Ref
 from routerd.host import Clock

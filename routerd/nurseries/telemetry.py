@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 import trio
 
 from routerd.api.plane import Plane
-from routerd.controllers.reconcile import View, condition, differs
+from routerd.controllers.status import condition, differs
+from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.types import Ref, Status
 from routerd.nurseries.fleet import Fleet

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from routerd.api.plane import Running
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import View
+from routerd.controllers.view import View
 from routerd.events.incidents import Incidents
 from routerd.events.log import Log
 from routerd.host import Clock

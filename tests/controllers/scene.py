@@ -11,7 +11,8 @@ import attrs
 
 from routerd.config import load
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import Blocked, Step, View
+from routerd.controllers.planner import Blocked, Step
+from routerd.controllers.view import View
 from routerd.daemons.dhcpv4_report import Circumstances, crashed_status, starting_status, status_of
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Link, Resynced, Route, Snapshot

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from routerd.controllers.address import AddressController
-from routerd.controllers.reconcile import Step
+from routerd.controllers.planner import Step
 from routerd.events.types import Ref, Status
 from routerd.host import PutAddress, RemoveAddress
 from tests.controllers.scene import (

@@ -17,8 +17,9 @@ from routerd.controllers.address import AddressController, wanted_addresses
 from routerd.controllers.interface import InterfaceController
 from routerd.controllers.lease import undecided_links
 from routerd.controllers.picture import Picture
-from routerd.controllers.reconcile import Blocked, Planner, Step, View
+from routerd.controllers.planner import Blocked, Planner, Step
 from routerd.controllers.route import RouteController
+from routerd.controllers.view import View
 from routerd.controllers.wanted_route import Wanted, place_of, places_kept, wanted_routes
 from routerd.events.types import Ref, Status
 from routerd.host import Address, HostRefused, Resynced, Route, SetLink, Snapshot

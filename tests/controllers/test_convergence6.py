@@ -15,7 +15,7 @@ from routerd.config import ConfigErrors, load
 from routerd.controllers.delegation import DelegationController
 from routerd.controllers.forwarding import ForwardingController
 from routerd.controllers.interface import InterfaceController
-from routerd.controllers.reconcile import Planner
+from routerd.controllers.planner import Planner
 from routerd.controllers.route import RouteController
 from routerd.controllers.slaac import SlaacController
 from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6

@@ -11,7 +11,7 @@ import pytest
 from routerd.controllers.delegation import DelegationController
 from routerd.controllers.interface import news_of
 from routerd.controllers.lease6 import aggregate_of
-from routerd.controllers.reconcile import Blocked, Step
+from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.rest import FIRST, LONGEST, rest_after
 from routerd.controllers.wanted_address6 import DEPRECATED, LONGEST_GOODBYE
 from routerd.events.types import Ref, Status

@@ -14,8 +14,8 @@ from routerd.config import load
 from routerd.controllers.address import AddressController
 from routerd.controllers.gate import Admission, Past, admit
 from routerd.controllers.interface import InterfaceController
-from routerd.controllers.reconcile import View
 from routerd.controllers.route import RouteController
+from routerd.controllers.view import View
 from routerd.events.types import Ref, Status
 from tests.controllers.scene import (
     CLIENT,

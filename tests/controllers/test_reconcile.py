@@ -13,19 +13,13 @@ import trio
 from trio.testing import MockClock
 
 from routerd.config import load
+from routerd.controllers.bell import Bell, run_controller
 from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture, thing_of
-from routerd.controllers.reconcile import (
-    TOLD_SINGLY,
-    Bell,
-    Blocked,
-    HostReconciler,
-    Judgement,
-    Step,
-    View,
-    differs,
-    run_controller,
-)
+from routerd.controllers.planner import Blocked, Judgement, Step
+from routerd.controllers.reconcile import TOLD_SINGLY, HostReconciler
+from routerd.controllers.status import differs
+from routerd.controllers.view import View
 from routerd.events.incidents import Incidents
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Ref

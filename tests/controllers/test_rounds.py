@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import trio
 from trio.testing import MockClock
 
+from routerd.controllers.bell import Bell, Reconcile, run_controller
 from routerd.controllers.meter import Meter
-from routerd.controllers.reconcile import Bell, Reconcile, run_controller
 from routerd.controllers.rounds import QUIET, Rounds
 from routerd.events.types import Ref
 

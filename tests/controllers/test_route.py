@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from routerd.controllers.reconcile import Blocked, Step
+from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.route import RouteController
 from routerd.controllers.wanted_route import metrics
 from routerd.events.types import Ref, Status

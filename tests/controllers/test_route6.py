@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from routerd.controllers.lease6 import LAST_RESORT
-from routerd.controllers.reconcile import Blocked, Step
+from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.route import RouteController
 from routerd.events.types import Ref, Status
 from routerd.host import PutRoute, RemoveRoute, Route

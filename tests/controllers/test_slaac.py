@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from routerd.controllers.reconcile import Blocked, Step
+from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.slaac import SlaacController, metrics
 from routerd.controllers.wanted_address6 import leaving_addresses6
 from routerd.events.types import Ref, Status
