@@ -15,8 +15,8 @@ from routerd.shapes.invalid import Path, Problem
 @attrs.frozen
 class Declared:
     """A resource in a file: where it stands, and what is known of it. `spec` may be a draft that lacks fields, or None;
-    `resource` is None unless all of it is right. `parts`: what is right by itself in fields that are wrong, each with
-    its path."""
+    `resource` is None unless all of it is right. `parts`: what is in fields that are wrong, as far as it goes, each
+    with its path."""
 
     path: Path
     label: str

@@ -33,37 +33,35 @@ def taken(cls: type[T], data: Any) -> tuple[T | None, list[Problem]]:
             left_away |= wrong
 
 
-def draft(cls: type, data: Any, problems: list[Problem]) -> Any:
+def draft(cls: type, data: Any, problems: list[Problem], *bases: type) -> Any:
     """What is right in `data`: an object with the fields of `cls`, None where there is nothing usable. None when
-    `data` is no mapping."""
+    `data` is no mapping. With `bases` it is one of those, too, and has their defaults."""
     if not isinstance(data, dict):
         return None
-    return from_wire(_draft_of(cls), without(data, top_level(problems)))
+    return from_wire(_draft_of(cls, *bases), without(data, top_level(problems)))
 
 
 def parts(cls: type, data: Any, problems: list[Problem], path: Path) -> Iterator[tuple[Path, Any]]:
-    """The objects in fields that are wrong which are right by themselves, each with its path."""
+    """The objects in fields that are wrong, each with its path. One that is wrong itself is of its class all the same,
+    with what is right of it, and None where something had to be."""
     given = data if isinstance(data, dict) else {}
     for wire in fields_of(cls).keys() & top_level(problems) & given.keys():
-        yield from _right(fields_of(cls)[wire].type, given[wire], (*path, wire))
+        yield from _inside(fields_of(cls)[wire].type, given[wire], (*path, wire))
 
 
-def _right(tp: Any, data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _inside(tp: Any, data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     tp = present(tp)
     inside: Any = get_origin(tp)
     if isinstance(tp, type) and attrs.has(tp):
-        try:
-            yield path, from_wire(tp, data)
-        except Problems:
-            for wire, field in fields_of(tp).items() if isinstance(data, dict) else ():
-                if wire in data:
-                    yield from _right(field.type, data[wire], (*path, wire))
+        right, problems = taken(tp, data)
+        yield path, draft(tp, data, problems, tp) if right is None else right
+        yield from parts(tp, data, problems, path)
     elif isinstance(inside, type) and issubclass(inside, Mapping) and isinstance(data, dict):
         for name, value in data.items():
-            yield from _right(get_args(tp)[1], value, (*path, name))
+            yield from _inside(get_args(tp)[1], value, (*path, name))
     elif isinstance(inside, type) and issubclass(inside, Sequence) and isinstance(data, list):
         for number, item in enumerate(data):
-            yield from _right(get_args(tp)[0], item, (*path, number))
+            yield from _inside(get_args(tp)[0], item, (*path, number))
 
 
 def without(data: Any, names: set[str | int]) -> Any:
@@ -81,9 +79,17 @@ def _follows(problem: Problem, left_away: set[str | int]) -> bool:
 
 
 @cache
-def _draft_of(cls: type) -> type:
+def _draft_of(cls: type, *bases: type) -> type:
+    """A class with the fields of `cls` that asks nothing of them."""
     fields = {
-        field.name: attrs.field(default=None, type=field.type, metadata=field.metadata)
+        field.name: attrs.field(
+            default=None if not bases or field.default is attrs.NOTHING else field.default,
+            type=field.type,
+            metadata=field.metadata,
+        )
         for field in fields_of(cls).values()
     }
-    return attrs.make_class(f"{cls.__name__}Draft", fields, frozen=True)
+    body = {"__attrs_post_init__": lambda _: None}
+    return attrs.make_class(
+        f"{cls.__name__}Draft", fields, bases or (object,), class_body=body, frozen=True, slots=True
+    )

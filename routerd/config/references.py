@@ -4,7 +4,7 @@ no resource may wait for itself."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -73,28 +73,28 @@ def references(declared: Sequence[Declared]) -> Iterator[Finding]:
 
 
 def _references(one: Declared) -> Iterator[Reference]:
-    for path, value in one.values:
-        match value:
-            case ValueFrom():
-                yield Reference(path, StateKey(value.resource, value.field), (*path, "resource"), (*path, "field"))
-            case When():
-                for place, key, match in clauses(value, path):
-                    yield Reference(place, key, place, place, "key", tuple(_phases_of(match, place)))
-            case StateMatch():
-                named = state_key(str(path[-1]))
-                if named is not None:
-                    yield Reference(path, named, path, path, "key", tuple(_phases_of(value, path)))
-            case Dependency():
-                yield _of_dependency(value, path)
-            case (Dependency(), *_):
-                for number, dependency in enumerate(value):
-                    yield _of_dependency(dependency, (*path, number))
+    found = (reference for path, value in one.values for reference in _in_value(value, path))
+    yield from (reference for reference in found if reference.key.resource is not None)
 
 
-def _of_dependency(dependency: Dependency, path: Path) -> Reference:
-    asked = (("phase", dependency.phase), ("equals", dependency.equals))
-    phases = tuple(((*path, wire), text) for wire, text in asked if text is not None)
-    return Reference(path, dependency.key, (*path, "resource"), (*path, "field"), phases=phases)
+def _in_value(value: Any, path: Path) -> Iterator[Reference]:
+    match value:
+        case ValueFrom():
+            yield Reference(path, StateKey(value.resource, value.field), (*path, "resource"), (*path, "field"))
+        case When():
+            for place, key, match in clauses(value, path):
+                yield Reference(place, key, place, place, "key", tuple(_phases_of(match, place)))
+        case StateMatch():
+            named = state_key(str(path[-1]))
+            if named is not None:
+                yield Reference(path, named, path, path, "key", tuple(_phases_of(value, path)))
+        case Dependency():
+            asked = (("phase", value.phase), ("equals", value.equals))
+            phases = tuple(((*path, wire), text) for wire, text in asked if text is not None)
+            yield Reference(path, value.key, (*path, "resource"), (*path, "field"), phases=phases)
+        case tuple():
+            for number, item in enumerate(value):
+                yield from _in_value(item, (*path, number))
 
 
 def _phases_of(match: StateMatch, path: Path) -> Iterator[tuple[Path, str]]:
@@ -110,7 +110,7 @@ def _judged(reference: Reference, labels: Iterable[str]) -> Iterator[Problem]:
         hint = did_you_mean(key.resource, labels)
         message = f"there is no {key.resource}"
         yield Problem(reference.resource, "reference.dangling", message, "not declared", hint, reference.at)
-    if kind is None:
+    if kind is None or key.field is None:
         return
     if key.field not in kind.provides:
         message = f"{kind.name} does not provide {described(key.field)}"
@@ -151,8 +151,7 @@ def _edges(one: Declared, interfaces: Mapping[str, str]) -> Iterator[tuple[Path,
 
 def _inputs(one: Declared) -> Iterator[tuple[Path, str]]:
     """Whom a DerivedEvent looks at."""
-    for path, condition in conditions(one):
-        kind, name, _ = condition.place
+    for path, (kind, name, _), _equals in conditions(one):
         yield path[:3], f"{kind}/{name}"
 
 

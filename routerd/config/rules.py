@@ -4,10 +4,11 @@ hears what it says itself, be it through others."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from routerd.config.declared import Declared, Finding
 from routerd.events.topics import matches
-from routerd.resources.derived import DerivedCondition, DerivedEvent, DerivedInput
+from routerd.resources.derived import DerivedCondition, DerivedEvent, DerivedInput, place_of
 from routerd.resources.kinds import KINDS
 from routerd.resources.rules import EventPattern, EventRule
 from routerd.shapes.invalid import Path, Problem, described, did_you_mean
@@ -22,13 +23,16 @@ MOST = 128
 Heard = tuple[Path, str]
 """A glob or a label, and where it is written."""
 
+Place = tuple[str, str, str]
+"""A kind, a name, and a field of the status."""
+
 
 def rules(declared: Sequence[Declared]) -> Iterator[Finding]:
     """Everything that is wrong between the rules of a file, and between them and others."""
     labels = dict.fromkeys(other.label for other in declared)
     for one in declared:
-        for path, condition in conditions(one):
-            yield from ((one, problem) for problem in _judged(path, condition, labels))
+        for path, place, equals in conditions(one):
+            yield from ((one, problem) for problem in _judged(path, place, equals, labels))
     told = [one for one in declared if one.kind in (EventRule.__name__, DerivedEvent.__name__)]
     if len(told) > MOST:
         message = f"{len(told)} rules are too many: each of them reads every event"
@@ -37,30 +41,28 @@ def rules(declared: Sequence[Declared]) -> Iterator[Finding]:
         yield from _circles(told)
 
 
-def conditions(one: Declared) -> Iterator[tuple[Path, DerivedCondition]]:
-    """What a DerivedEvent looks at, and where it says so."""
-    inputs = one.spec.inputs if one.kind == DerivedEvent.__name__ and one.spec is not None else None
-    whole = ((("spec", "inputs", number), given) for number, given in enumerate(inputs or ()))
-    for path, given in (*whole, *one.parts):
-        match given:
-            case DerivedInput():
-                yield from ((_place(path, given, way, place), each) for way, place, each in _tests(given))
-            case DerivedCondition():
-                yield path, given
+def conditions(one: Declared) -> Iterator[tuple[Path, Place, Any]]:
+    """What a DerivedEvent looks at, where it says so, and the value that it asks for."""
+    if one.kind == DerivedEvent.__name__:
+        for path, value in one.values:
+            yield from _tests(value, path)
 
 
-def _tests(given: DerivedInput) -> Iterator[tuple[int, int, DerivedCondition]]:
-    for way, alternative in enumerate(given.alternatives):
-        yield from ((way, place, condition) for place, condition in enumerate(alternative))
+def _tests(value: Any, path: Path) -> Iterator[tuple[Path, Place, Any]]:
+    """Every test in a value, however deep."""
+    match value:
+        case DerivedInput() | DerivedCondition():
+            if value.field is not None:
+                yield path, place_of(value.field), value.equals
+            yield from _tests(getattr(value, "any_of", ()), (*path, "any_of"))
+        case tuple():
+            for number, each in enumerate(value):
+                yield from _tests(each, (*path, number))
 
 
-def _place(path: Path, given: DerivedInput, way: int, place: int) -> Path:
-    return path if given.field is not None else (*path, "any_of", way, place)
-
-
-def _judged(path: Path, condition: DerivedCondition, labels: Mapping[str, None]) -> Iterator[Problem]:
+def _judged(path: Path, place: Place, equals: Any, labels: Mapping[str, None]) -> Iterator[Problem]:
     """The resource exists, has the field, and can be in the phase."""
-    word, name, field = condition.place
+    word, name, field = place
     label, kind = f"{word}/{name}", KINDS.get(word)
     if label not in labels:
         hint = did_you_mean(label, labels)
@@ -72,9 +74,9 @@ def _judged(path: Path, condition: DerivedCondition, labels: Mapping[str, None])
     if first not in known:
         hint = did_you_mean(first, known) or f"it has {', '.join(known)}"
         yield Problem((*path, "field"), "reference.field", f"{word} has no {described(first)}", "no such field", hint)
-    if field == "phase" and kind.phases and condition.equals not in (None, *kind.phases):
-        hint = did_you_mean(str(condition.equals), kind.phases) or f"it can be {', '.join(kind.phases)}"
-        message = f"{word} is never {described(condition.equals)}"
+    if field == "phase" and kind.phases and equals not in (None, *kind.phases):
+        hint = did_you_mean(str(equals), kind.phases) or f"it can be {', '.join(kind.phases)}"
+        message = f"{word} is never {described(equals)}"
         yield Problem((*path, "equals"), "reference.phase", message, "no phase", hint)
 
 
@@ -94,8 +96,7 @@ def _hears(one: Declared) -> Iterator[Heard]:
     if isinstance(one.spec, EventRule):
         yield from _globs(one.spec.pattern)
     elif isinstance(one.spec, DerivedEvent):
-        for path, condition in conditions(one):
-            word, name, _ = condition.place
+        for path, (word, name, _), _equals in conditions(one):
             yield (*path, "field"), f"{word}/{name}"
 
 

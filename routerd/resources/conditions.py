@@ -164,9 +164,9 @@ def clauses(when: When, path: Path = ()) -> Iterator[tuple[Path, StateKey, State
         named = state_key(key)
         assert named is not None, "keys are checked when a condition is read"
         yield (*path, "state", key), named, match
-    word = "all" if when.all else "any"
-    for place, part in enumerate(when.parts):
-        yield from clauses(part, (*path, word, place))
+    for word, parts in (("all", when.all), ("any", when.any)):
+        for place, part in enumerate(parts or ()):
+            yield from clauses(part, (*path, word, place))
 
 
 @attrs.frozen

@@ -20,6 +20,13 @@ STATUS_FIELD = re.compile(rf"\$\{{([A-Za-z0-9]+)/({NAME.pattern})\.status\.([A-Z
 _STATUS_FIELD = Matching(STATUS_FIELD.pattern, 300, "a field of a status", "${Kind/name.status.field}")
 
 
+def place_of(field: str) -> tuple[str, str, str]:
+    """Kind, name and the field of the status that `${Kind/name.status.field}` means."""
+    match = STATUS_FIELD.fullmatch(field)
+    assert match is not None, "the validator has seen it"
+    return match[1], match[2], match[match.lastindex or 0]
+
+
 @attrs.frozen
 class _StatusField:
     """`${Kind/name.status.field}`."""
@@ -59,7 +66,7 @@ _NOT_EMPTY = told("It holds when the field is there and not empty (true), or is 
 
 def _one_test(condition: DerivedCondition | DerivedInput) -> None:
     if condition.equals is None and condition.not_empty is None:
-        raise Invalid("value.required", "is tested for nothing", "expected equals or not_empty", field="field")
+        raise Invalid("value.required", "does not say what the field shall be", "expected equals or not_empty")
     if condition.equals is not None and condition.not_empty is not None:
         raise Invalid("value.exclusive", "stands beside equals", "expected one of the two", field="not_empty")
 
@@ -78,9 +85,7 @@ class DerivedCondition:
     @property
     def place(self) -> tuple[str, str, str]:
         """Kind, name and the field of the status."""
-        match = STATUS_FIELD.fullmatch(self.field)
-        assert match is not None, "the validator has seen it"
-        return match[1], match[2], match[match.lastindex or 0]
+        return place_of(self.field)
 
 
 @attrs.frozen
