@@ -17,7 +17,7 @@ from routerd.api.body import body_of
 from routerd.api.change import Candidate, NotChanged, Terms
 from routerd.api.operation import Call, Operation, answer, count
 from routerd.api.refusal import Refusal
-from routerd.api.wire import ConfigProblem, GenerationRecord, Ledger, encode
+from routerd.api.wire import ConfigProblem, encode
 from routerd.api.wire_changes import (
     ApplyRequest,
     ApplyResult,
@@ -34,6 +34,7 @@ from routerd.api.wire_changes import (
     ValidateRequest,
     ValidateResult,
 )
+from routerd.api.wire_resources import GenerationRecord, Ledger
 from routerd.config import ConfigError, ConfigErrors, render
 from routerd.config.schema import document_schema
 from routerd.resources.kinds import KINDS, kind_named

@@ -23,18 +23,10 @@ from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses
 from routerd.api.why import PARAMS as WHY_PARAMS
 from routerd.api.why import get_why
-from routerd.api.wire import (
-    Checked,
-    CheckResult,
-    ControllersAnswer,
-    DescribeResult,
-    EventsAnswer,
-    GetResult,
-    RuntimeStats,
-    StatusAnswer,
-    encode,
-)
+from routerd.api.wire import encode
 from routerd.api.wire_changes import ConfirmRequest, ConfirmResult
+from routerd.api.wire_resources import DescribeResult, EventsAnswer, GetResult
+from routerd.api.wire_status import Checked, CheckResult, ControllersAnswer, RuntimeStats, StatusAnswer
 from routerd.api.wire_why import Why
 
 PREFIX = "/api/control.routerd.net/v1alpha1"
@@ -67,7 +59,10 @@ async def get_readyz(call: Call) -> Response:
 
 def _checked(checks: Sequence[Check], verbose: bool) -> Response:
     failed = [check for check in checks if not check.ok]
-    shown = [CheckResult.of(check) for check in (checks if verbose else failed)]
+    shown = [
+        CheckResult(check.name, "pass" if check.ok else "fail", check.detail or None)
+        for check in (checks if verbose else failed)
+    ]
     status: Literal["ok", "failed"] = "failed" if failed else "ok"
     return answer(encode(Checked(status, shown or None)), 503 if failed else 200)
 

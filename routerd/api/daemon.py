@@ -13,7 +13,7 @@ from routerd.api.operation import Call, Operation, absent, answer, count, durati
 from routerd.api.plane import CommandEnd, Daemon, UnknownCommand
 from routerd.api.refusal import Refusal
 from routerd.api.stream import by_source, resumed, stream, streamed
-from routerd.api.wire import ResourceRef, encode_compact
+from routerd.api.wire import encode_compact
 from routerd.api.wire_daemon import (
     CommandRequest,
     CommandResult,
@@ -23,6 +23,7 @@ from routerd.api.wire_daemon import (
     DaemonStatus,
     ResourceStatus,
 )
+from routerd.api.wire_resources import ResourceRef
 from routerd.events.render import daemon_event
 from routerd.events.types import Filter, Page, Ref
 from routerd.shapes.convert import from_wire, to_wire

@@ -17,7 +17,8 @@ from routerd.api.access import Role
 from routerd.api.operation import Call, Param, answer, choice, count, duration, text
 from routerd.api.refusal import Refusal
 from routerd.api.stream import ByLog, resumed, stream, streamed
-from routerd.api.wire import EventsAnswer, encode
+from routerd.api.wire import encode
+from routerd.api.wire_resources import EventsAnswer
 from routerd.events.log import Log, StaleCursor
 from routerd.events.render import stored_event
 from routerd.events.types import SEVERITIES, Filter, Page

@@ -16,7 +16,9 @@ from routerd.api.refusal import Refusal
 from routerd.api.resources import matching, meant, one_matching, view
 from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses, router_status
-from routerd.api.wire import ControllersAnswer, DescribeResult, GetResult, Metadata, StatusAnswer, encode
+from routerd.api.wire import Metadata, encode
+from routerd.api.wire_resources import DescribeResult, GetResult
+from routerd.api.wire_status import ControllersAnswer, StatusAnswer
 from routerd.events.render import stored_event
 from routerd.events.types import Filter
 from routerd.resources.kinds import KINDS, kind_named

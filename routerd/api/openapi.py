@@ -11,8 +11,9 @@ import orjson
 from routerd import __version__
 from routerd.api.access import Role
 from routerd.api.operation import Operation, Param
-from routerd.api.wire import JSON, Checked, Error
+from routerd.api.wire import JSON, Error
 from routerd.api.wire_daemon import DaemonHealth
+from routerd.api.wire_status import Checked
 from routerd.shapes.schema import Refs, schema_of
 
 ALWAYS = (400, 403, 404, 405, 413, 500)

@@ -9,7 +9,7 @@ from routerd.api.operation import Call
 from routerd.api.plane import Running
 from routerd.api.refusal import Refusal
 from routerd.api.standing import DOCUMENT, decoration, document_ref, document_status
-from routerd.api.wire import ResourceEvent, ResourceView
+from routerd.api.wire_resources import ResourceEvent, ResourceView
 from routerd.config import Router
 from routerd.events.log import Log
 from routerd.events.types import Filter, Ref, Status, StoredEvent, StoredObject

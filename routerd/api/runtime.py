@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from routerd.api.wire import RuntimeStats
+from routerd.api.wire_status import RuntimeStats
 from routerd.events.types import Status
 from routerd.shapes.instant import Instant
 

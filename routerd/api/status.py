@@ -9,7 +9,8 @@ import attrs
 
 from routerd.api.plane import ControllerReport, Plane, ReconcileError
 from routerd.api.standing import document_ref, document_status
-from routerd.api.wire import ControllerStatus, ReconcileFailure, ResourcePhaseIssue, RouterStatus, StatusAnswer, encode
+from routerd.api.wire import encode
+from routerd.api.wire_status import ControllerStatus, ReconcileFailure, ResourcePhaseIssue, RouterStatus, StatusAnswer
 from routerd.events.types import Ref, Status
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant

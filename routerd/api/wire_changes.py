@@ -11,7 +11,6 @@ from typing import Any, Literal
 import attrs
 
 from routerd.api.wire import CONTROL, ConfigProblem, ControlVersion
-from routerd.api.wire import Pending as Pending
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant
 
@@ -148,6 +147,18 @@ class Orphan:
     owner: str | None = None
     remediation: str | None = None
     observed: Mapping[str, str] | None = None
+
+
+@attrs.frozen
+class Pending:
+    """A change that goes back by itself unless it is confirmed in time."""
+
+    generation: int
+    previous: int
+    confirm_by: Instant
+    actor: str
+    token: str | None = None
+    """Confirms it. For admins only, and only in the life of routerd in which it was begun."""
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from routerd.api.plane import DaemonPhase, Health
-from routerd.api.wire import ResourceRef
+from routerd.api.wire_resources import ResourceRef
 from routerd.events.types import Severity
 from routerd.shapes.instant import Instant
 

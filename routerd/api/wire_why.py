@@ -7,7 +7,8 @@ from typing import Literal
 
 import attrs
 
-from routerd.api.wire import CONTROL, ControlVersion, StoredEvent
+from routerd.api.wire import CONTROL, ControlVersion
+from routerd.api.wire_resources import StoredEvent
 from routerd.shapes.instant import Instant
 
 

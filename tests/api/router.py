@@ -25,7 +25,7 @@ from routerd.api.plane import (
     UnknownCommand,
 )
 from routerd.api.traffic import Traffic
-from routerd.api.wire import Pending
+from routerd.api.wire_changes import Pending
 from routerd.config import Router
 from routerd.events.log import Log, open_log
 from routerd.events.types import Event, Ref, Source, Status

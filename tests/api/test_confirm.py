@@ -11,7 +11,7 @@ import pytest
 
 from routerd.api.access import ENDED
 from routerd.api.change import Confirmation, NotChanged
-from routerd.api.wire import Pending
+from routerd.api.wire_changes import Pending
 from routerd.events.types import Filter
 from routerd.shapes.instant import Instant
 from tests.api.client import Answer, control, fetch

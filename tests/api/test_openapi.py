@@ -11,7 +11,8 @@ from openapi_spec_validator import validate
 
 from routerd.api import openapi
 from routerd.api.app import OPERATIONS
-from routerd.api.wire import RuntimeStats, StoredEvent
+from routerd.api.wire_resources import StoredEvent
+from routerd.api.wire_status import RuntimeStats
 from routerd.shapes.convert import fields_of
 from tests.api.client import Answer, check, control, document
 
