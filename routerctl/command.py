@@ -40,6 +40,7 @@ EXAMPLES = {
 """,
     "stop": """
   routerctl stop DHCPv4Client/wan                   stop the daemon, keep the lease
+  routerctl stop IPv6RouterAdvertisement/lan        take this router's leave of a LAN
 """,
     "reload": """
   routerctl reload DHCPv4Client/wan                 take up its files again

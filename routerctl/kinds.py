@@ -70,6 +70,8 @@ DAEMON_DIRECTORIES = {
     "DHCPv6PrefixDelegation": "dhcpv6-client",
     "DHCPv6Address": "dhcpv6-client",
     "DHCPv6Information": "dhcpv6-client",
+    "IPv6RAAddress": "ra-client",
+    "IPv6RouterAdvertisement": "ra-server",
     "PPPoESession": "pppoe-client",
     "HealthCheck": "healthcheck",
     "DNSResolver": "dns-resolver",

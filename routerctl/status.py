@@ -101,6 +101,8 @@ def lease_of(status: Object, now: float) -> str:
     if ends is None:
         return "for ever"
     left = f"{span(ends - now)} left" if ends > now else f"ended {span(now - ends)} ago"
+    if status.get("reason") == "NoCarrier":
+        return f"{left}, no carrier"
     return f"{left}, renews in {span(renews - now)}" if renews is not None and renews > now else left
 
 

@@ -121,7 +121,8 @@ def _line(out: Out, cause: Object, branch: str, now: float) -> Line:
     when, ids = clock(event.get("time") or event.get("createdAt"), now), f"ev {cell(event.get('id'))}"
     if times > 1:
         head, text = f"{text or reason}" + (f" ({times} times)" if f"{times} times" not in text else ""), ""
-        when = f"{_minute(cause.get('from'), now)}{out.glyph('–', '-')}{_minute(cause.get('to'), now)}"
+        minutes = dict.fromkeys(_minute(cause.get(end), now) for end in ("from", "to"))
+        when = out.glyph("–", "-").join(minutes)
         ids = f"ev {cell(cause.get('firstId'))}{out.glyph('…', '..')}{cell(cause.get('lastId'))}"
     root = cause.get("root") is True
     return Line(branch, f"root: {head}" if root else head, when, ids, text, "bold" if root else "")

@@ -38,6 +38,16 @@ def test_why_tells_what_it_cannot_draw(routerd: Routerd, ctl: Inside) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("last", "told"), [("02:05:59", "1970-01-01T02:05"), ("02:06:00", "1970-01-01T02:05-1970-01-01T02:06")]
+)
+def test_why_tells_of_several_alike_from_when_to_when(last: str, told: str, routerd: Routerd, ctl: Inside) -> None:
+    alike = {"times": 2, "firstId": 4, "lastId": 9, "from": "1970-01-01T02:05:01Z", "to": f"1970-01-01T{last}Z"}
+    chain = {**alike, "event": {"id": 9, "message": "RENEW to all servers"}, "causes": []}
+    routerd.overrides[f"{PREFIX}/why"] = (200, {"target": "Interface/wan", "phase": "Down", "chain": chain})
+    assert ctl("why", "if/wan").out.splitlines()[1] == f"`- RENEW to all servers (2 times)  {told}  ev 4..9"
+
+
 def test_why_of_what_is_not_there(routerd: Routerd, ctl: Inside) -> None:
     routerd.overrides[f"{PREFIX}/why"] = error(404, "there is no Interface/wam")
     done = ctl("why", "if/wam")
@@ -147,12 +157,15 @@ def test_what_a_provider_gives_of_ipv6(routerd: Routerd, ctl: Inside) -> None:
     heard = {"phase": "Bound", "addresses": ["2001:db8:ff:0:5b77:17bb:97d3:2208/64"], "defaultGateway": "fe80::1"}
     routerd.resource("IPv6RAAddress", "wan", {}, heard)
     routerd.resource("DHCPv6Information", "wan", {}, {"phase": "Bound"})
+    cut = {**held, "reason": "NoCarrier", "currentPrefix": "2001:db8:8000::/56"}
+    routerd.resource("DHCPv6PrefixDelegation", "cut", {}, cut)
     section = ctl("status").out.split("\n\nWAN6")[1].split("\n\n")[0].splitlines()
     assert [line.split(maxsplit=4) for line in section] == [
         ["BY", "PHASE", "HAS", "DETAIL"],
         ["wan-pd", "DHCPv6", "Bound", "2001:db8:4000::/56", "11h left, renews in 11m"],
         ["wan-na", "DHCPv6", "Acquiring", "-", "5 Solicits were not answered"],
         ["wan", "RA", "Bound", "2001:db8:ff:0:5b77:17bb:97d3:2208/64", "via fe80::1"],
+        ["cut", "DHCPv6", "Bound", "2001:db8:8000::/56", "11h left, no carrier"],
     ]
     assert max(map(len, section)) < 100
     looked_at = ctl("doctor", "wan").out

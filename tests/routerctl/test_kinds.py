@@ -7,6 +7,10 @@ import pytest
 from routerctl import __version__
 from routerctl.kinds import DAEMON_DIRECTORIES, SHORT_NAMES, canonical, did_you_mean, reference
 from routerd import __version__ as routerd_version
+from routerd.daemons.dhcpv4_client import DHCPv4Part
+from routerd.daemons.dhcpv6_client import DHCPv6Part
+from routerd.daemons.ra_client import RAClient
+from routerd.daemons.ra_server import RAServer
 from routerd.resources.kinds import KINDS as ROUTERD_KINDS
 from routerd.resources.kinds import UNSUPPORTED, kind_named
 
@@ -38,6 +42,11 @@ def test_short_names_mean_what_routerd_takes_them_for() -> None:
     aliases = {alias: kind for kind, aliases in UNSUPPORTED.items() for alias in aliases}
     assert {alias: canonical(alias) for alias in aliases} == aliases
     assert all(kind_named(kind) == kind for kind in (*SHORT_NAMES.values(), *DAEMON_DIRECTORIES))
+
+
+def test_each_daemon_can_be_commanded() -> None:
+    assert {part.directory for part in (DHCPv4Part, DHCPv6Part)} <= set(DAEMON_DIRECTORIES.values())
+    assert all(DAEMON_DIRECTORIES[part.resource_kind] == part.directory for part in (RAClient, RAServer))
 
 
 def test_client_and_server_are_one_release() -> None:
