@@ -21,7 +21,7 @@ from routerd.nurseries.life import supervised
 from routerd.nurseries.lookout import run_clock_watch, run_lookout
 from routerd.nurseries.quarters import Quarters
 from routerd.nurseries.retention import RetentionController
-from routerd.rules.engine import Around
+from routerd.rules.around import Around
 
 
 async def start_inner(nursery: trio.Nursery, house: House) -> None:

@@ -19,13 +19,17 @@ from routerd.nurseries.life import tell_crash
 from routerd.nurseries.supervisor import supervise
 from routerd.resources.derived import DerivedEvent
 from routerd.resources.rules import EventRule
-from routerd.rules.engine import CRASHED, Alarm, Around, consumer_of, run_derived, run_rule
+from routerd.rules.around import Alarm, Around
+from routerd.rules.derived_run import run_derived
+from routerd.rules.rule_run import consumer_of, run_rule
 
 Spec = EventRule | DerivedEvent
 Run = tuple[str, Callable[[], Awaitable[None]]]
 """What is said of it when it crashes, and what to run."""
 
 _CONSUMERS = consumer_of("")
+CRASHED = "CrashLoop"
+"""The reason in the status of a rule that crashed, until it has begun anew."""
 
 
 class RuleFleet:

@@ -13,8 +13,8 @@ from trio.testing import MockClock
 from routerd.events.log import inline, open_log
 from routerd.events.types import StoredEvent
 from routerd.rules.derived import DerivedMachine
-from routerd.rules.engine import consumer_of
 from routerd.rules.machine import RuleMachine
+from routerd.rules.rule_run import consumer_of
 from tests.router.mortal import Mortal
 from tests.router.rig import LEASED, WAN, Rig, crashes, document, until
 

@@ -1,11 +1,11 @@
-"""Rules in life: each EventRule reads the log as a durable consumer, each DerivedEvent looks at the statuses. What they
-say, what they remember and how far they have read are written together, so that each firing is said exactly once."""
+"""An EventRule in life: it reads the log as a durable consumer. What it says, what it remembers and how far it has read
+are written together, so that each firing is said exactly once."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -13,19 +13,16 @@ import orjson
 import trio
 
 from routerd.events.log import Log
-from routerd.events.types import Consumed, Event, Page, Ref, Source, Status, StoredObject
+from routerd.events.types import Consumed, Event, Page, Ref, Source, Status
 from routerd.protocols.machine import Dropped
-from routerd.resources.derived import DerivedEvent
-from routerd.resources.kinds import KINDS
 from routerd.resources.rules import EventRule
+from routerd.rules.around import Around, known, observed_status
 from routerd.rules.clock import LogClock
-from routerd.rules.derived import DerivedMachine, DerivedState, Turned, Turning, observed
 from routerd.rules.machine import Fired, Forgotten, Memory, Output
-from routerd.rules.player import FINE, Player, wanted
+from routerd.rules.player import Player, wanted
 from routerd.shapes.convert import from_wire, to_wire
-from routerd.shapes.duration import format_duration
-from routerd.shapes.instant import format_instant, parse_instant
-from routerd.shapes.invalid import Invalid, Problems
+from routerd.shapes.instant import format_instant
+from routerd.shapes.invalid import Problems
 
 PAGE = 256
 """Events that are played before others have their turn."""
@@ -36,23 +33,7 @@ PAUSE = 5.0
 """Seconds before a log that cannot be read is tried again."""
 GOODBYE = 5.0
 _NS = 10**9
-CRASHED = "CrashLoop"
-"""The reason in the status of a rule that crashed, until it has begun anew."""
-
-Alarm = Callable[[float], Awaitable[None]]
-"""Returns after so many seconds, those that the host slept included."""
-
 logger = logging.getLogger(__name__)
-
-
-@attrs.frozen
-class Around:
-    """What a rule must know of its router: the number of the configuration in force, and the event with which that
-    began (0: none is known)."""
-
-    alarm: Alarm
-    generation: Callable[[], int] = lambda: 0
-    configured: Callable[[], int] = lambda: 0
 
 
 @attrs.frozen
@@ -76,11 +57,6 @@ def consumer_of(name: str) -> str:
 async def run_rule(log: Log, name: str, rule: EventRule, around: Around) -> None:
     """Run an EventRule from now on, or from where it was, until cancelled."""
     await RuleRun(log, name, rule, around).run()
-
-
-async def run_derived(log: Log, name: str, spec: DerivedEvent, around: Around) -> None:
-    """Run a DerivedEvent until cancelled."""
-    await DerivedRun(log, name, spec, around).run()
 
 
 class RuleRun:
@@ -159,15 +135,7 @@ class RuleRun:
         if self._barrier is not None or due is None:
             await self._log.wait(self._cursor)
             return
-        async with trio.open_nursery() as nursery:
-
-            async def ring() -> None:
-                await self._around.alarm(max(0.0, (due - self._log.now()) / _NS))
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(ring)
-            await self._log.wait(self._cursor)
-            nursery.cancel_scope.cancel()
+        await self._around.alarmed((due - self._log.now()) / _NS, partial(self._log.wait, self._cursor))
 
     # Saying
 
@@ -185,7 +153,7 @@ class RuleRun:
         generation = self._around.generation()
         if not (fired or self._generation != generation or self._stale(last)):
             return
-        because = {self._ref: _known(self._around.configured())} if self._generation != generation else None
+        because = {self._ref: known(self._around.configured())} if self._generation != generation else None
         place = to_wire(attrs.evolve(self._place, clock=self._player.clock)) | {"memory": self._player.memory}
         # A cancellation must not come between what is written and what the next run of this rule finds.
         with trio.CancelScope(shield=True):
@@ -220,7 +188,7 @@ class RuleRun:
             "topic": self._rule.emit.topic,
             "fireCount": place.fired,
             "warningCount": place.warnings,
-            **_observed("Active", True, "Active", generation),
+            **observed_status("Active", True, "Active", generation),
         }
         if place.fired_at is not None:
             status["lastFiredAt"] = format_instant(place.fired_at)
@@ -231,113 +199,3 @@ class RuleRun:
 
 def _is_warning(output: Output) -> bool:
     return isinstance(output, Forgotten) or (isinstance(output, Dropped) and output.reason == "no-correlation")
-
-
-class DerivedRun:
-    """One DerivedEvent, until it is cancelled or crashes. What it remembers is its status."""
-
-    def __init__(self, log: Log, name: str, spec: DerivedEvent, around: Around) -> None:
-        self._log, self._spec, self._around = log, spec, around
-        self._ref = Ref("DerivedEvent", name)
-        self._source = Source(f"routerd-derived-{name}", "routerd-derived", name)
-        stored = log.objects.get(self._ref)
-        self._status: dict[str, Any] = dict(stored.status) if stored is not None else {}
-        if self._status.get("topic") != spec.topic:
-            self._status = {}
-        self._machine = DerivedMachine(spec, self._remembered())
-
-    async def run(self) -> None:
-        """Look whenever a status has changed."""
-        while True:
-            seen = self._log.objects.version
-            await self._look()
-            await self._wait(seen)
-
-    async def _look(self) -> None:
-        now = self._log.now()
-        seen = observed(self._spec, self._object)
-        outputs = self._machine.handle(seen, now / _NS)
-        for turned in outputs:
-            self._status["lastAssertedAt" if turned.asserted else "lastRetractedAt"] = format_instant(now)
-        self._tell(now)
-        # What is said decides; as long as nothing is, what was looked at last.
-        because = None if outputs else {self._ref: _known(max((*seen.causes, self._around.configured())))}
-        with trio.CancelScope(shield=True):  # As above: the next run shall find it.
-            await self._log.append(*map(self._event, outputs), status={self._ref: dict(self._status)}, because=because)
-
-    def _object(self, kind: str, name: str) -> StoredObject | None:
-        known = KINDS.get(kind)
-        return self._log.objects.get(Ref(kind, name, known.api_version)) if known is not None else None
-
-    def _remembered(self) -> DerivedState:
-        status = self._status
-        since = status.get("pendingSince")
-        causes = observed(self._spec, self._object).causes
-        turning = None if since is None else Turning(_seconds(since), causes)
-        return DerivedState(status.get("asserted"), "lastAssertedAt" in status, turning)
-
-    def _tell(self, now: int) -> None:
-        state = self._machine.state
-        pending = "None" if state.turning is None else "Retracting" if state.asserted else "Asserting"
-        if state.ever:  # It may have held from the first, without a word.
-            self._status.setdefault("lastAssertedAt", format_instant(now))
-        self._status |= {
-            "phase": self._machine.phase,
-            "topic": self._spec.topic,
-            "asserted": bool(state.asserted),
-            "pendingTransition": pending,
-            **_observed("Asserted", bool(state.asserted), self._machine.phase, self._around.generation()),
-        }
-        for passing in ("pendingSince", "reason", "message"):
-            self._status.pop(passing, None)
-        if state.turning is not None:
-            word = "retracted" if state.asserted else "asserted"
-            self._status |= {
-                "pendingSince": format_instant(round(state.turning.since * _NS)),
-                "reason": "Hysteresis",
-                "message": f"{word} if it is so for {format_duration(self._spec.hysteresis)} without a break",
-            }
-
-    async def _wait(self, seen: int) -> None:
-        deadline = self._machine.deadline
-        if deadline is None:
-            await self._log.objects.changed(seen)
-            return
-        async with trio.open_nursery() as nursery:
-
-            async def ring() -> None:
-                await self._around.alarm(max(0.0, deadline + FINE / _NS - self._log.now() / _NS))
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(ring)
-            await self._log.objects.changed(seen)
-            nursery.cancel_scope.cancel()
-
-    def _event(self, turned: Turned) -> Event:
-        word = "asserted" if turned.asserted else "retracted"
-        return Event(
-            f"{self._spec.topic}.{word}",
-            reason=f"DerivedEvent{word.title()}",
-            message=f"derived event {word}",
-            resource=self._ref,
-            source=self._source,
-            attributes={"asserted": "true" if turned.asserted else "false"},
-            causes=turned.causes,
-        )
-
-
-def _observed(kind: str, holds: bool, reason: str, generation: int) -> dict[str, Any]:
-    """What a status says of the configuration that it is of (contract §2.1)."""
-    condition = {"type": kind, "status": str(holds), "reason": reason, "observedGeneration": generation}
-    return {"observedGeneration": generation, "conditions": [condition]}
-
-
-def _known(event: int) -> tuple[int, ...]:
-    return (event,) if event else ()
-
-
-def _seconds(instant: str) -> float:
-    try:
-        return parse_instant(instant) / _NS
-    except Invalid:  # Of another version of routerd: the wait begins again.
-        return float("inf")

@@ -18,10 +18,12 @@ from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Consumed, Event, Filter, Ref, StoredEvent
 from routerd.resources.derived import DerivedEvent
 from routerd.resources.rules import EventRule
-from routerd.rules import engine
+from routerd.rules import rule_run
+from routerd.rules.around import Around
 from routerd.rules.clock import STEP
-from routerd.rules.engine import Around, consumer_of, run_derived, run_rule
+from routerd.rules.derived_run import run_derived
 from routerd.rules.history import played
+from routerd.rules.rule_run import consumer_of, run_rule
 from tests.events.conftest import small_disk
 from tests.events.disks import SmallDisk
 from tests.events.saying import everything
@@ -258,7 +260,7 @@ async def test_what_retention_took_is_counted(tmp_path: Path, autojump_clock: Mo
 async def test_a_place_that_leads_to_nothing_is_written_now_and_then(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "SAVE_EVENTS", 10)
+    monkeypatch.setattr(rule_run, "SAVE_EVENTS", 10)
 
     def cursor() -> int:
         consumer = log.consumers.get(consumer_of("r"))
@@ -274,7 +276,7 @@ async def test_a_place_that_leads_to_nothing_is_written_now_and_then(
             await log.append(*[event("b") for _ in range(12)])
             await trio.sleep(0.01)
             assert cursor() == log.newest
-            await trio.sleep(engine.SAVE_SECONDS)
+            await trio.sleep(rule_run.SAVE_SECONDS)
             await log.append(event("b"))
             await trio.sleep(0.01)
             assert cursor() == log.newest
