@@ -79,7 +79,7 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, own: Own, a
         "prefixes": [_prefix(one, own.made, now) for one in learned.prefixes.values()],
         "routes": [_route(one) for one in learned.routes.values() if one.prefix != ANYWHERE],
         "defaultGateway": _gateway_of_kernel(around.facts) if kernel else best and str(best.address),
-        "mtu": next((one.mtu for one in routers if one.mtu is not None), None),
+        "mtu": next((one.mtu for one in (*routers, *learned.routers.values()) if one.mtu is not None), None),
         "managed": any(one.managed for one in learned.routers.values()),
         "other": any(one.other for one in learned.routers.values()),
         "dnsServers": [str(one) for one in learned.name_servers] if spec.resource.use_dns else [],

@@ -95,6 +95,16 @@ async def test_a_router_that_ceases_is_lost_and_asked_for_again(autojump_clock: 
     assert "router.lost" in await rig.topics(TOPIC)
 
 
+async def test_what_is_no_default_router_is_obeyed_in_all_else(autojump_clock: MockClock, rig: Rig) -> None:
+    """RFC 4861 §4.2: whoever waits for the M or the O flag (followRA) need not wait for a default router."""
+    rig.router(attrs.evolve(TOLD, lifetime=0, managed=True, other=True, mtu=1480))
+    async with rig.client():
+        await until(lambda: rig.status.get("addresses"))
+    status = rig.status
+    assert (status["phase"], status["managed"], status["other"], status["mtu"]) == ("Acquiring", True, True, 1480)
+    assert "defaultGateway" not in status
+
+
 async def test_a_prefix_that_is_taken_back_is_deprecated_at_once_and_ends_within_two_hours(
     autojump_clock: MockClock, rig: Rig
 ) -> None:
@@ -245,7 +255,7 @@ async def test_a_flood_of_routers_that_do_not_exist(autojump_clock: MockClock, r
             await trio.sleep(0.01)
             if number % 300 == 0:
                 router.advertise(rig.world.now())
-        status, dropped = rig.status, rig.daemon.packets.dropped
+        status, dropped = rig.status, rig.face.packets.dropped
         bounds = {"routers": 16, "prefixes": 32, "routes": 32, "dnsServers": 8, "domainSearch": 16, "addresses": 32}
         assert {key: len(status[key]) for key in bounds if len(status[key]) > bounds[key]} == {}
         assert own in status["addresses"]
@@ -292,7 +302,7 @@ async def test_a_rogue_that_wants_to_end_what_there_is(
         shout(rig, message, 7, hop_limit)
         await trio.sleep(5)
         assert (rig.status["defaultGateway"], rig.status["addresses"]) == (str(ROUTER), addresses)
-        assert rig.daemon.packets.dropped == ({reason: 1} if reason else {})
+        assert rig.face.packets.dropped == ({reason: 1} if reason else {})
 
 
 async def test_a_prefix_that_is_not_on_the_link_makes_an_address_without_a_network(
@@ -358,7 +368,7 @@ async def test_a_router_that_cannot_make_up_its_mind_costs_little(autojump_clock
             router.advertisement = attrs.evolve(TOLD, lifetime=1800 * (count % 2))
             router.advertise(rig.world.now())
             await trio.sleep(0.01)
-        assert rig.daemon.packets.dropped["too-often"] > 900
+        assert rig.face.packets.dropped["too-often"] > 900
         await trio.sleep(20)
         router.advertise(rig.world.now())
         await until(lambda: rig.status.get("phase") == "Bound")
@@ -392,9 +402,9 @@ async def test_it_stops_and_starts_by_command(autojump_clock: MockClock, rig: Ri
     rig.router()
     async with rig.client():
         await until(lambda: rig.status.get("phase") == "Bound")
-        assert (await rig.daemon.command("stop", {}, 10, "tester")).succeeded
+        assert (await rig.face.command("stop", {}, 10, "tester")).succeeded
         assert rig.status["reason"] == "Stopped"
-        assert not (await rig.daemon.command("stop", {}, 10, "tester")).accepted
-        assert (await rig.daemon.command("start", {}, 10, "tester")).succeeded
+        assert not (await rig.face.command("stop", {}, 10, "tester")).accepted
+        assert (await rig.face.command("start", {}, 10, "tester")).succeeded
         await until(lambda: rig.status.get("phase") == "Bound")
-        assert (await rig.daemon.command("reload", {}, 10, "tester")).succeeded
+        assert (await rig.face.command("reload", {}, 10, "tester")).succeeded

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import attrs
 
 from routerd.protocols.machine import Dropped, Start, Stop, Tick
-from routerd.protocols.ndp.learned import MOST_ROUTERS, Learned
+from routerd.protocols.ndp.learned import Learned
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
     ALL_ROUTERS,
@@ -225,9 +225,10 @@ class Discovery:
     def _advertised(self, packet: NdpPacket, advertisement: RouterAdvertisement, now: float) -> list[Output]:
         if not packet.source.is_link_local:  # §6.1.2
             return [Dropped("bad-source", packet)]
-        if packet.source not in self.learned.routers and len(self.learned.routers) >= MOST_ROUTERS:
+        known = self.learned.with_room_for(advertisement, packet.source, now)
+        if known is None:
             return [Dropped("too-many-routers", packet)]
-        self._learn(self.learned.heard(advertisement, packet.source, now), now)
+        self._learn(known.heard(advertisement, packet.source, now), now)
         if advertisement.lifetime and isinstance(self.state, Soliciting):
             self.state = Listening(self.state.link)
         self._ask_again(now)
@@ -249,10 +250,13 @@ class Discovery:
 
     def _no_router(self, packet: NdpPacket, said: NeighborAdvertisement, now: float) -> list[Output]:
         """A known router forwards nothing any more, as the flag says (§7.2.5); what it told of the link stays."""
-        known = self.learned.routers[said.target].link_address
+        router = self.learned.routers[said.target]
+        known = router.link_address
         if not said.override and None not in (said.link_address, known) and said.link_address != known:
             return [Dropped("other-link-address", packet)]
-        self._learn(self.learned.without_router(said.target), now)
+        if router.until <= now:
+            return [Dropped("irrelevant", packet)]
+        self._learn(self.learned.without_default_router(said.target, now), now)
         self._ask_again(now)
         return [Heard(self.learned)]
 

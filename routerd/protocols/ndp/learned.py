@@ -17,6 +17,9 @@ from routerd.protocols.ndp.message import INFINITE, MoreSpecificRoute, Preferenc
 MOST_ROUTERS, MOST_PREFIXES, MOST_ROUTES, MOST_SERVERS, MOST_DOMAINS = 16, 32, 32, 8, 16
 LEAST_MTU = 1280
 TWO_HOURS = 7200.0
+MOST_SILENCE = 9000.0
+"""Seconds for which the word of a router counts that is no default router: its flags and its MTU have no lifetime of
+their own. The longest that one may be silent and is a default router all the same (RFC 4861 §6.2.1)."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -25,10 +28,12 @@ V = TypeVar("V")
 @attrs.frozen
 class Router:
     """A router of the link, by its link-local address. `until`: how long it is a default router; in the past: it is
-    none. `confirmed`: it was heard since the link came up. `reachable`: it answers, as far as anybody knows."""
+    none, but what it says of the link holds until `known_until` (RFC 4861 §4.2). `confirmed`: it was heard since the
+    link came up. `reachable`: it answers, as far as anybody knows."""
 
     address: IPv6Address
     until: float
+    known_until: float
     preference: Preference
     managed: bool
     other: bool
@@ -72,15 +77,14 @@ class Learned:
     search_domains: Mapping[str, float | None] = attrs.field(factory=dict)
 
     def default_routers(self, now: float) -> tuple[Router, ...]:
-        """The best one first (RFC 4191 §3.2): those that were heard on this link before those that were not yet, and
-        those that answer before those that do not (RFC 4861 §6.3.6)."""
+        """The best one first (RFC 4861 §6.3.6, RFC 4191 §3.2)."""
         present = (router for router in self.routers.values() if router.until > now)
-        return tuple(sorted(present, key=lambda r: (not r.confirmed, not r.reachable, -r.preference, r.address)))
+        return tuple(sorted(present, key=lambda router: (_rank(router, now), router.address)))
 
     def ends(self, now: float) -> float | None:
         """The next instant at which something of it is over."""
         instants = (
-            *(router.until for router in self.routers.values()),
+            *(end for router in self.routers.values() for end in (router.until, router.known_until)),
             *(end for p in self.prefixes.values() for end in (p.on_link_until, p.valid_until, p.preferred_until)),
             *(route.until for route in self.routes.values()),
             *self.name_servers.values(),
@@ -91,7 +95,7 @@ class Learned:
     def at(self, now: float) -> Learned:
         """Without what is over at `now`."""
         return Learned(
-            {key: one for key, one in self.routers.items() if one.until > now},
+            {key: one for key, one in self.routers.items() if one.known_until > now},
             {key: one for key, one in self.prefixes.items() if _stays(one, now)},
             {key: one for key, one in self.routes.items() if _lasts(one.until, now)},
             {key: until for key, until in self.name_servers.items() if _lasts(until, now)},
@@ -113,9 +117,19 @@ class Learned:
         gone = {one: attrs.evolve(self.routers[one], reachable=False) for one in addresses if one in self.routers}
         return attrs.evolve(self, routers={**self.routers, **gone})
 
-    def without_router(self, address: IPv6Address) -> Learned:
+    def without_default_router(self, address: IPv6Address, now: float) -> Learned:
         """One is no default router any more; all else that it said holds."""
-        return attrs.evolve(self, routers={key: one for key, one in self.routers.items() if key != address})
+        return attrs.evolve(self, routers={**self.routers, address: attrs.evolve(self.routers[address], until=now)})
+
+    def with_room_for(self, advertisement: RouterAdvertisement, source: IPv6Address, now: float) -> Learned | None:
+        """As it is; or without the router that is used last, if there are too many and who comes would be used before
+        it; None if not."""
+        if source in self.routers or len(self.routers) < MOST_ROUTERS:
+            return self
+        last = max(self.routers.values(), key=lambda router: _rank(router, now))
+        if _rank(last, now) <= _rank(_router(None, advertisement, source, now), now):
+            return None
+        return attrs.evolve(self, routers={key: one for key, one in self.routers.items() if one is not last})
 
     def without(self, gone: frozenset[IPv6Address]) -> Learned:
         """Without some routers and what only they said."""
@@ -127,10 +141,10 @@ class Learned:
         )
 
     def heard(self, advertisement: RouterAdvertisement, source: IPv6Address, now: float) -> Learned:
-        """After one advertisement more. What is too much of it is passed over."""
+        """After one advertisement more, of a router for which there is room. What is too much of it is passed over."""
         return attrs.evolve(
             self,
-            routers=_routers(self, advertisement, source, now),
+            routers={**self.routers, source: _router(self.routers.get(source), advertisement, source, now)},
             prefixes=_bounded(
                 self.prefixes,
                 {p.prefix: _prefix(self.prefixes.get(p.prefix), p, source, now) for p in advertisement.prefixes},
@@ -154,24 +168,28 @@ class Learned:
         ).at(now)
 
 
-def _routers(
-    learned: Learned, advertisement: RouterAdvertisement, source: IPv6Address, now: float
-) -> Mapping[IPv6Address, Router]:
+def _rank(router: Router, now: float) -> tuple[bool, bool, bool, int]:
+    """Which one is used: the least. Default routers before others, those that were heard on this link before those that
+    were not yet, and those that answer before those that do not."""
+    return router.until <= now, not router.confirmed, not router.reachable, -router.preference
+
+
+def _router(before: Router | None, told: RouterAdvertisement, source: IPv6Address, now: float) -> Router:
     """What it does not say, or not in this message, stays as it was (RFC 4861 §6.3.4): a router may say part of it each
     time (§6.2.3)."""
-    before, mtu = learned.routers.get(source), advertisement.mtu
-    router = Router(
+    mtu = told.mtu
+    return Router(
         address=source,
-        until=now + advertisement.lifetime,
-        preference=advertisement.preference,
-        managed=advertisement.managed,
-        other=advertisement.other,
-        hop_limit=advertisement.hop_limit or (before.hop_limit if before is not None else 0),
+        until=now + told.lifetime,
+        known_until=now + max(told.lifetime, MOST_SILENCE),
+        preference=told.preference,
+        managed=told.managed,
+        other=told.other,
+        hop_limit=told.hop_limit or (before.hop_limit if before is not None else 0),
         mtu=mtu if mtu is not None and mtu >= LEAST_MTU else (before.mtu if before is not None else None),
-        link_address=advertisement.link_address or (before.link_address if before is not None else None),
+        link_address=told.link_address or (before.link_address if before is not None else None),
         reachable=before is None or before.reachable,  # we hear it: it need not hear us (RFC 4861 §7.3.1)
     )
-    return _bounded(learned.routers, {source: router}, MOST_ROUTERS)
 
 
 def _bounded(known: Mapping[K, V], fresh: Mapping[K, V], most: int) -> Mapping[K, V]:

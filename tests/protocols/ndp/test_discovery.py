@@ -218,9 +218,34 @@ def test_a_router_says_that_it_is_a_host_now() -> None:
     """RFC 4861 §7.2.5; what it said of the link holds."""
     line = listening(ONE)
     line.feed(NdpPacket(NeighborAdvertisement(ONE, router=False, override=True), ONE, ALL_NODES))
-    assert (learned(line).routers, set(learned(line).prefixes)) == ({}, {PREFIX})
+    assert (learned(line).default_routers(line.now), set(learned(line).prefixes)) == ((), {PREFIX})
+    assert learned(line).routers[ONE].mtu == 1492
+    again = NdpPacket(NeighborAdvertisement(ONE, router=False, override=True), ONE, ALL_NODES)
+    assert line.feed(again) == [Dropped("irrelevant", again)]
     line.run(1)
     assert len(line.solicited()) == 1
+
+
+def test_what_is_no_default_router_says_of_the_link_holds() -> None:
+    """RFC 4861 §4.2: its lifetime is about its being a default router alone. What it says of the link has no end of its
+    own, and goes when it was not said for as long as a router may be silent."""
+    line = listening(ONE)
+    line.feed(advertised(RouterAdvertisement(lifetime=0, managed=True, other=True, hop_limit=64)))
+    assert learned(line).default_routers(line.now) == ()
+    line.run(8999)
+    router = learned(line).routers[ONE]
+    assert (router.managed, router.other, router.hop_limit, router.mtu) == (True, True, 64, 1492)
+    line.run(2)
+    assert ONE not in learned(line).routers
+
+
+def test_a_router_that_is_no_default_router_tells_the_link_too() -> None:
+    line = listening(ONE)
+    line.feed(advertised(attrs.evolve(TOLD, lifetime=0)))
+    line.feed(LinkDown())
+    line.feed(UP)
+    line.feed(advertised(attrs.evolve(TOLD, lifetime=0)))
+    assert line.all(Attached) == [Attached(True)]
 
 
 def test_what_an_advertisement_does_not_say_stays_as_it_was() -> None:
@@ -406,6 +431,56 @@ def test_nothing_is_heard_without_a_link() -> None:
     line.feed(LinkDown())
     assert line.feed(advertised()) == [Dropped("not-listening", advertised())]
     assert line.machine.handle(Stop(), line.now) == []
+
+
+STRANGERS = tuple(IPv6Address(f"fe80::1:{number:x}") for number in range(16))
+
+
+def crowded(preference: Preference = Preference.MEDIUM, lifetime: int = 1800) -> Link:
+    """Where sixteen routers that are none came first."""
+    line = started()
+    line.run(2)
+    for stranger in STRANGERS:
+        line.feed(advertised(RouterAdvertisement(lifetime=lifetime, preference=preference), stranger))
+    return line
+
+
+@pytest.mark.parametrize(
+    ("line", "preference"),
+    [
+        (crowded(Preference.LOW), Preference.MEDIUM),
+        (crowded(Preference.MEDIUM), Preference.HIGH),
+        (crowded(Preference.HIGH, lifetime=0), Preference.LOW),
+    ],
+)
+def test_who_is_preferred_finds_room_among_many(line: Link, preference: Preference) -> None:
+    line.feed(advertised(attrs.evolve(TOLD, preference=preference)))
+    assert in_use(line) == ONE
+    assert len(learned(line).routers) == 16
+
+
+def test_who_does_not_answer_gives_way() -> None:
+    line = crowded()
+    assert only(Dropped, line.feed(advertised())).reason == "too-many-routers"
+    line.run(60)
+    line.awake = {ONE}
+    line.feed(advertised())
+    assert in_use(line) == ONE
+    assert len(learned(line).routers) == 16
+
+
+def test_who_is_no_default_router_takes_nobodys_place() -> None:
+    line = crowded(Preference.LOW)
+    high = attrs.evolve(TOLD, lifetime=0, preference=Preference.HIGH)
+    assert only(Dropped, line.feed(advertised(high))).reason == "too-many-routers"
+
+
+def test_who_was_known_on_the_link_from_before_gives_way_to_who_is_heard_on_this_one() -> None:
+    line = crowded(Preference.HIGH)
+    line.feed(LinkDown())
+    line.feed(UP)
+    line.feed(advertised())
+    assert in_use(line) == ONE
 
 
 def test_a_flood_has_a_bound() -> None:
