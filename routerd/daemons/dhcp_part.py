@@ -3,7 +3,7 @@ it, what the daemon lends it for one run, and what is its protocol's own. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -25,7 +25,7 @@ class Stage:
     ignored, for this reason; `began`: the event for which the run began."""
 
     put: Callable[[Any], None]
-    deliver: Callable[[Any], Awaitable[None]]
+    deliver: Callable[[Any], None]
     drop: Callable[[str], None]
     scribe: Scribe
     commands: Commands
@@ -75,7 +75,7 @@ class Part(Protocol):
     resource: Ref
 
     @property
-    def refs(self) -> Collection[Ref]:
+    def refs(self) -> Sequence[Ref]:
         """All resources that it speaks for."""
 
     @property
@@ -122,8 +122,8 @@ class Part(Protocol):
     def stop(self) -> Any:
         """The same by command."""
 
-    def observed(self, status: Status, dropped: Mapping[str, int]) -> dict[str, str]:
-        """`observed` of contract §2.3."""
+    def observed(self, status: Status) -> Mapping[str, Any]:
+        """What of a status is for `observed`."""
 
     def crashed(self, status: Status, error: str) -> Status:
         """A status with the crash on top."""

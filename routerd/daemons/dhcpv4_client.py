@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import trio
 
@@ -122,9 +123,9 @@ class DHCPv4Part:
         """See Part."""
         return Stop(release=self._spec.resource.release_on_stop)
 
-    def observed(self, status: Status, dropped: Mapping[str, int]) -> dict[str, str]:
+    def observed(self, status: Status) -> Mapping[str, Any]:
         """See Part."""
-        return observed_of(status, dropped)
+        return observed_of(status)
 
     def crashed(self, status: Status, error: str) -> Status:
         """See Part."""

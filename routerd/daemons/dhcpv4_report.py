@@ -5,7 +5,6 @@ Topics, reasons and fields are docs/contract.md §2.3; what this module adds is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -240,10 +239,6 @@ OBSERVED = (
 )
 
 
-def observed_of(status: Status, dropped: Mapping[str, int]) -> dict[str, str]:
-    """`observed` of contract §2.3: text only, lists as JSON text; `interface` is the device's name there."""
-    seen = {key: status[key] for key in OBSERVED if key in status} | {"interface": status.get("device", "")}
-    text = {key: json.dumps(v) if isinstance(v, list) else str(v) for key, v in seen.items()}
-    if dropped:
-        text["dropped"] = json.dumps(dict(sorted(dropped.items())))
-    return text
+def observed_of(status: Status) -> dict[str, Any]:
+    """`observed` of contract §2.3; `interface` is the device's name there."""
+    return {key: status[key] for key in OBSERVED if key in status} | {"interface": status.get("device", "")}

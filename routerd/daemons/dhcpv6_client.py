@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
+from typing import Any
 
 import trio
 
@@ -146,9 +147,9 @@ class DHCPv6Part:
         """See Part."""
         return _ending(self._spec.given_back())
 
-    def observed(self, status: Status, dropped: Mapping[str, int]) -> dict[str, str]:
+    def observed(self, status: Status) -> Mapping[str, Any]:
         """See Part."""
-        return observed_of(status, dropped)
+        return observed_of(status)
 
     def crashed(self, status: Status, error: str) -> Status:
         """See Part."""

@@ -4,7 +4,7 @@ let in for it."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -23,7 +23,7 @@ GONE = (errno.ENODEV, errno.ENXIO)
 SOURCES = ("fe80::/10", "2000::/3")
 """Where servers and relays answer from: most from a link-local address, some from a global one (V6-4)."""
 
-Deliver = Callable[[Input], Awaitable[None]]
+Deliver = Callable[[Input], None]
 Drop = Callable[[str], None]
 
 
@@ -89,4 +89,4 @@ class Port:
                 self._drop(message.reason)
                 continue
             unicast = not datagram.destination.is_multicast
-            await self._deliver(Received(message, datagram.source, datagram.source_port, unicast))
+            self._deliver(Received(message, datagram.source, datagram.source_port, unicast))

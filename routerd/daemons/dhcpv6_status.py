@@ -6,7 +6,6 @@ Phases, reasons and fields are docs/contract.md §2.1 and §2.4.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -219,12 +218,9 @@ OBSERVED = (
 )
 
 
-def observed_of(status: Status, dropped: Mapping[str, int]) -> dict[str, str]:
-    """`observed` of contract §2.4: text only, lists as JSON text; `interface` is the device's name there."""
+def observed_of(status: Status) -> dict[str, Any]:
+    """`observed` of contract §2.4; `interface` is the device's name there."""
     seen = {key: status[key] for key in OBSERVED if key in status} | {"interface": status.get("device", "")}
     if "validUntil" in status:
         seen["expiresAt"] = status["validUntil"]
-    text = {key: json.dumps(v) if isinstance(v, list) else str(v) for key, v in seen.items()}
-    if dropped:
-        text["dropped"] = json.dumps(dict(sorted(dropped.items())))
-    return text
+    return seen

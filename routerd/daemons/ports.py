@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -28,7 +28,7 @@ ETHERNET_BROADCAST = b"\xff" * 6
 GONE = (errno.ENODEV, errno.ENXIO)
 """How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
 
-Deliver = Callable[[Input], Awaitable[None]]
+Deliver = Callable[[Input], None]
 Drop = Callable[[str], None]
 
 
@@ -133,7 +133,7 @@ class Ports:
                 self._drop(message.reason)
                 continue
             unicast = datagram.destination != BROADCAST
-            await self._deliver(Received(message, datagram.source, datagram.source_port, unicast))
+            self._deliver(Received(message, datagram.source, datagram.source_port, unicast))
 
     async def _read_raw(self, tap: Tap, endpoint: PacketEndpoint) -> None:
         while True:
@@ -144,7 +144,7 @@ class Ports:
             if isinstance(event, Malformed):
                 self._drop(event.reason)
             else:
-                await self._deliver(event)
+                self._deliver(event)
 
 
 def _dhcp(data: bytes, checksum_known_good: bool) -> Received | Malformed:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from routerd.api.plane import Daemon, Running
+from routerd.api.plane import Running
 from routerd.config import Router
 from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
@@ -141,7 +141,4 @@ def establish(quarters: Quarters, look: Callable[[], View]) -> list[ClientFleet6
 
         return dhcpv6_daemon(desired.resource, desired.spec, quarters.given)
 
-    def faces(daemon: DHCPv6Daemon) -> list[Daemon]:
-        return [daemon, *daemon.facets]
-
-    return [ClientFleet6(quarters.fleet(make, faces), look, quarters.given.log)]
+    return [ClientFleet6(quarters.fleet(make), look, quarters.given.log)]

@@ -8,7 +8,7 @@ a journal on a full disk ends no lease. When the daemon ends, which is after its
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,17 +21,23 @@ from routerd.api.serve import serve_daemon
 from routerd.api.sockets import LONGEST_PATH
 from routerd.daemons.given import Given
 from routerd.events.journal import run_journal
-from routerd.events.types import Ref
+from routerd.events.types import Ref, Source
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.life import supervised, tell_crash
 from routerd.nurseries.plane import RouterPlane
 from routerd.nurseries.supervisor import supervise
 
 
-class Managed(Daemon, Protocol):
+class Managed(Protocol):
     """A daemon as its quarters know it."""
 
     resource: Ref
+    source: Source
+    directory: str
+
+    @property
+    def faces(self) -> Sequence[Daemon]:
+        """What is asked at sockets of its own; the first is shown as the daemon itself."""
 
     async def run(self) -> None:
         """Until cancelled; then the goodbye."""
@@ -47,11 +53,6 @@ Spec = TypeVar("Spec")
 Member = TypeVar("Member", bound=Managed)
 
 
-def the_one_face(daemon: Managed) -> Collection[Daemon]:
-    """Of a daemon with a single resource."""
-    return (daemon,)
-
-
 @attrs.frozen
 class Quarters:
     """See the module. Each of them is `given` the same."""
@@ -61,22 +62,14 @@ class Quarters:
     run_dir: Path
     given: Given
 
-    def fleet(
-        self,
-        make: Callable[[str, Spec], Member],
-        faces: Callable[[Member], Collection[Daemon]] = the_one_face,
-    ) -> Fleet[Spec, Member]:
-        """A fleet of such daemons, which is shown to the API. `faces` are what is asked at sockets of its own."""
-
-        async def run(daemon: Member) -> None:
-            await self._run(daemon, faces(daemon))
-
-        fleet = Fleet(self.nursery, make, run)
-        self.plane.fleets.append(lambda: fleet.members)
+    def fleet(self, make: Callable[[str, Spec], Member]) -> Fleet[Spec, Member]:
+        """A fleet of such daemons, which is shown to the API."""
+        fleet = Fleet(self.nursery, make, self._run)
+        self.plane.fleets.append(lambda: {name: member.faces[0] for name, member in fleet.members.items()})
         self.nursery.start_soon(_hasten, fleet)
         return fleet
 
-    async def _run(self, daemon: Managed, faces: Collection[Daemon]) -> None:
+    async def _run(self, daemon: Managed) -> None:
         log, run_sync, name = self.given.log, self.given.run_sync, daemon.source.name
 
         async def report(error: str, crashes: int, delay: float) -> None:
@@ -88,7 +81,7 @@ class Quarters:
             path = journal_of(self.given.state_dir, daemon.directory, daemon.source.instance)
             journal = partial(run_journal, log, name, path, run_sync=run_sync)
             around.start_soon(supervised, log, f"journal {path}", journal)
-            for face in faces:
+            for face in daemon.faces:
                 socket = socket_of(self.run_dir, face.directory, face.source.instance)
                 serve = partial(serve_daemon, self.plane, face, str(socket))
                 around.start_soon(supervised, log, f"socket {socket}", serve)

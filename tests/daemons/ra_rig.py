@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.daemons.face import Face
 from routerd.daemons.given import Given
 from routerd.daemons.ndp_daemon import NdpDaemon
 from routerd.daemons.ra_client import RAClient
@@ -110,6 +111,11 @@ class Rig:
             rng=random.Random(self.lives),
         )
         return NdpDaemon(name, "eth0", part, given)
+
+    @property
+    def face(self) -> Face:
+        """Of the daemon."""
+        return self.daemon.faces[0]
 
     async def _reload(self, actor: str, cause: int) -> str | None:
         await trio.sleep(1)

@@ -14,6 +14,7 @@ import trio
 from routerd.api.plane import CommandEnd
 from routerd.daemons.dhcpv4_client import DHCPv4Daemon, dhcpv4_daemon
 from routerd.daemons.dhcpv4_settings import ClientSpec
+from routerd.daemons.face import Face
 from routerd.daemons.given import Given
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
@@ -118,6 +119,11 @@ class Rig:
         self.daemon = dhcpv4_daemon("wan", ClientSpec(DHCPv4Client("wan", **spec), ifname), given)
         return self.daemon
 
+    @property
+    def face(self) -> Face:
+        """Of the daemon."""
+        return self.daemon.faces[0]
+
     async def _reload(self, actor: str, cause: int) -> str | None:
         await trio.sleep(1)
         return self.reloads.pop(0) if self.reloads else None
@@ -150,7 +156,7 @@ class Rig:
         return stored.status if stored is not None else {}
 
     async def command(self, name: str, wait: float = 10.0) -> CommandEnd:
-        return await self.daemon.command(name, {}, wait, "tester")
+        return await self.face.command(name, {}, wait, "tester")
 
     async def events(self) -> list[Event]:
         page = await self.log.read(0, limit=100_000)

@@ -15,6 +15,7 @@ import trio
 from routerd.api.plane import CommandEnd
 from routerd.daemons.dhcpv6_client import DHCPv6Daemon, dhcpv6_daemon
 from routerd.daemons.dhcpv6_settings import ClientSpec, Part
+from routerd.daemons.face import Face
 from routerd.daemons.given import Given
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
@@ -125,6 +126,11 @@ class Rig:
         self.daemon = dhcpv6_daemon(parts[0].ref, ClientSpec("wan", ifname, parts), given)
         return self.daemon
 
+    @property
+    def face(self) -> Face:
+        """Of the daemon."""
+        return self.daemon.faces[0]
+
     async def _reload(self, actor: str, cause: int) -> str | None:
         await trio.sleep(1)
         return None
@@ -178,7 +184,7 @@ class Rig:
         await self.host.apply(PutAddress(Address(index, IPv6Interface(address), **how)))
 
     async def command(self, name: str, wait: float = 15.0) -> CommandEnd:
-        return await self.daemon.command(name, {}, wait, "tester")
+        return await self.face.command(name, {}, wait, "tester")
 
     async def events(self) -> list[Event]:
         page = await self.log.read(0, limit=100_000)

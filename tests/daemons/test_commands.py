@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from routerd.api.plane import CommandEnd, UnknownCommand
-from routerd.daemons.dhcp_daemon import COMMANDS, DhcpDaemon
+from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.daemons.dhcpv4_client import DHCPv4Part
 from routerd.events.types import Event
 from routerd.protocols.dhcpv4.message import MessageType
@@ -191,7 +191,7 @@ async def test_reload_is_answered_by_its_outcome(tmp_path: Path, autojump_clock:
         assert await story(rig) == ["reload received", "reload executed"] * 3
 
 
-@pytest.mark.parametrize("name", [*DHCPv4Part.exchanges, *COMMANDS])
+@pytest.mark.parametrize("name", [*DHCPv4Part.exchanges, "start", "stop", "reload"])
 async def test_before_it_runs_everything_is_refused(tmp_path: Path, autojump_clock: MockClock, name: str) -> None:
     async with rigged(tmp_path, links=()) as rig, rig.live():
         await trio.sleep(1)
@@ -238,7 +238,7 @@ async def test_a_crash_is_the_end_of_its_commands_and_the_next_life_takes_them_a
             with monkeypatch.context() as patch:
                 patch.setattr(DhcpDaemon, "_end_commands", crash)
                 rig.world.set_link("eth0", mtu=1400)
-                await until(lambda: rig.daemon.phase == "Blocked")
+                await until(lambda: rig.face.phase == "Blocked")
                 assert (await rig.command("renew")).message == "the client is blocked"
 
         end, _ = await at_once(partial(rig.command, "renew", 60), fail)
@@ -255,14 +255,14 @@ async def test_a_client_that_was_stopped_says_so_and_what_there_is_to_do(
 ) -> None:
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
-        assert rig.daemon.detail == "Running"
+        assert rig.face.detail == "Running"
         await rig.command("stop")
-        assert (rig.daemon.phase, rig.daemon.detail) == ("Running", "stopped by command")
+        assert (rig.face.phase, rig.face.detail) == ("Running", "stopped by command")
         end = await rig.command("renew")
         assert (end.accepted, end.hint) == (False, "routerctl start DHCPv4Client/wan")
         await rig.command("start")
         await rig.bound()
-        assert rig.daemon.detail == "Running"
+        assert rig.face.detail == "Running"
         assert (await rig.command("start")).hint == ""
 
 
@@ -270,6 +270,6 @@ async def test_a_command_goes_back_to_the_request(tmp_path: Path, autojump_clock
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
         [request] = await rig.log.append(Event("routerd.api.command.requested"))
-        await rig.daemon.command("renew", {}, 10.0, "tester", request)
+        await rig.face.command("renew", {}, 10.0, "tester", request)
         received = [e for e in await rig.events() if e.topic == "routerd.daemon.command.received"]
         assert received[-1].causes == (request,)

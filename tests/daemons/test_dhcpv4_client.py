@@ -14,8 +14,8 @@ import trio
 from trio.testing import MockClock
 
 from routerd.daemons import dhcp_daemon, lease_file
-from routerd.daemons.dhcp_inbox import ROOM
 from routerd.daemons.dhcpv4_report import starting_status
+from routerd.daemons.inbox import ROOM
 from routerd.events.log import inline
 from routerd.host import Address as HostAddress
 from routerd.host import PutAddress
@@ -40,10 +40,10 @@ def lease_path(rig: Rig) -> Path:
 async def test_a_life_as_it_is_told(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig:
         async with rig.live():
-            assert (rig.daemon.phase, rig.daemon.health) == ("Starting", "unknown")
+            assert (rig.face.phase, rig.face.health) == ("Starting", "unknown")
             await rig.bound()
-            assert (rig.daemon.phase, rig.daemon.health, rig.daemon.unhealthy_reason) == ("Running", "ok", None)
-        assert rig.daemon.phase == "Stopped"
+            assert (rig.face.phase, rig.face.health, rig.face.unhealthy_reason) == ("Running", "ok", None)
+        assert rig.face.phase == "Stopped"
         assert await rig.topics() == ["discover.sent", "offer.received", "request.sent", "lease.bound"]
         assert await rig.topics("routerd.daemon.lifecycle.") == ["started", "ready", "stopped"]
         assert await rig.phases() == ["Acquiring", "Bound"]
@@ -105,7 +105,7 @@ async def test_between_its_making_and_its_first_step_nothing_is_said(tmp_path: P
         rig.endpoints.slow = 5
         async with rig.live():
             await trio.sleep(2)
-            assert rig.daemon.phase == "Starting"
+            assert rig.face.phase == "Starting"
             other = rig.world.link("eth1").index
             await rig.host.apply(PutAddress(HostAddress(other, IPv4Interface("192.0.2.1/24"))))
             rig.daemon.refresh()
@@ -138,7 +138,7 @@ async def test_it_waits_for_its_interface_and_says_so(tmp_path: Path, autojump_c
     async with rigged(tmp_path, links=()) as rig, rig.live():
         await trio.sleep(100)
         assert (rig.status["phase"], rig.status["reason"]) == ("Pending", "LinkAbsent")
-        assert rig.daemon.unhealthy_reason == "Starting: there is no interface eth0"
+        assert rig.face.unhealthy_reason == "Starting: there is no interface eth0"
         rig.generation = 2
         rig.daemon.refresh()
         await trio.sleep(1)
@@ -182,7 +182,7 @@ async def test_a_link_that_is_down_at_first(tmp_path: Path, autojump_clock: Mock
         async with rig.live():
             await until(lambda: rig.status.get("reason") == "NoCarrier")
             assert rig.status["phase"] == "Pending"
-            assert rig.daemon.health == "degraded"
+            assert rig.face.health == "degraded"
             rig.world.set_link("eth0", admin_up=True)
             await rig.bound()
 
@@ -309,13 +309,13 @@ async def test_ports_that_it_may_not_have_are_a_matter_for_the_supervisor(
         rig.endpoints.before_open = before_open
         async with rig.live():
             await trio.sleep(2)
-            assert (rig.daemon.phase, rig.daemon.health) == ("Blocked", "failed")
-            reason = rig.daemon.unhealthy_reason
+            assert (rig.face.phase, rig.face.health) == ("Blocked", "failed")
+            reason = rig.face.unhealthy_reason
             assert reason is not None
             assert os.strerror(number) in reason
             taken = False
             await rig.bound()
-            assert (rig.daemon.phase, rig.daemon.unhealthy_reason) == ("Running", None)
+            assert (rig.face.phase, rig.face.unhealthy_reason) == ("Running", None)
 
 
 async def test_a_device_that_vanishes_while_its_ports_are_opened_is_no_crash(
@@ -330,7 +330,7 @@ async def test_a_device_that_vanishes_while_its_ports_are_opened_is_no_crash(
         rig.endpoints.before_open = vanish
         async with rig.live():
             await trio.sleep(10)
-            assert rig.daemon.phase == "Running"
+            assert rig.face.phase == "Running"
             rig.world.add_link("eth0", LINE, admin_up=True)
             await rig.bound()
         assert await rig.topics("routerd.daemon.lifecycle.") == ["started", "ready", "stopped"]
@@ -372,7 +372,7 @@ async def test_a_renewal_that_cannot_be_sent_ends_in_a_broadcast(
         await trio.sleep(990)
         assert rig.status["phase"] == "Bound"
         assert await rig.topics("routerd.daemon.lifecycle.") == ["started", "ready"]
-        assert json.loads(rig.daemon.observed["dropped"])["send-failed"] >= 2
+        assert json.loads(rig.face.observed["dropped"])["send-failed"] >= 2
         assert "lease.rebound" in await rig.topics()
 
 
@@ -408,7 +408,7 @@ async def test_what_is_ignored_is_counted_and_the_first_of_each_kind_told(
         await rig.bound()
         [told] = [e for e in await rig.events() if e.topic == "routerd.dhcpv4.client.packet.dropped"]
         assert told.severity == "debug"
-        counts = json.loads(rig.daemon.observed["dropped"])
+        counts = json.loads(rig.face.observed["dropped"])
         assert counts == {told.attributes["cause"]: 5}
 
 
@@ -441,11 +441,11 @@ async def test_a_flood_costs_neither_memory_nor_the_lease(tmp_path: Path, autoju
             await trio.sleep(1)  # the machine is in a step that hangs
             stray = Message(Op.BOOTREPLY, MessageType.ACK, 1, rig.world.link("eth0").mac)
             for _ in range(ROOM * 3):
-                await rig.daemon._inbox.deliver(inputs.Received(stray, provider().server_id))
-            assert rig.daemon._inbox.waiting <= ROOM
+                rig.daemon.inbox.deliver(inputs.Received(stray, provider().server_id))
+            assert rig.daemon.inbox.waiting <= ROOM
             rig.world.set_link("eth0", mtu=1400)
             rig.endpoints.sends_take = 0
-        assert json.loads(rig.daemon.observed["dropped"])["inbox-full"] > ROOM
+        assert json.loads(rig.face.observed["dropped"])["inbox-full"] > ROOM
         assert rig.status["currentAddress"] == LEASED
 
 
@@ -522,7 +522,7 @@ async def test_a_secret_of_the_line_is_nowhere_to_be_seen(
         async with rig.live(send_options=(SendOption(code=90, secret=Secret("hunter2hunter2")),)):
             await rig.bound()
             await trio.sleep(1000)
-        seen = repr(await rig.events()) + repr(rig.status) + repr(rig.daemon.observed) + repr(rig.daemon._client)
+        seen = repr(await rig.events()) + repr(rig.status) + repr(rig.face.observed) + repr(rig.daemon._client)
         seen += "".join(repr(octets) for octets in _contents(tmp_path))
         assert "hunter2" not in seen + caplog.text
         assert b"hunter2".hex() not in seen
@@ -562,10 +562,10 @@ async def test_a_crash_is_an_error_until_it_runs_again_and_costs_no_lease(
         assert (rig.status["reason"], rig.status["lastError"]) == ("CrashLoop", "ValueError: a fault of ours")
         assert rig.status["currentAddress"] == LEASED
         assert rig.status["conditions"][0]["status"] == "Unknown"
-        assert (rig.daemon.phase, rig.daemon.health) == ("Blocked", "failed")
-        assert rig.daemon.unhealthy_reason == "Blocked: ValueError: a fault of ours"
+        assert (rig.face.phase, rig.face.health) == ("Blocked", "failed")
+        assert rig.face.unhealthy_reason == "Blocked: ValueError: a fault of ours"
         await rig.bound()
-        assert (rig.daemon.phase, rig.daemon.unhealthy_reason) == ("Running", None)
+        assert (rig.face.phase, rig.face.unhealthy_reason) == ("Running", None)
         assert "lastError" not in rig.status
         assert rig.server.heard[MessageType.DISCOVER] == 1
     assert "a fault of ours" in caplog.text
@@ -576,7 +576,7 @@ async def test_what_was_said_before_a_crash_is_written(
 ) -> None:
     faulty.append("Bound")
     async with rigged(tmp_path) as rig, rig.live():
-        await until(lambda: rig.daemon.phase == "Blocked")
+        await until(lambda: rig.face.phase == "Blocked")
         assert (await rig.topics())[-1] == "lease.bound"
         assert lease_path(rig).exists(), "the lease is not forgotten over it"
         await rig.bound()

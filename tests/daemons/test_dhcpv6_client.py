@@ -45,10 +45,10 @@ def heard(rig: Rig, *types: MessageType) -> list[int]:
 async def test_a_life_as_it_is_told(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig:
         async with rig.live():
-            assert (rig.daemon.phase, rig.daemon.health) == ("Starting", "unknown")
+            assert (rig.face.phase, rig.face.health) == ("Starting", "unknown")
             await rig.bound()
-            assert (rig.daemon.phase, rig.daemon.health, rig.daemon.unhealthy_reason) == ("Running", "ok", None)
-        assert rig.daemon.phase == "Stopped"
+            assert (rig.face.phase, rig.face.health, rig.face.unhealthy_reason) == ("Running", "ok", None)
+        assert rig.face.phase == "Stopped"
         told = ["solicit.sent", "advertise.received", "request.sent", "reply.received", "prefix.bound"]
         assert await rig.topics() == told
         assert await rig.topics("routerd.daemon.lifecycle.") == ["started", "ready", "stopped"]
@@ -75,8 +75,8 @@ async def test_the_status_of_a_prefix(tmp_path: Path, autojump_clock: MockClock)
         [ready] = status["conditions"]
         assert (ready["type"], ready["status"], ready["observedGeneration"]) == ("LeaseReady", "True", 1)
         assert status["previousPrefixes"] == []
-        assert rig.daemon.observed["currentPrefix"] == PREFIX
-        assert rig.daemon.observed["interface"] == "eth0"
+        assert rig.face.observed["currentPrefix"] == PREFIX
+        assert rig.face.observed["interface"] == "eth0"
 
 
 async def test_one_exchange_asks_for_all_resources_of_an_interface(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -96,7 +96,7 @@ async def test_one_exchange_asks_for_all_resources_of_an_interface(tmp_path: Pat
         }
         [told] = [e for e in await rig.events() if e.topic.endswith("info.reply")]
         assert (told.resource, told.attributes["aftrName"]) == (INFO, "aftr.isp")
-        assert [face.source.instance for face in rig.daemon.facets] == ["second"], "one socket for one name"
+        assert [face.source.instance for face in rig.daemon.faces[1:]] == ["second"], "one socket for one name"
         assert rig.server.violations == []
 
 
@@ -258,7 +258,7 @@ async def test_a_socket_that_we_may_not_have_is_a_crash_that_keeps_the_lease(
         async with rig.live():
             await until(lambda: rig.status["phase"] == "Error")
             assert rig.status["currentPrefix"] == PREFIX
-            assert (rig.daemon.phase, rig.daemon.health) == ("Blocked", "failed")
+            assert (rig.face.phase, rig.face.health) == ("Blocked", "failed")
             rig.endpoints.before_open = lambda: None
             await rig.bound()
 
@@ -273,8 +273,8 @@ async def test_a_packet_that_does_not_leave_is_counted_and_repeated(tmp_path: Pa
         rig.endpoints.before_send = refuse
         async with rig.live():
             await rig.bound()
-            assert rig.daemon.packets.dropped == {"send-failed": 1}
-            assert rig.daemon.packets.sent == rig.daemon.packets.received + 0 == 2
+            assert rig.face.packets.dropped == {"send-failed": 1}
+            assert rig.face.packets.sent == rig.face.packets.received + 0 == 2
 
 
 # What outlives it
@@ -507,7 +507,7 @@ async def test_key_and_counter_of_a_reconfigure_outlive_a_restart(tmp_path: Path
         async with rig.live(pd(reconfigure_accept=True)):
             await bound_again_without_a_word(rig)
             rig.send_order(order)
-            await until(lambda: rig.daemon.packets.dropped.get("replayed") == 1)
+            await until(lambda: rig.face.packets.dropped.get("replayed") == 1)
             asked = rig.server.heard[MessageType.REBIND]
             rig.order(MessageType.REBIND)
             await until(lambda: rig.server.heard[MessageType.REBIND] == asked + 1)
@@ -526,7 +526,7 @@ async def test_the_key_of_a_reconfigure_is_in_a_file_of_our_own_and_nowhere_else
             assert lease_path(rig).stat().st_mode & 0o777 == 0o600
             rig.order(MessageType.RENEW)
             await until(lambda: rig.server.heard[MessageType.RENEW] == 1)
-            shown = f"{rig.daemon.observed}{rig.status}{rig.daemon.detail}{caplog.text}"
+            shown = f"{rig.face.observed}{rig.status}{rig.face.detail}{caplog.text}"
         told = "".join(f"{event!r}" for event in await rig.events())
     database = b"".join(path.read_bytes() for path in tmp_path.glob("routerd.db*"))  # noqa: ASYNC240
     for secret in (SHARED, SHARED.hex().encode(), SHARED.hex(":").encode()):
@@ -563,7 +563,7 @@ async def test_the_rule_that_lets_its_servers_in_is_offered_all_the_time(
         await rig.bound()
         [rule] = rig.status["firewall"]
         assert rule == early == rig.status_of(NA)["firewall"][0], "it must be in place before the first answer"
-        assert json.loads(rig.daemon.observed["firewall"]) == [rule]
+        assert json.loads(rig.face.observed["firewall"]) == [rule]
         assert lets_in(rule, "eth0", "fe80::1", "fe80::7", 546)
         assert lets_in(rule, "eth0", "2001:db8::547", "fe80::7", 546), "a global one (V6-4)"
         assert "sourcePort" not in rule, "any port (V6-4)"

@@ -11,10 +11,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime
+from routerd.daemons.lifetime import FAREWELL, GOODBYE, Lifetime, Standing
 from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Ref
+from tests.daemons.scene import HandClock
 
 
 @attrs.define(eq=False)
@@ -31,7 +32,7 @@ class Worker:
 
     def __attrs_post_init__(self) -> None:
         self.scribe = Scribe(self.log, Ref("DHCPv4Client", "wan"), inline)
-        self.lifetime = Lifetime(self.scribe)
+        self.lifetime = Lifetime(self.scribe, Standing(HandClock()))
 
     def end(self) -> float:
         self.told.set()
@@ -120,7 +121,7 @@ async def test_a_scribe_whose_disk_hangs_holds_up_nobody(log: Log, autojump_cloc
         await trio.sleep_forever()
 
     worker.scribe = Scribe(log, Ref("DHCPv4Client", "wan"), hangs)
-    worker.lifetime = Lifetime(worker.scribe)
+    worker.lifetime = Lifetime(worker.scribe, Standing(HandClock()))
     worker.scribe.say(Entry([], act=lambda: None))
     async with running(worker.run):
         began = trio.current_time()

@@ -285,11 +285,11 @@ async def test_stop_by_command_ceases_and_start_begins_again(autojump_clock: Moc
     host = rig.lan_host()
     async with rig.server(announced(PREFIX)):
         await until(lambda: bool(host.heard))
-        assert (await rig.daemon.command("stop", {}, 20, "tester")).succeeded
+        assert (await rig.face.command("stop", {}, 20, "tester")).succeeded
         assert rig.status["reason"] == "Stopped"
         await trio.sleep(1)
         assert host.default_routers(rig.world.now()) == []
-        assert (await rig.daemon.command("start", {}, 20, "tester")).succeeded
+        assert (await rig.face.command("start", {}, 20, "tester")).succeeded
         await trio.sleep(5)
         assert host.default_routers(rig.world.now())
 

@@ -19,6 +19,7 @@ from routerd.daemons.dhcpv4_report import (
     starting_status,
     status_of,
 )
+from routerd.daemons.face import texts_of
 from routerd.events.types import Event
 from routerd.protocols.dhcpv4 import outputs, states
 from routerd.protocols.dhcpv4.lease import Lease
@@ -265,7 +266,7 @@ def test_after_a_crash_the_lease_is_still_in_use() -> None:
 
 def test_observed_is_text() -> None:
     status = status_of(states.Bound(LEASE), LEASE, False, attrs.evolve(AROUND, last_error="once"))
-    seen = observed_of(status, {"wrong-xid": 2, "bad-magic": 1})
+    seen = texts_of(observed_of(status), {"wrong-xid": 2, "bad-magic": 1})
     assert all(isinstance(value, str) for value in seen.values())
     assert seen["interface"] == "eth0"
     assert seen["currentAddress"] == "203.0.113.50"
@@ -277,5 +278,5 @@ def test_observed_is_text() -> None:
 
 
 def test_observed_of_nothing() -> None:
-    assert observed_of({}, {}) == {"interface": ""}
-    assert observed_of(starting_status("wan", "eth0", 1, "Starting"), {}) == {"interface": "eth0"}
+    assert observed_of({}) == {"interface": ""}
+    assert observed_of(starting_status("wan", "eth0", 1, "Starting")) == {"interface": "eth0"}

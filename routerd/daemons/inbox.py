@@ -1,4 +1,4 @@
-"""What happens to one DHCP client, on its way to the machine: packets and everything else, and the count of packets."""
+"""What happens to one daemon, on its way to the machine: packets and everything else, and the count of packets."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Inbox:
         if self.is_open:
             self._channel.send_nowait(event)
 
-    async def deliver(self, event: Any) -> None:
-        """A packet came."""
-        await trio.lowlevel.checkpoint()
+    def deliver(self, event: Any, objection: Callable[[Any], str] = lambda event: "") -> None:
+        """A packet came; `objection` is asked why it is not let in."""
         self.received += 1
-        if self.waiting >= ROOM:
-            self.drop("inbox-full")
+        reason = "inbox-full" if self.waiting >= ROOM else objection(event)
+        if reason:
+            self.drop(reason)
         else:
             self.put(event)
 
