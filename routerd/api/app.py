@@ -25,6 +25,7 @@ from routerd.api.operation import Call, Doorway, Operation, answer
 from routerd.api.plane import Plane
 from routerd.api.refusal import Refusal, encode_error, new_request_id
 from routerd.api.traffic import UNKNOWN
+from routerd.api.wire import PREFIX
 from routerd.events.types import Ref
 from routerd.shapes.instant import format_instant
 
@@ -167,7 +168,7 @@ async def _answer(operation: Operation, request: Request, path: Mapping[str, str
 def _act(doorway: Doorway, path: str) -> Act:
     """What is about to be done, in words: `apply`, `renew DHCPv4Client/wan`."""
     daemon = doorway.daemon
-    words = path.removeprefix(f"{control.PREFIX}/").removeprefix("/v1/commands/")[:60]
+    words = path.removeprefix(f"{PREFIX}/").removeprefix("/v1/commands/")[:60]
     if daemon is None:
         return Act(words)
     ref = Ref(daemon.resource_kind, daemon.source.instance, daemon.api_version)
@@ -233,7 +234,7 @@ def _count(request: Request, response: Response) -> None:
     """For the metrics: a path that we do not know is not told, or whoever asks could make up any number of them."""
     state = request.scope["state"]
     operation: Operation | None = state["operation"]
-    what = UNKNOWN if operation is None else f"{operation.method} {operation.path.removeprefix(control.PREFIX)}"
+    what = UNKNOWN if operation is None else f"{operation.method} {operation.path.removeprefix(PREFIX)}"
     state["doorway"].plane.traffic.requests[what, response.status_code] += 1
 
 

@@ -1,31 +1,28 @@
-"""What changes the configuration, and what tells of its changes (contract §5): apply, plan, validate, delete, rollback,
-generations. How it is done is behind the seam `routerd.api.change`."""
+"""What changes the configuration, or says what that would do (contract §5): apply, plan, validate, delete, rollback.
+How it is done is behind the seam `routerd.api.change`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping, Sequence
-from functools import cache
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import Any
 
 import attrs
-import orjson
 from quart.wrappers import Response
 
-from routerd.api.access import Role, role_of
+from routerd.api.access import Role
 from routerd.api.body import body_of
 from routerd.api.change import Candidate, NotChanged, Terms
-from routerd.api.operation import Call, Operation, answer, count
+from routerd.api.ending import ended, problems, unwritable, words_of
+from routerd.api.operation import Call, Operation, answer
 from routerd.api.refusal import Refusal
-from routerd.api.wire import ConfigProblem, encode
+from routerd.api.wire import PREFIX, encode
 from routerd.api.wire_changes import (
     ApplyRequest,
     ApplyResult,
     Artifact,
     DeleteRequest,
     DeleteResult,
-    Generation,
-    Generations,
     PlanRequest,
     PlanResult,
     Result,
@@ -34,21 +31,10 @@ from routerd.api.wire_changes import (
     ValidateRequest,
     ValidateResult,
 )
-from routerd.api.wire_resources import GenerationRecord, Ledger
-from routerd.config import ConfigError, ConfigErrors, render
-from routerd.config.schema import document_schema
+from routerd.config import ConfigErrors
 from routerd.resources.kinds import KINDS, kind_named
 from routerd.shapes.duration import Duration
 from routerd.shapes.invalid import did_you_mean
-
-PREFIX = "/api/control.routerd.net/v1alpha1"
-LONGEST = 600.0
-"""Seconds that an answer is waited for: so many changes may have come before."""
-STATUS = {"absent": 404, "conflict": 409, "stale": 412, "beyond": 501}
-MOST_ERRORS = 100
-"""Errors of one configuration in one answer."""
-
-T = TypeVar("T")
 
 
 async def post_apply(call: Call) -> Response:
@@ -66,7 +52,7 @@ async def post_apply(call: Call) -> Response:
 async def post_plan(call: Call) -> Response:
     """`POST /plan`."""
     body = await body_of(call, PlanRequest)
-    result = await _ended(call, call.plane.changes.plan(_candidate(body)))
+    result = await ended(call, call.plane.changes.plan(_candidate(body)))
     return _told(PlanResult(result=result), result)
 
 
@@ -77,11 +63,11 @@ async def post_validate(call: Call) -> Response:
         warnings = await call.plane.changes.validate(_candidate(body))
     except ConfigErrors as errors:
         found = problems(errors)
-        return answer(encode(ValidateResult(valid=False, error=_words(errors), errors=found)))
+        return answer(encode(ValidateResult(valid=False, error=words_of(errors), errors=found)))
     except NotChanged as no:
         return answer(encode(ValidateResult(valid=False, error=no.message)))
     except OSError as error:
-        raise _unwritable(error) from None
+        raise unwritable(error) from None
     return answer(encode(ValidateResult(valid=True, warnings=warnings or None)))
 
 
@@ -100,52 +86,6 @@ async def post_rollback(call: Call) -> Response:
     terms = attrs.evolve(_terms(call, body.dry_run, body.no_reconcile, body.confirm_within), overrules=True)
     result = await _done(call, call.plane.changes.rollback(body.to, terms))
     return _told(RollbackResult(result=result), result)
-
-
-async def get_generations(call: Call) -> Response:
-    """`GET /generations`. The token is for admins, by the main socket."""
-    changes, running = call.plane.changes, call.plane.running
-    pending = changes.pending
-    body = Generations(
-        current=running.generation,
-        waiting=running.waiting,
-        pending=pending if pending is None or _by_admin(call) else attrs.evolve(pending, token=None),
-        items=await changes.generations(call.query["limit"]),
-    )
-    return answer(encode(body), ETag=f'"{running.waiting or running.generation}"')
-
-
-async def get_generation(call: Call) -> Response:
-    """`GET /generations/{number}`. The text may hold secrets: it is for admins, by the main socket."""
-    number = call.path["number"]
-    if not re.fullmatch(r"[0-9]{1,18}", number):
-        raise Refusal(404, "not-found", f"{number[:60]} is not the number of a generation", field="number")
-    found: Generation = await _ended(call, call.plane.changes.generation(int(number)))
-    return answer(encode(found if _by_admin(call) else attrs.evolve(found, yaml=None)))
-
-
-def _by_admin(call: Call) -> bool:
-    return call.doorway.kind == "main" and role_of(call.client.peer, call.doorway.groups) is Role.ADMIN
-
-
-async def ledger(call: Call) -> Ledger:
-    """The generations as `GET /get` tells them."""
-    items = await call.plane.changes.generations(call.query["limit"] or 20)
-    records = [
-        GenerationRecord(one.generation, one.started_at, one.has_yaml, one.finished_at, one.phase, one.config_hash)
-        for one in items
-    ]
-    return Ledger(call.plane.log.degraded or "ok", records)
-
-
-async def get_schema(_: Call) -> Response:
-    """`GET /schema.json`."""
-    return answer(_schema())
-
-
-@cache
-def _schema() -> bytes:
-    return orjson.dumps(document_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 # What is asked
@@ -206,78 +146,10 @@ def _target(body: DeleteRequest) -> tuple[str, str]:
 
 async def _done(call: Call, work: Awaitable[Result]) -> Result:
     """The end of a change, which is among what the act has led to."""
-    result = await _ended(call, work)
+    result = await ended(call, work)
     if result.event_id is not None:
         call.act.led_to = (result.event_id,)
     return result
-
-
-async def _ended(call: Call, work: Awaitable[T]) -> T:
-    """The end of something. Raises Refusal."""
-    ended: list[T] = []
-    with call.server.waiting(LONGEST):
-        try:
-            ended.append(await work)
-        except ConfigErrors as errors:
-            raise refusal_of(errors) from None
-        except NotChanged as no:
-            raise _not_changed(no) from None
-        except OSError as error:
-            raise _unwritable(error) from None
-    if not ended:
-        raise Refusal(503, "stopping", "routerd is stopping, or has too much to do", hint="the events tell how it ends")
-    return ended[0]
-
-
-def _not_changed(no: NotChanged) -> Refusal:
-    found = None if no.errors is None else problems(no.errors)
-    return Refusal(STATUS[no.why], no.why, no.message, field=no.field, hint=no.hint or None, errors=found)
-
-
-def refusal_of(errors: ConfigErrors) -> Refusal:
-    """A configuration that is faulty: the first of its errors, and all of them."""
-    first, found = errors.errors[0], problems(errors)
-    return Refusal(
-        400,
-        first.code,
-        f"bad request: {_words(errors)}",
-        field=first.path or None,
-        hint=first.hint or None,
-        line=first.line,
-        column=first.column,
-        errors=found,
-    )
-
-
-def problems(errors: ConfigErrors) -> Sequence[ConfigProblem]:
-    """Each error with its place, and as it is shown to people."""
-    return [
-        ConfigProblem(
-            one.message,
-            one.code,
-            one.line,
-            one.column,
-            render([one]),
-            one.source,
-            one.resource or None,
-            one.path or None,
-            one.hint or None,
-        )
-        for one in errors.errors[:MOST_ERRORS]
-    ]
-
-
-def _words(errors: ConfigErrors) -> str:
-    first: ConfigError = errors.errors[0]
-    about = " ".join(filter(None, (first.resource, first.path)))
-    more = f" (and {len(errors.errors) - 1} more)" if len(errors.errors) > 1 else ""
-    return f"{first.source}:{first.line}:{first.column}: {f'{about}: ' if about else ''}{first.message}{more}"
-
-
-def _unwritable(error: OSError) -> Refusal:
-    where = f"{error.filename}: " if error.filename else ""
-    words = f"{where}{error.strerror or error}; nothing is changed"
-    return Refusal(503, "config.disk", words, hint="mend what the system complains of, then try again")
 
 
 def _deleted(result: Result, target: str, dry_run: bool) -> DeleteResult:
@@ -312,32 +184,5 @@ OPERATIONS = (
     _post("/delete", "Delete a resource.", Role.ADMIN, post_delete, DeleteResult, DeleteRequest),
     _post(
         "/rollback", "Go back to an older configuration.", Role.ADMIN, post_rollback, RollbackResult, RollbackRequest
-    ),
-    Operation(
-        "GET",
-        f"{PREFIX}/generations",
-        "The configurations that there have been, the newest first.",
-        Role.OBSERVER,
-        get_generations,
-        Generations,
-        (count("limit", "Generations in the answer.", 20, least=1, most=1000),),
-        errors=(503,),
-    ),
-    Operation(
-        "GET",
-        f"{PREFIX}/generations/{{number}}",
-        "One of them, and how it differs from the one before; its text for admins.",
-        Role.OBSERVER,
-        get_generation,
-        Generation,
-        errors=(409, 503),
-    ),
-    Operation(
-        "GET",
-        "/schema.json",
-        "The JSON Schema of a configuration.",
-        Role.OBSERVER,
-        get_schema,
-        Mapping[str, Any],
     ),
 )

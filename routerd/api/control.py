@@ -8,7 +8,7 @@ from typing import Literal
 import trio
 from quart.wrappers import Response
 
-from routerd.api import changes, consumers, events, rules
+from routerd.api import changes, consumers, events, generations, rules, schema
 from routerd.api.access import Role
 from routerd.api.confirm import post_confirm
 from routerd.api.get import DESCRIBE_PARAMS, GET_PARAMS, get, get_describe
@@ -23,13 +23,11 @@ from routerd.api.runtime import runtime_stats
 from routerd.api.status import controller_statuses
 from routerd.api.why import PARAMS as WHY_PARAMS
 from routerd.api.why import get_why
-from routerd.api.wire import encode
+from routerd.api.wire import PREFIX, encode
 from routerd.api.wire_changes import ConfirmRequest, ConfirmResult
 from routerd.api.wire_resources import DescribeResult, EventsAnswer, GetResult
 from routerd.api.wire_status import Checked, CheckResult, ControllersAnswer, RuntimeStats, StatusAnswer
 from routerd.api.wire_why import Why
-
-PREFIX = "/api/control.routerd.net/v1alpha1"
 
 
 async def get_status(call: Call) -> Response:
@@ -154,6 +152,8 @@ OPERATIONS = (
         errors=(503,),
     ),
     *changes.OPERATIONS,
+    *generations.OPERATIONS,
+    *schema.OPERATIONS,
     *rules.OPERATIONS,
     absent("GET", f"{PREFIX}/connections", "the table of connections", Role.OPERATOR),
     absent("GET", f"{PREFIX}/dns-queries", "the log of DNS queries", Role.OPERATOR),

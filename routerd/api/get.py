@@ -9,7 +9,7 @@ import trio
 from quart.wrappers import Response
 
 from routerd.api import events
-from routerd.api.changes import ledger
+from routerd.api.generations import ledger
 from routerd.api.operation import Call, answer, count, text
 from routerd.api.prefixes import prefixes
 from routerd.api.refusal import Refusal

@@ -11,7 +11,7 @@ import orjson
 from routerd import __version__
 from routerd.api.access import Role
 from routerd.api.operation import Operation, Param
-from routerd.api.wire import JSON, Error
+from routerd.api.wire import JSON, PREFIX, Error
 from routerd.api.wire_daemon import DaemonHealth
 from routerd.api.wire_status import Checked
 from routerd.shapes.schema import Refs, schema_of
@@ -82,7 +82,7 @@ def _operation(operation: Operation, answers: Refs, bodies: Refs) -> Document:
 
 
 def _name(operation: Operation) -> str:
-    words = re.findall(r"[a-zA-Z0-9]+", operation.path.removeprefix("/api/control.routerd.net/v1alpha1"))
+    words = re.findall(r"[a-zA-Z0-9]+", operation.path.removeprefix(PREFIX))
     return operation.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 

@@ -8,11 +8,11 @@ from quart.wrappers import Response
 
 from routerd.api.access import Role
 from routerd.api.body import body_of
-from routerd.api.changes import refusal_of
+from routerd.api.ending import refusal_of
 from routerd.api.events import reading
 from routerd.api.operation import Call, Operation, answer
 from routerd.api.refusal import Refusal
-from routerd.api.wire import encode
+from routerd.api.wire import PREFIX, encode
 from routerd.api.wire_rules import RuleFiring, RuleTest, RuleTestRequest
 from routerd.config import ConfigErrors
 from routerd.config.load import resources_of_kind
@@ -21,7 +21,6 @@ from routerd.resources.rules import EventRule
 from routerd.rules.history import History, played
 from routerd.shapes.instant import Instant
 
-PREFIX = "/api/control.routerd.net/v1alpha1"
 LONGEST = 50.0
 """Seconds that a history may take to be played."""
 SOURCE = "ruleYaml"

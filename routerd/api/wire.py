@@ -16,6 +16,8 @@ from routerd.shapes.convert import to_wire
 
 CONTROL: Final = "control.routerd.net/v1alpha1"
 ControlVersion = Literal["control.routerd.net/v1alpha1"]
+PREFIX: Final = f"/api/{CONTROL}"
+"""Where the paths of the control API begin."""
 
 JSON = "application/json"
 

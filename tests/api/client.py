@@ -17,7 +17,7 @@ import trio
 
 from routerd.api import openapi
 from routerd.api.app import OPERATIONS
-from routerd.api.control import PREFIX
+from routerd.api.wire import PREFIX
 
 JSON = "application/json"
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 import trio
 
-from routerd.api.control import PREFIX
+from routerd.api.wire import PREFIX
 from routerd.events.types import Event, Ref
 from routerd.resources.net import DHCPv4Client, Interface
 from routerd.resources.resource import OwnerRef
