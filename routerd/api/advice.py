@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import attrs
 
@@ -43,7 +43,7 @@ BY_ROOT: Mapping[str, str] = {
 
 SILENCE: Mapping[str, str] = {
     "Refreshing": "try `routerctl renew {ref}`",
-    "Rebinding": "try `routerctl renew {ref}`",
+    "Rebinding": "try `routerctl rebind {ref}`",
     "Acquiring": "see whether a server is at the other end; it is asked again and again meanwhile",
 }
 """By the phase of a client whose server does not answer."""
@@ -51,13 +51,15 @@ SILENCE: Mapping[str, str] = {
 
 @attrs.frozen
 class Case:
-    """What is known. `status_of` tells the status of any resource, `{}` if there is none."""
+    """What is known. `status_of` tells the status of any resource, `{}` if there is none; `led` are the resources that
+    led there, that of the root first."""
 
     ref: Ref
     status: Status
     root: Event | None
     status_of: Callable[[str], Status]
     pending_error: str | None = None
+    led: Collection[Ref] = ()
 
 
 def advise(case: Case) -> str | None:
@@ -111,8 +113,10 @@ def _elsewhere(case: Case) -> str | None:
 
 
 def _other(case: Case) -> str:
-    """The resource at the root, if that is another one."""
-    resource = case.root.resource if case.root is not None else None
+    """Another resource that led there: the first that is in trouble still, else that of the root."""
+    others = {ref: case.status_of(str(ref)) for ref in case.led if ref != case.ref}
+    root = case.root.resource if case.root is not None else None
+    resource = next((ref for ref, status in others.items() if status and suffers(status)), root)
     return str(resource) if resource not in (None, case.ref) else ""
 
 

@@ -38,9 +38,11 @@ ACTS = (
     "routerd.ipv4.route.installed",
     "routerd.ipv6.route.installed",
 )
-_LISTS = ("addresses", "ipv4Addresses", "ipv6Addresses", "primaryIPv4", "primaryIPv6")
+_LISTS = ("addresses", "ipv4Addresses", "ipv6Addresses", "primaryIPv4", "primaryIPv6", "prefixes", "routers")
 BESIDE_THE_POINT = frozenset({"", "observedGeneration", "lastError", "message", "nextLookAt", *_LISTS})
 """Fields that may change while a resource is as it was."""
+COURSE = frozenset({"reason", "state"})
+"""Those that may besides, while a resource goes on to be as it should be: it renews, it asks for something."""
 
 REJECTED = "routerd.configuration.rejected"
 
@@ -60,9 +62,9 @@ async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
     faulty = plane.running.pending_error if ref.kind == DOCUMENT else None
     changes = await _changes(log, ref, faulty is not None)
     reader, since = _Reader(log), _since(changes)
-    start = await _start(log, ref, changes)
+    start = await _start(log, ref, changes, BESIDE_THE_POINT if is_troubled(status) else BESIDE_THE_POINT | COURSE)
     chain = await reader.chain(start) if start is not None else None
-    root = reader.event(min(chain.root)) if chain is not None else None
+    root, led = (reader.event(min(chain.root)), chain.passes) if chain is not None else (None, ())
     suppressed = await _suppressed(reader, ref, chain, since) if chain is not None and is_troubled(status) else ()
     why = Why(
         target=str(ref),
@@ -71,7 +73,7 @@ async def explain(plane: Plane, ref: Ref) -> dict[str, Any]:
         reason=_text(status, "reason"),
         message=_text(status, "message"),
         suppressed=suppressed,
-        next=advise(Case(ref, status, root, lambda target: _status_of(log, target), faulty)),
+        next=advise(Case(ref, status, root, lambda target: _status_of(log, target), faulty, led)),
         oldest=log.oldest,
     )
     wire: dict[str, Any] = to_wire(why)
@@ -95,13 +97,13 @@ async def _changes(log: Log, ref: Ref, faulty: bool) -> tuple[StoredEvent, ...]:
 # Where to begin
 
 
-async def _start(log: Log, ref: Ref, changes: tuple[StoredEvent, ...]) -> int | None:
+async def _start(log: Log, ref: Ref, changes: tuple[StoredEvent, ...], beside: frozenset[str]) -> int | None:
     """The event of the present phase: the last that changed it, a condition, or what the resource provides; or later,
     that what somebody else had undone was put back. Of an alarm: what it said last."""
     if ref.kind in ALARM_KINDS:
         said = (await log.tail(LOOKED_AT, Filter(resource=ref))).events
         return max((one.id for one in said if one.event.topic != CHANGED), default=_newest(changes))
-    decisive = max((one.id for one in changes if _decides(one.event)), default=_newest(changes))
+    decisive = max((one.id for one in changes if _decides(one.event, beside)), default=_newest(changes))
     acts = (await log.tail(LOOKED_AT, Filter(topics=ACTS, resource=ref))).events
     restored = max((one.id for one in acts if one.event.reason == "Restored"), default=0)
     return max(restored, decisive or 0) or None
@@ -111,10 +113,10 @@ def _newest(found: tuple[StoredEvent, ...]) -> int | None:
     return found[-1].id if found else None
 
 
-def _decides(event: Event) -> bool:
+def _decides(event: Event, beside: frozenset[str]) -> bool:
     told = event.attributes
     other = told.get("phase") != told.get("previousPhase") or "changedConditions" in told
-    return other or not BESIDE_THE_POINT.issuperset(told.get("changedFields", "").split(","))
+    return other or not beside.issuperset(told.get("changedFields", "").split(","))
 
 
 def _since(changes: tuple[StoredEvent, ...]) -> StoredEvent | None:

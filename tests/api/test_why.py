@@ -48,6 +48,21 @@ async def test_a_healthy_resource_has_what_made_it_healthy(served: Served, socke
     assert "next" not in told and "times" not in bound and "missing" not in bound
 
 
+@pytest.mark.parametrize("phase", ["Bound", "Acquiring"])
+async def test_what_a_resource_does_while_it_is_as_it_should_be_did_not_make_it_so(served: Served, phase: str) -> None:
+    log = served.bench.log
+    stored = log.objects.get(WAN)
+    assert stored is not None
+    status = {**stored.status, "phase": phase}
+    await log.append(status={WAN: status})
+    before = (await why(served)).json["chain"]["event"]["id"]
+    await log.append(status={WAN: {**status, "prefixes": [{"validUntilMonotonic": 9.0}]}})
+    assert (await why(served)).json["chain"]["event"]["id"] == before, "the same is told again"
+    await log.append(status={WAN: {**status, "reason": "Renewing", "state": "Renewing"}})
+    after = (await why(served)).json["chain"]["event"]["id"]
+    assert (after == before) is (phase == "Bound")
+
+
 @pytest.mark.parametrize(
     ("target", "status", "hint"),
     [
@@ -204,7 +219,7 @@ def event(reason: str, message: str = "", ref: Ref = WAN) -> Event:
         ({"phase": "Error", "reason": "DuplicateAddress"}, event("DuplicateAddress"), "find the host that has it"),
         ({"phase": "Acquiring", "reason": "Init"}, event("Conflict", "02:… uses it"), "(02:… uses it)"),
         ({"phase": "Acquiring", "reason": "Selecting"}, event("RenewSent"), "no answer: see whether a server"),
-        ({"phase": "Rebinding", "reason": "Rebinding"}, event("RenewSent"), "try `routerctl renew DHCPv4Client/wan`"),
+        ({"phase": "Rebinding", "reason": "Rebinding"}, event("RenewSent"), "try `routerctl rebind DHCPv4Client/wan`"),
         (
             {"phase": "Rebinding", "reason": "Rebinding", "interface": "wan"},
             event("CarrierLost", ref=INTERFACE),
@@ -225,6 +240,17 @@ def test_what_there_is_to_do(status: Status, root: Event | None, said: str | Non
 
     told = advise(Case(WAN, status, root, status_of))
     assert told is None if said is None else said in (told or "")
+
+
+@pytest.mark.parametrize(
+    ("client", "other"), [({"phase": "Acquiring"}, "DHCPv4Client/wan"), ({"phase": "Bound"}, "Interface/wan")]
+)
+def test_who_led_there_and_is_in_trouble_still_is_to_be_looked_at(client: Status, other: str) -> None:
+    statuses: dict[str, Status] = {"Interface/wan": HEALTHY, "DHCPv4Client/wan": client}
+    status: Status = {"phase": "Pending", "reason": "NoPrefix"}
+    root = event("CarrierUp", ref=INTERFACE)
+    case = Case(ROUTE, status, root, lambda target: statuses.get(target, {}), led=(INTERFACE, WAN, ROUTE))
+    assert advise(case) == f"see `routerctl why {other}`"
 
 
 def test_a_faulty_configuration_is_to_be_mended_where_it_is_faulty() -> None:

@@ -163,7 +163,7 @@ def test_a_server_that_is_silent_until_the_lease_runs_out(isp: Namespace, router
         up(router)
     router.until(lambda: router.status(CLIENT)["phase"] == "Rebinding", 60)
     named(router, "dhcpv4.client.renew.sent", CLIENT)
-    assert why(router, CLIENT)["next"] == "no answer: try `routerctl renew DHCPv4Client/wan`"
+    assert why(router, CLIENT)["next"] == "no answer: try `routerctl rebind DHCPv4Client/wan`"
     router.until(lambda: router.status(CLIENT)["phase"] == "Acquiring", 90)
     router.until(lambda: router.status(ROUTE)["phase"] == "Pending")
     named(router, "dhcpv4.client.renew.sent", CLIENT, ROUTE)
