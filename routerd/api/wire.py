@@ -23,13 +23,14 @@ JSON = "application/json"
 
 
 def encode(answer: Any) -> bytes:
-    """JSON of the control API: indented, for people with curl, at the price of some blanks."""
-    return orjson.dumps(to_wire(answer), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """JSON of the control API: indented, for people with curl, at the price of some blanks. What is in its wire form
+    already, as a page of events is, is not gone through again."""
+    return orjson.dumps(answer, default=to_wire, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def encode_compact(answer: Any) -> bytes:
     """JSON of the daemon API, and of event streams: one line."""
-    return orjson.dumps(to_wire(answer), option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(answer, default=to_wire, option=orjson.OPT_APPEND_NEWLINE)
 
 
 @attrs.frozen
