@@ -5,29 +5,20 @@ Each change runs in a task of its own: who asked for it and goes away does not s
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 import attrs
 import trio
 
 from routerd.api.change import Candidate, NotChanged, Terms
-from routerd.api.wire_changes import (
-    Generation,
-    GenerationItem,
-    Pending,
-    ResourceChange,
-    ResourceResult,
-    Result,
-)
+from routerd.api.wire_changes import Generation, GenerationItem, Pending, ResourceResult, Result
 from routerd.changes import outcome
-from routerd.changes.draft import Make, as_it_was, drafted, find, without
+from routerd.changes.draft import Make, as_it_was, drafted, without
+from routerd.changes.errands import Errands
 from routerd.changes.forecast import Foreseen
 from routerd.changes.gate import Gate, Passed
-from routerd.changes.generations import Record
+from routerd.changes.history import History
 from routerd.changes.outcome import Compared
 from routerd.changes.stage import Stage
 from routerd.changes.told import Telling
@@ -40,23 +31,8 @@ from routerd.events.writer import Runner
 from routerd.resources.kinds import kind_named
 from routerd.shapes.instant import Instant
 
-logger = logging.getLogger("routerd")
-
 PATIENCE = 10.0
 """Seconds that a change is waited for until it has settled."""
-
-T = TypeVar("T")
-
-
-@attrs.define(eq=False)
-class _Job:
-    """A change under way."""
-
-    ended: trio.Event = attrs.field(factory=trio.Event)
-    result: Any = None
-    error: Exception | None = None
-    heard: bool = True
-    """Somebody waits for it."""
 
 
 class RouterChanges:
@@ -67,8 +43,9 @@ class RouterChanges:
         self._stage = stage
         self._log = log
         self._source = source
-        self._run = run_sync
-        self._send, self._jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](math.inf)
+        self._run_sync = run_sync
+        self._errands = Errands()
+        self._history = History(gate, stage, run_sync)
 
     @property
     def pending(self) -> Pending | None:
@@ -77,13 +54,11 @@ class RouterChanges:
 
     async def run(self) -> None:
         """Carry out what is asked for, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            async for job in self._jobs:
-                nursery.start_soon(job)
+        await self._errands.run()
 
     def see_soon(self) -> None:
         """Have a look at how what has been put in force comes out, if that is not known yet."""
-        self._send.send_nowait(self._see)
+        self._errands.soon(self._see)
 
     async def _see(self) -> None:
         running = self.gate.running
@@ -113,19 +88,11 @@ class RouterChanges:
 
     async def generations(self, limit: int) -> Sequence[GenerationItem]:
         """See Changes."""
-        texts = set(await self._run(self.gate.generations.texts))
-        return [self._item(record, texts) for record in reversed(self.gate.generations.all()[-limit or None :])]
+        return await self._history.latest(limit)
 
     async def generation(self, number: int) -> Generation:
         """See Changes."""
-        generations = self.gate.generations
-        record = generations.get(number)
-        if record is None:
-            raise NotChanged("absent", f"there is no generation {number}", "GET /generations tells which there are")
-        before = max((one.generation for one in generations.all() if one.generation < number), default=None)
-        octets, changes = await self._run(self._differences, number, before)
-        text = None if octets is None else octets.decode("utf-8", "replace")
-        return Generation(generation=self._item(record, {number} if octets else set()), changes=changes, yaml=text)
+        return await self._history.one(number)
 
     # Changing
 
@@ -139,7 +106,7 @@ class RouterChanges:
         running = self.gate.running.router
         stored = [one.ref for one in self._log.objects.all() if (one.ref.kind, one.ref.name) == (named, name)]
         if force and stored and running.get(named, name) is None:
-            return await self._carry_out(partial(self._forget, stored[0], terms))
+            return await self._errands.do(partial(self._forget, stored[0], terms))
         telling = Telling(
             "deleted", "ConfigurationDeleted", f"{named}/{name} is deleted", {"target": f"{named}/{name}"}
         )
@@ -148,7 +115,7 @@ class RouterChanges:
     async def rollback(self, to: int | None, terms: Terms) -> Result:
         """See Changes."""
         number = self._before_latest() if to is None else to
-        octets = await self._run(self.gate.generations.text_of, number)
+        octets = await self._run_sync(self.gate.generations.text_of, number)
         words = f"back to the configuration of generation {number}"
         telling = Telling("rolled_back", "ConfigurationRolledBack", words, {"to": str(number)}, number)
         return await self._changed(as_it_was(number, octets, self.gate.judge), terms, telling)
@@ -162,30 +129,7 @@ class RouterChanges:
     async def _changed(self, make: Make, terms: Terms, telling: Telling | None) -> Result:
         if terms.dry_run:
             return await self._try(make, terms)
-        return await self._carry_out(partial(self._change, make, terms, telling))
-
-    async def _carry_out(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Have it done by a task that nobody can take away, and wait for it."""
-        job = _Job()
-
-        async def run() -> None:
-            try:
-                job.result = await work()
-            except Exception as error:
-                job.error = error
-                if not job.heard and not isinstance(error, ConfigErrors | NotChanged | OSError):
-                    logger.exception("a change failed that nobody waits for any more; this is a defect of routerd")
-            job.ended.set()  # cancelled: it never ends, and the API tells those who wait that routerd stops
-
-        self._send.send_nowait(run)
-        try:
-            await job.ended.wait()
-        except trio.Cancelled:
-            job.heard = False
-            raise
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[no-any-return]
+        return await self._errands.do(partial(self._change, make, terms, telling))
 
     async def _change(self, make: Make, terms: Terms, telling: Telling | None) -> Result:
         """One change, to its end."""
@@ -322,38 +266,6 @@ class RouterChanges:
         running = self.gate.running.router
         return Compared(running, router, diff(running, router), self._stage.forecaster.foresee(router))
 
-    def _differences(self, number: int, before: int | None) -> tuple[bytes | None, list[ResourceChange] | None]:
-        """The text of a generation, and how it differs from another, as far as both can be read. Blocks."""
-        octets = self.gate.generations.text_of(number)
-        texts = (octets, None if before is None else self.gate.generations.text_of(before))
-        after, old = (find(text, "router.yaml", lambda router: None).router for text in texts)
-        if after is None or old is None:
-            return octets, None
-        return octets, Compared(old, after, diff(old, after), Foreseen()).changes
-
-    # Now
-
     def _is_wrong(self, ref: Ref) -> bool:
         stored = self._log.objects.get(ref)
         return stored is not None and outcome.phase_of(stored.status) == "Blocked"
-
-    def _item(self, record: Record, texts: Iterable[int]) -> GenerationItem:
-        """A record as the API tells it. How what is in force has come out is seen now."""
-        running = self.gate.running
-        current = record.generation == running.generation and record.finished_at is not None
-        return GenerationItem(
-            generation=record.generation,
-            started_at=Instant(record.started_at),
-            has_yaml=record.generation in texts,
-            finished_at=None if record.finished_at is None else Instant(record.finished_at),
-            phase=self._stage.phase(running.router) if current else record.phase,
-            config_hash=record.config_hash,
-            actor=record.actor,
-            resource_count=record.resource_count,
-            added=record.added,
-            changed=record.changed,
-            removed=record.removed,
-            warnings=record.warnings,
-            reverted=record.reverted,
-            restores=record.restores,
-        )
