@@ -233,7 +233,7 @@ class DhcpDaemon(Generic[P]):
             if isinstance(output, self.part.finished):
                 self._commands.end(output.command, output.ok, output.detail, self.scribe.say)  # type: ignore[attr-defined]
             elif isinstance(output, Refused):
-                hint = f"routerctl start {self.resource}" if self.is_stopped else ""
+                hint = f"routerctl {'start' if self.is_stopped else 'why'} {self.resource}"
                 self._commands.end(output.command, False, output.reason, self.scribe.say, accepted=False, hint=hint)
         if self.is_stopped:
             self._commands.end("stop", True, "stopped", self.scribe.say)

@@ -29,6 +29,8 @@ def phase_of(state: states.State, held: bool, released: bool, obstacle: str) -> 
     match state:
         case states.Stopped():
             return ("Released", "Released") if released else ("Idle", "Stopped")
+        case states.Releasing():
+            return "Released" if released else "Idle", "Releasing"
         case states.NoLink():
             return "Bound" if held else "Pending", obstacle or "NoCarrier"
         case states.Bound() | states.Informed():

@@ -127,9 +127,10 @@ class Voice:
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:
             match output:
+                case outputs.Entered(previous="Stopped"):
+                    self._released = False
                 case outputs.Bound() | outputs.Extended() | outputs.Changed() | outputs.Informed(server_id=bytes()):
                     self.last_error = None
-                    self._released = False
                 case outputs.Failed(_, _, detail):
                     self.last_error = detail
                 case outputs.Refusal(server_id, about, status):

@@ -141,6 +141,18 @@ async def test_release_gives_back_and_ends_what_was_under_way(tmp_path: Path, au
         await rig.bound()
 
 
+async def test_who_is_stopped_without_a_lease_has_given_back_none(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await rig.command("release")
+        rig.server.settings = provider(silent=True)
+        await rig.command("start")
+        refused = await rig.command("renew")
+        assert (refused.accepted, refused.hint) == (False, "routerctl why DHCPv4Client/wan")
+        await rig.command("stop")
+        assert (rig.status["phase"], rig.status["reason"]) == ("Idle", "Stopped")
+
+
 @pytest.mark.req("V4-33")
 async def test_stop_and_start(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig, rig.live():

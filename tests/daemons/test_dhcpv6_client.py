@@ -621,6 +621,34 @@ async def test_release_stop_start_and_flush(tmp_path: Path, autojump_clock: Mock
         assert (await rig.command("reload")).succeeded
 
 
+async def test_who_is_stopped_without_a_lease_has_given_back_none(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await rig.command("release")
+        rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+        await rig.command("start")
+        for command in ("renew", "release", "info-request"):
+            refused = await rig.command(command)
+            assert (refused.accepted, refused.hint) == (False, "routerctl why DHCPv6PrefixDelegation/wan")
+        await rig.command("stop")
+        assert (rig.status["phase"], rig.status["reason"]) == ("Idle", "Stopped")
+        assert (await rig.command("flush")).message == "the client is stopped"
+
+
+@pytest.mark.parametrize(("command", "wish", "phase"), [("release", False, "Released"), ("stop", True, "Idle")])
+async def test_what_is_being_given_back_is_not_being_acquired(
+    tmp_path: Path, autojump_clock: MockClock, command: str, wish: bool, phase: str
+) -> None:
+    async with rigged(tmp_path) as rig, rig.live(pd(release_on_stop=wish)):
+        await rig.bound()
+        rig.server.settings = attrs.evolve(rig.server.settings, silent=True)
+        await rig.command(command, wait=0.0)
+        await until(lambda: rig.status["reason"] == "Releasing")
+        assert rig.status["phase"] == phase
+        await until(lambda: rig.status["state"] == "Stopped")
+        assert await rig.phases() == ["Acquiring", "Bound", phase]
+
+
 # Routers
 
 

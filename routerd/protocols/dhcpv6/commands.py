@@ -87,7 +87,7 @@ def release(station: Station, now: float) -> None:
 def flush(station: Station, now: float) -> None:
     """Forget every lease, and begin anew as if there never was one."""
     if isinstance(station.state, Stopped | Releasing):
-        station.refuse("flush", f"there is nothing to forget in {station.name}")
+        station.refuse("flush", f"the client is {station.name.lower()}")
         return
     losing.lose_all(station, "flushed", now)
     station.finish(False, "the leases were flushed")
