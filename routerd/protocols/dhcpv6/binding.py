@@ -19,6 +19,11 @@ DEPRECATION = 7200.0
 _NONE_LEFT = {Kind.NA: StatusCode.NO_ADDRS_AVAIL, Kind.PD: StatusCode.NO_PREFIX_AVAIL}
 
 
+LEAST_LENGTH = 20
+"""Of a prefix that a server delegates. A shorter one is more than most providers themselves have: the route that keeps
+the whole of it unreachable (RFC 7084 WPD-5) would cut us off from much of the internet."""
+
+
 @attrs.frozen
 class Lease:
     """One address or prefix. Until when it is preferred and valid, absolute; None: without end. `deprecated`: its
@@ -108,11 +113,10 @@ def is_usable(grant: Grant) -> bool:
     have."""
     if not grant.status.ok or not grant.valid or grant.preferred > grant.valid:
         return False
-    match grant.asset:
-        case IPv6Address() as address:
-            return not (address.is_multicast or address.is_link_local or address.is_unspecified or address.is_loopback)
-        case IPv6Network(network_address=first):
-            return not (first.is_multicast or first.is_link_local or first.is_unspecified or first.is_loopback)
+    if isinstance(grant.asset, IPv6Network) and grant.asset.prefixlen < LEAST_LENGTH:
+        return False
+    first = grant.asset if isinstance(grant.asset, IPv6Address) else grant.asset.network_address
+    return not (first.is_multicast or first.is_link_local or first.is_unspecified or first.is_loopback)
 
 
 def times(t1: int, t2: int, grants: Iterable[Grant]) -> tuple[float, float]:

@@ -208,6 +208,10 @@ def test_sixteen_offers_are_kept_and_a_better_one_displaces_the_worst() -> None:
         (ia(PD), (status_option(1),), "unspec-fail"),
         (ia(PD, Grant(IPv6Network("ff00::/56"), 1, 2)), (), "nothing-offered"),
         (ia(PD, Grant(IPv6Network("fe80::/56"), 1, 2)), (), "nothing-offered"),
+        (ia(PD, Grant(IPv6Network("::1/128"), 1, 2)), (), "nothing-offered"),
+        (ia(PD, Grant(IPv6Network("::/56"), 1, 2)), (), "nothing-offered"),
+        (ia(PD, Grant(IPv6Network("2000::/3"), 1, 2)), (), "nothing-offered"),
+        (ia(PD, Grant(IPv6Network("2001::/19"), 1, 2)), (), "nothing-offered"),
     ],
 )
 def test_an_advertise_of_no_use_still_says_how_slowly_to_ask(
