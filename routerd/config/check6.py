@@ -162,16 +162,15 @@ def _too_many(declared: Sequence[Declared]) -> Iterator[Finding]:
         if giver is None or giver.spec.prefix_length is None:
             continue
         asked, length = giver.spec.prefix_length, one.spec.prefix_length
+        hint = f"ask for a shorter prefix, or for none of a certain length: {at(giver)}"
         if asked > length:
             message = f"a /{length} is more than the /{asked} that {giver.label} asks for"
-            yield (
-                one,
-                Problem(("spec", "prefixLength"), "value.subnet", message, f"expected {asked} or more", at(giver)),
-            )
+            expected = f"expected {asked} or more"
+            yield one, Problem(("spec", "prefixLength"), "value.subnet", message, expected, hint)
         elif one.spec.subnet_id >> (length - asked):
             most = 2 ** (length - asked) - 1
             message = f"there is no subnet {one.spec.subnet_id} in the /{asked} that {giver.label} asks for"
-            yield one, Problem(("spec", "subnetID"), "value.subnet", message, f"expected 0 to {most}", at(giver))
+            yield one, Problem(("spec", "subnetID"), "value.subnet", message, f"expected 0 to {most}", hint)
 
 
 def _following(declared: Sequence[Declared]) -> Iterator[Finding]:
