@@ -137,6 +137,7 @@ def _prefix(one: LearnedPrefix, made: Made, now: float) -> dict[str, Any]:
     return {
         "prefix": str(one.prefix),
         "onLink": one.on_link_until is None or one.on_link_until > now,
+        "preferred": _preferred(one, now),
         **({} if address is None else {"address": str(address)}),
         **({} if one.valid_until is None else {"validUntilMonotonic": one.valid_until}),
         **({} if one.preferred_until is None else {"preferredUntilMonotonic": one.preferred_until}),

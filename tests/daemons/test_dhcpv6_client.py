@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Mapping
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -691,6 +692,32 @@ async def test_other_routers_may_mean_another_network(tmp_path: Path, autojump_c
         await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
 
 
+@pytest.mark.req("V6-42")
+@pytest.mark.parametrize("now", [{"2001:db8:1::/64": True, "2001:db8:2::/64": True}, {"2001:db8:1::/64": False}])
+async def test_a_router_that_tells_of_another_prefix_or_takes_one_back(
+    tmp_path: Path, autojump_clock: MockClock, now: dict[str, bool]
+) -> None:
+    """RFC 9915 §18.2.12: it may be that what was delegated is another one, too."""
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        await routers(rig, "fe80::1", prefixes={"2001:db8:1::/64": True})
+        await trio.sleep(20)
+        assert heard(rig, MessageType.REBIND) == [0], "the first word is no news"
+        await routers(rig, "fe80::1", prefixes=now)
+        await until(lambda: rig.server.heard[MessageType.REBIND] == 1)
+
+
+@pytest.mark.req("V6-42", "breaks")
+async def test_what_routers_say_again_or_not_any_more_is_no_news(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with rigged(tmp_path) as rig, rig.live():
+        await rig.bound()
+        told = {"2001:db8:1::/64": True, "2001:db8:2::/64": False}
+        for prefixes in (told, told, {"2001:db8:1::/64": True}, {}, {"2001:db8:2::/64": False}):
+            await routers(rig, "fe80::1", prefixes=prefixes)
+            await trio.sleep(20)
+        assert heard(rig, MessageType.REBIND) == [0]
+
+
 @pytest.mark.req("V6-29")
 async def test_routers_that_begin_to_say_so_make_it_ask_for_information(
     tmp_path: Path, autojump_clock: MockClock
@@ -705,9 +732,13 @@ async def test_routers_that_begin_to_say_so_make_it_ask_for_information(
         assert heard(rig, MessageType.INFORMATION_REQUEST) == [2], "that is no news"
 
 
-async def routers(rig: Rig, *addresses: str, interface: str = "wan", **flags: Any) -> None:
-    """What an IPv6RAAddress says now; the fleet has its clients look at it."""
-    status = {"phase": "Bound", "interface": interface, "routers": [{"address": one} for one in addresses], **flags}
+async def routers(
+    rig: Rig, *addresses: str, interface: str = "wan", prefixes: Mapping[str, bool] | None = None, **flags: Any
+) -> None:
+    """What an IPv6RAAddress says now; the fleet has its clients look at it. `prefixes`: whether each is preferred."""
+    status: dict[str, Any] = {"phase": "Bound", "interface": interface, **flags}
+    status["routers"] = [{"address": one} for one in addresses]
+    status["prefixes"] = [{"prefix": one, "preferred": preferred} for one, preferred in (prefixes or {}).items()]
     await rig.log.append(status={RA: status})
     rig.daemon.refresh()
 

@@ -105,6 +105,20 @@ async def test_what_is_no_default_router_is_obeyed_in_all_else(autojump_clock: M
     assert "defaultGateway" not in status
 
 
+async def test_a_prefix_that_is_taken_back_soon_after_the_last_word_is_deprecated_at_once_all_the_same(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    """Instants alone may wait for a moment; that something is not preferred any more is none of those."""
+    router = rig.router(attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 86400, 86400),)), interval=600.0)
+    router.open(rig.world.now())
+    async with rig.client():
+        await until(lambda: rig.status.get("phase") == "Bound")
+        assert rig.status["prefixes"][0]["preferred"]
+        router.advertisement = attrs.evolve(TOLD, prefixes=(Prefix(PREFIX, 86400, 0),))
+        router.advertise(rig.world.now())
+        await until(lambda: not rig.status["prefixes"][0]["preferred"], within=1)
+
+
 async def test_a_prefix_that_is_taken_back_is_deprecated_at_once_and_ends_within_two_hours(
     autojump_clock: MockClock, rig: Rig
 ) -> None:

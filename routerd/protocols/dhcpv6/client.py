@@ -204,14 +204,22 @@ class Client:
         elif station.command is not None and _is_due(station.command.until, now):
             commands.lose_patience(station, now)
         elif _is_due(station.revalidate_at, now):
-            station.revalidate_at = None
-            if isinstance(station.state, Bound | Renewing | Rebinding):
-                station.finish(False, "the network has changed meanwhile")
-                extending.revalidate(station, now)
+            self._look_around(now)
         elif _is_due(station.state.deadline, now):
             self._time_out(now)
         else:
             station.transmit(now)
+
+    def _look_around(self, now: float) -> None:
+        """Ask whether what is known holds on the network as it is now (§18.2.12)."""
+        station = self._station
+        station.revalidated_at, station.revalidate_at = now, None
+        match station.state:
+            case Bound() | Renewing() | Rebinding():
+                station.finish(False, "the network has changed meanwhile")
+                extending.revalidate(station, now)
+            case Informed():
+                informing.ask(station, now)
 
     def _time_out(self, now: float) -> None:
         station = self._station

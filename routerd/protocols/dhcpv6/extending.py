@@ -11,7 +11,7 @@ from routerd.protocols.dhcpv6.binding import Binding
 from routerd.protocols.dhcpv6.message import Message
 from routerd.protocols.dhcpv6.options import StatusCode
 from routerd.protocols.dhcpv6.requests import wish
-from routerd.protocols.dhcpv6.states import Advertise, Bound, Confirming, Rebinding, Renewing, Revalidating
+from routerd.protocols.dhcpv6.states import Advertise, Bound, Confirming, Informed, Rebinding, Renewing, Revalidating
 from routerd.protocols.dhcpv6.station import Station
 from routerd.protocols.dhcpv6.taking import Taken
 
@@ -54,8 +54,9 @@ def revalidate(station: Station, now: float, unconfirmed: tuple[Binding, ...] = 
 
 
 def network_changed(station: Station, now: float) -> None:
-    """Revalidate, but not more often than every ten seconds (V6-42)."""
-    if isinstance(station.state, Bound | Renewing | Rebinding) and station.carrier:
+    """Revalidate, but not more often than every ten seconds (V6-42); who has only information asks for it anew
+    (§18.2.12)."""
+    if isinstance(station.state, Bound | Informed | Renewing | Rebinding) and station.carrier:
         station.revalidate_at = max(now, station.revalidated_at + REVALIDATION_GAP)
 
 

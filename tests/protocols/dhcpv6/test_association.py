@@ -109,8 +109,10 @@ def test_bits_beyond_the_prefix_mean_nothing() -> None:
 
 
 def test_an_address_among_prefixes_means_nothing_and_the_first_of_two_counts() -> None:
-    found = pd(address("2001:db8::1"), prefix("2001:db8::/48", 1, 2), prefix("2001:db8::/48", 3, 4))
+    found = pd(address("2001:db8::1", inside=bytes(8)), prefix("2001:db8::/48", 1, 2), prefix("2001:db8::/48", 3, 4))
     assert found.grants == (Grant(IPv6Network("2001:db8::/48"), 1, 2),)
+    found = na(prefix("2001:db8::/48"), option(13, bytes(40)), address("2001:db8::1", 1, 2))
+    assert found.grants == (Grant(IPv6Address("2001:db8::1"), 1, 2),)
 
 
 @pytest.mark.req("C17")
@@ -133,7 +135,9 @@ def test_of_too_many_the_first_are_kept() -> None:
         ("2001:db8::/56", bytes((64, 0x42, 0)), None),
         ("2001:db8::/56", bytes((56, 0x42)), None),
         ("2001:db8::/56", bytes((48, 0x42)), None),
+        ("2001:db8::/56", bytes((128, *[0xFF] * 9)), "2001:db8:0:ff:ffff:ffff:ffff:ffff/128"),
         ("2001:db8::/56", bytes((129, 0x42)), None),
+        ("2001:db8::/56", bytes((129, *[0xFF] * 10)), None),
         ("2001:db8::/56", bytes((64,)), None),
         ("2001:db8::/56", b"", None),
     ],
@@ -141,7 +145,7 @@ def test_of_too_many_the_first_are_kept() -> None:
 @pytest.mark.req("V6-25")
 @pytest.mark.req("V6-25", "breaks")
 def test_the_excluded_prefix(delegated: str, octets: bytes, excluded: str | None) -> None:
-    (grant,) = pd(prefix(delegated, inside=option(67, octets))).grants
+    (grant,) = pd(prefix(delegated, inside=status(0, b"fine") + option(67, octets))).grants
     assert grant.excluded == (None if excluded is None else IPv6Network(excluded))
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
 
-from routerd.protocols.dhcpv6 import auth, outputs, states
+from routerd.protocols.dhcpv6 import auth, outputs, states, wire
 from routerd.protocols.dhcpv6.auth import Key
-from routerd.protocols.dhcpv6.inputs import Flush, Input, LinkDown, LinkGone, Release
-from routerd.protocols.dhcpv6.message import MessageType, Option
+from routerd.protocols.dhcpv6.inputs import Flush, Input, LinkDown, LinkGone, Received, Release
+from routerd.protocols.dhcpv6.message import Message, MessageType, Option
 from routerd.protocols.machine import Dropped, Stop
+from tests.protocols.dhcpv6.octets import message, option
 from tests.protocols.dhcpv6.scene import (
     CONTENT,
     DNS,
+    DUID,
     INFINITE,
     KEY,
     LINK,
     NA,
     OTHER_SERVER,
     PD,
+    ROUTER,
     SERVER,
     Scene,
     ia,
@@ -157,6 +161,71 @@ def test_an_order_with_one_thing_wrong(how: dict[str, Any], reason: str) -> None
     scene = ordered()
     before = snapshot(scene.machine)
     assert only(Dropped, scene.reconfigure(**how)).reason == reason
+    assert snapshot(scene.machine) == before
+
+
+OURS, OTHERS = auth.option_value(1, 1, KEY), bytes((1, 1, 0)) + bytes(25)
+"""What a server shares its key with; and an option 11 of another protocol."""
+
+
+@pytest.mark.req("V6-33", "breaks")
+@pytest.mark.req("V6-43", "breaks")
+@pytest.mark.parametrize(
+    "value",
+    [
+        OTHERS,
+        b"\4" + OURS[1:],
+        OURS[:1] + b"\2" + OURS[2:],
+        OURS[:2] + b"\1" + OURS[3:],
+        OURS[:11] + b"\2" + OURS[12:],
+        OURS + b"\0",
+        OURS[:-1],
+    ],
+)
+def test_what_is_no_key_of_ours_is_none(value: bytes) -> None:
+    """§20.4: protocol 3, algorithm 1, RDM 0, and of the type that carries a key."""
+    scene = Scene(PD, reconfigure=True).bound(options=(*CONTENT, Option(11, value)))
+    assert scene.machine.memory.key is None
+
+
+def test_the_key_may_stand_behind_other_authentication() -> None:
+    scene = Scene(PD, reconfigure=True).bound(options=(Option(11, OTHERS), Option(11, OURS)))
+    assert scene.machine.memory.key == Key(SERVER, KEY)
+
+
+def signed(value: bytes, *, before: bytes = b"", behind: bytes = b"") -> Received:
+    """A Reconfigure with an option 11 of which the last 16 octets are the digest (§20.4.2), by hand."""
+    head = option(1, DUID) + option(2, SERVER) + option(19, b"\5") + before
+    octets = message(10, head, option(11, value[:-16] + bytes(16)), behind, xid=0)
+    at = len(message(10, head, xid=0)) + 4 + len(value) - 16
+    octets = octets[:at] + hmac.digest(KEY, octets, "md5") + octets[at + 16 :]
+    found = wire.decode(octets)
+    assert isinstance(found, Message)
+    return Received(found, ROUTER)
+
+
+ORDER = auth.option_value(2**56 + 3, 2, bytes(16))
+
+
+@pytest.mark.req("V6-33")
+@pytest.mark.req("V6-10", "breaks")
+def test_an_order_with_something_before_and_behind_its_signature() -> None:
+    scene = ordered()
+    said = scene.feed(signed(ORDER, before=option(11, OTHERS), behind=option(23, DNS.packed)))
+    assert of(outputs.Reconfigured, said)
+    assert scene.machine.memory.replay == 2**56 + 3
+
+
+@pytest.mark.req("V6-33", "breaks")
+@pytest.mark.parametrize("at", [0, 1, 2, 11])
+def test_an_order_that_is_signed_in_another_manner(at: int) -> None:
+    """§20.4.2: another protocol, algorithm, RDM or type, however good the digest."""
+    changed = bytearray(ORDER)
+    changed[at] = 9 if at != 11 else 1
+    scene = ordered()
+    before = snapshot(scene.machine)
+    for value in (bytes(changed), ORDER + bytes(1)):
+        assert only(Dropped, scene.feed(signed(value))).reason == "unauthenticated"
     assert snapshot(scene.machine) == before
 
 

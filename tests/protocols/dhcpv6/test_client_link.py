@@ -325,6 +325,24 @@ def test_another_router_is_a_reason_to_ask_at_most_every_ten_seconds() -> None:
     assert len({m.xid for m in scene.sent if m.type is M.REBIND}) == 2
 
 
+@pytest.mark.req("V6-42")
+@pytest.mark.req("V6-42", "breaks")
+def test_another_network_has_other_information_and_is_asked_for_it_at_most_every_ten_seconds() -> None:
+    """§18.2.12: who has only information MUST ask for it anew."""
+    scene = Scene().started()
+    scene.until_sent(M.INFORMATION_REQUEST, 1)
+    scene.silent_reply()
+    for asked in (2, 3):
+        begun = scene.now
+        for _ in range(20):
+            scene.feed(NetworkChanged())
+            scene.run(0.01)
+        scene.until_sent(M.INFORMATION_REQUEST, 12)
+        scene.silent_reply()
+        assert len({m.xid for m in scene.sent}) == asked
+    assert scene.now - begun >= 9
+
+
 def test_what_could_not_be_sent_is_a_packet_lost() -> None:
     scene = Scene(PD).soliciting()
     deadline = scene.machine.deadline
