@@ -77,6 +77,7 @@ class NdpDaemon:
         )
         self._status: Status | None = None
         self._given = 0
+        self._ordered = 0
 
     # What its face shows
 
@@ -169,6 +170,7 @@ class NdpDaemon:
 
     def _obey(self, event: Any) -> None:
         self.is_stopped = isinstance(event, Stop)
+        self._ordered = self._commands.began("stop" if self.is_stopped else "start")
         self.put(event)
 
     def refresh(self, because: int = 0) -> None:
@@ -216,16 +218,17 @@ class NdpDaemon:
             self.scribe.say(Entry(said, news, None, said or self._because()))
 
     def _of_event(self, around: Around) -> Sequence[int]:
-        """What is told follows from what was given to be told. What is heard comes from outside, and is the root; but
-        what ends while nothing can be heard ends for that."""
+        """What is told follows from what was given to be told, or from the command to stop. What is heard comes from
+        outside, and is the root; but what ends while nothing can be heard ends for that."""
         if around.facts.obstacle:
             return (self._house.incidents.last(incidents.link(self._ifname)),)
-        return self._because() if self._given else ()
+        return self._because() if self._given or self.is_stopped else ()
 
     def _because(self) -> Sequence[int]:
-        """Why something is different although nobody said anything: the link, another generation, or what was given
-        to be told."""
-        return (max(self._house.incidents.last(incidents.link(self._ifname)), self._house.began(), self._given),)
+        """Why something is different although nobody said anything: the link, another generation, what was given to be
+        told, or a command."""
+        link = self._house.incidents.last(incidents.link(self._ifname))
+        return (max(link, self._house.began(), self._given, self._ordered),)
 
     def _around(self) -> Around:
         return Around(self._link.facts, self._house.generation(), self._clock.now(), self.is_stopped)

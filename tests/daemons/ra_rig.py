@@ -150,6 +150,13 @@ class Rig:
         page = await self.log.read(0, limit=100_000)
         return [stored.event for stored in page.events if stored.event.topic.startswith(prefix)]
 
+    async def because(self, topic: str) -> Event:
+        """What the last of them is from."""
+        page = await self.log.read(0, limit=100_000)
+        told = {stored.id: stored.event for stored in page.events}
+        last = [event for event in told.values() if event.topic == topic][-1]
+        return told[last.causes[0]]
+
     async def topics(self, prefix: str) -> list[str]:
         """Without the prefix, in order."""
         return [event.topic.removeprefix(prefix) for event in await self.events(prefix)]

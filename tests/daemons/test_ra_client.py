@@ -418,6 +418,7 @@ async def test_it_stops_and_starts_by_command(autojump_clock: MockClock, rig: Ri
         await until(lambda: rig.status.get("phase") == "Bound")
         assert (await rig.face.command("stop", {}, 10, "tester")).succeeded
         assert rig.status["reason"] == "Stopped"
+        assert (await rig.because("routerd.resource.status.changed")).reason == "CommandReceived"
         assert not (await rig.face.command("stop", {}, 10, "tester")).accepted
         assert (await rig.face.command("start", {}, 10, "tester")).succeeded
         await until(lambda: rig.status.get("phase") == "Bound")

@@ -287,6 +287,7 @@ async def test_stop_by_command_ceases_and_start_begins_again(autojump_clock: Moc
         await until(lambda: bool(host.heard))
         assert (await rig.face.command("stop", {}, 20, "tester")).succeeded
         assert rig.status["reason"] == "Stopped"
+        assert (await rig.because("routerd.ra.prefix.deprecated")).reason == "CommandReceived"
         await trio.sleep(1)
         assert host.default_routers(rig.world.now()) == []
         assert (await rig.face.command("start", {}, 20, "tester")).succeeded
