@@ -172,9 +172,10 @@ async def _run(call: Call, daemon: Daemon, name: str, attributes: dict[str, str]
     with call.server.waiting(wait + 5):
         try:
             end = await daemon.command(name, attributes, wait, call.client.actor, call.act.began)
-        except UnknownCommand:
+        except UnknownCommand as unknown:
             words = f"{daemon.resource_kind} does not have the command {name[:60]}"
-            raise Refusal(501, "unknown-command", words, field="command") from None
+            hint = f"it has {', '.join(unknown.known)}" if unknown.known else None
+            raise Refusal(501, "unknown-command", words, field="command", hint=hint) from None
     if end is None:
         raise Refusal(503, "stopping", "routerd is stopping", hint="the command may have been carried out")
     return end

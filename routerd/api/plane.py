@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import attrs
@@ -103,7 +103,11 @@ class Exports:
 
 
 class UnknownCommand(Exception):
-    """This daemon does not have that command (501)."""
+    """This daemon does not have that command (501); `known` are those that it has."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        super().__init__(name)
+        self.known = sorted(known)
 
 
 class Daemon(Protocol):

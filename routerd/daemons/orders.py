@@ -32,7 +32,7 @@ class Orders:
         """Carry it out, in `working` if it takes long, and wait for its end for so many seconds. Raises
         UnknownCommand."""
         if name != "reload" and name not in self.inputs:
-            raise UnknownCommand(name)
+            raise UnknownCommand(name, ("reload", *self.inputs))
         asked = await self.commands.receive(name, actor, cause)
         objection = self._objection(name)
         if objection:

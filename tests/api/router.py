@@ -64,7 +64,7 @@ class Puppet:
         self.commanded.append((name, dict(attributes), wait, actor))
         end = self.ends.get(name)
         if end is None:
-            raise UnknownCommand(name)
+            raise UnknownCommand(name, ("renew", "release"))
         began = await self.say("command.received", command=name)
         if end == "hang":
             with trio.move_on_after(wait):

@@ -273,6 +273,7 @@ async def test_a_command_refused_by_the_daemon_s_state_is_409(served: Served) ->
 async def test_a_command_that_the_daemon_does_not_have_is_501(served: Served) -> None:
     answer = await fetch(served.daemon, "/v1/commands/flush", "POST")
     assert answer.status == 501 and answer.error["message"] == "DHCPv4Client does not have the command flush"
+    assert answer.error["hint"] == "it has release, renew"
 
 
 async def test_get_of_a_command_is_405(served: Served) -> None:

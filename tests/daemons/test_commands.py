@@ -74,8 +74,9 @@ async def test_past_its_wait_the_caller_knows_that_it_goes_on(
 async def test_what_there_is_no_command_for(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()
-        with pytest.raises(UnknownCommand):
+        with pytest.raises(UnknownCommand) as unknown:
             await rig.command("flush")
+        assert unknown.value.known == ["rebind", "release", "reload", "renew", "start", "stop"]
         assert await story(rig) == []
 
 
