@@ -50,7 +50,7 @@ class DelegationController:
         arrives (C15), and what a route still sends from goes after that (X-2)."""
         wanted = wanted_by_key(view)
         self._rests.keep(wanted.keys() & view.picture.contested.keys())
-        leaving = leaving_addresses6(view)
+        leaving = leaving_addresses6(view, wanted)
         moving = {key for key, address in leaving.items() if _arrives_elsewhere(address, wanted)}
         late = {key for key, address in leaving.items() if _is_leaned_on(view, address)}
         return [

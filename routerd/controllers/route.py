@@ -13,7 +13,7 @@ from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of
 from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
-from routerd.controllers.settlement import settled_addresses, staying_addresses
+from routerd.controllers.settlement import Settlement, settle
 from routerd.controllers.status import condition
 from routerd.controllers.view import Input, View
 from routerd.controllers.wanted_route import (
@@ -49,17 +49,18 @@ class RouteController:
     def plan(self, view: View) -> Sequence[Step | Blocked]:
         """Additions first: what takes the place of another replaces it in one stroke, and what comes beside another
         is there before that goes, so that no destination is ever without the one or the other."""
-        wanted: dict[Place, Wanted] = {}
-        for want in wanted_routes(view):
+        addresses, wanted = settle(view), dict[Place, Wanted]()
+        for want in wanted_routes(view, addresses):
             if isinstance(want, Wanted):
                 wanted.setdefault(place_of(want.route), want)  # of two for one place the first wins, and stays
-        return [*_additions(view, wanted), *_removals(view, wanted)]
+        return [*_additions(view, addresses, wanted), *_removals(view, addresses, wanted)]
 
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each declared route."""
-        resolved, staying = {want.resource: want for want in wanted_routes(view)}, staying_addresses(view)
+        addresses = settle(view)
+        resolved = {want.resource: want for want in wanted_routes(view, addresses)}
         statuses = {
-            ref: _status(view, staying, resource.spec, resolved[ref], refused.get(ref))
+            ref: _status(view, addresses.staying, resource.spec, resolved[ref], refused.get(ref))
             for resource in declared_routes(view.router)
             for ref in [ref_of(resource)]
         }
@@ -84,10 +85,10 @@ def _inputs(view: View, ref: Ref, route: Route | None) -> tuple[Input, ...]:
     return (*owner, *givers, *view.grounds(ref), *link_inputs(view, link.name if link is not None else ""))
 
 
-def _removals(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
+def _removals(view: View, addresses: Settlement, wanted: Mapping[Place, Wanted]) -> Iterator[Step]:
     spared, kept = undecided_links(view), frozenset(places_kept(view))
     for route in list(view.picture.routes.values()):
-        if not route.ours or _is_wanted(view, route, wanted) or _is_advertised(view, route):
+        if not route.ours or _is_wanted(view, addresses, route, wanted) or _is_advertised(view, route):
             continue
         if (route.link in spared and route.destination.version == 4) or place_of(route) in kept:
             continue
@@ -122,14 +123,14 @@ def _places_told(view: View) -> Iterator[Place]:
             yield status["destination"], status["metric"]
 
 
-def _is_wanted(view: View, route: Route, wanted: Mapping[Place, Wanted]) -> bool:
+def _is_wanted(view: View, addresses: Settlement, route: Route, wanted: Mapping[Place, Wanted]) -> bool:
     """It is one that is wanted, or about to be replaced by that in one stroke; unless its address waits for it to go,
     and what replaces it for the next address."""
     want = wanted.get(place_of(route))
     if want is None or want.route == route:
         return want is not None
-    lasts = route.source is None or any(a.address.ip == route.source for a in settled_addresses(view))
-    return not _is_there(view, want.route) and (lasts or is_within_reach(staying_addresses(view), want.route))
+    lasts = route.source is None or any(a.address.ip == route.source for a in addresses.settled)
+    return not _is_there(view, want.route) and (lasts or is_within_reach(addresses.staying, want.route))
 
 
 def _is_there(view: View, route: Route) -> bool:
@@ -138,12 +139,11 @@ def _is_there(view: View, route: Route) -> bool:
     return present is not None and attrs.evolve(present, ours=True) == route
 
 
-def _additions(view: View, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Blocked]:
-    staying = staying_addresses(view)
+def _additions(view: View, addresses: Settlement, wanted: Mapping[Place, Wanted]) -> Iterator[Step | Blocked]:
     for want in wanted.values():
         if _is_there(view, want.route):
             continue
-        if not is_within_reach(staying, want.route):
+        if not is_within_reach(addresses.staying, want.route):
             continue  # On gain, the address comes first (X-2); its notice wakes us again.
         stranger = _stranger_at(view, want.route)
         facts = {"destination": str(want.route.destination), "gateway": str(want.route.gateway or "")}

@@ -3,7 +3,7 @@ the LAN, and those that DHCPv6Address acquires for the interface itself; and whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv6Interface, IPv6Network
 
 import attrs
@@ -180,10 +180,9 @@ def _deprecated(
             yield Wanted6(address, ref, link.name)  # type: ignore[union-attr]
 
 
-def leaving_addresses6(view: View) -> dict[AddressKey, Address]:
-    """What of ours is there and shall not stay."""
-    wanted, spared = wanted_by_key(view), _spared_links(view)
-    advertised = _advertised_links(view)
+def leaving_addresses6(view: View, wanted: Collection[AddressKey]) -> dict[AddressKey, Address]:
+    """What of ours is there and shall not stay: it is none of those that are `wanted`, and nobody else's matter."""
+    spared, advertised = _spared_links(view), _advertised_links(view)
     return {
         key: address
         for key, address in view.picture.addresses.items()

@@ -12,7 +12,7 @@ import attrs
 from routerd.config import Router
 from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
 from routerd.controllers.lease6 import LAST_RESORT, aggregate_of, delegations, unspoken_delegations
-from routerd.controllers.settlement import settled_addresses, staying_addresses
+from routerd.controllers.settlement import Settlement
 from routerd.controllers.view import Input, View
 from routerd.events import incidents
 from routerd.events.types import Ref
@@ -58,17 +58,16 @@ def place_of(route: Route) -> Place:
     return str(route.destination), route.metric
 
 
-def wanted_routes(view: View) -> Iterator[Wanted | Waiting]:
+def wanted_routes(view: View, addresses: Settlement) -> Iterator[Wanted | Waiting]:
     """Every route that shall be there now, and every declared one that has to wait. What the operator declares comes
     before what a provider sends. Where a gateway is, is judged by the addresses that there will be: while they change
     a route is neither moved nor taken away for it."""
-    addresses = settled_addresses(view)
     for resource in declared_routes(view.router):
         yield _declared(view, addresses, ref_of(resource), resource.spec)
     metric = metrics(view)
     for lease in leases(view):
         if lease.spec.use_routes and _installed(view, lease):
-            yield from _lease_routes(addresses, lease, metric[lease.client])
+            yield from _lease_routes(addresses.settled, lease, metric[lease.client])
     for delegation in delegations(view):
         for prefix in delegation.aggregates:
             yield Wanted(aggregate_of(prefix), delegation.client)
@@ -112,7 +111,7 @@ def _installed(view: View, lease: LeaseInUse) -> bool:
     return there and lease.link.admin_up
 
 
-def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: Declared) -> Wanted | Waiting:
+def _declared(view: View, addresses: Settlement, ref: Ref, spec: Declared) -> Wanted | Waiting:
     if spec.type != "unicast":
         return Wanted(Route(spec.destination, None, metric=metric_of(spec), kind=spec.type), ref)
     for wish, reference in (("device", spec.device_from), ("gateway", spec.gateway_from)):
@@ -128,13 +127,13 @@ def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: Declar
         return Waiting(ref, "Unresolved", "neither its device nor its gateway is known now")
     if device is None and isinstance(via, IPv6Address) and via.is_link_local:
         return Waiting(ref, "Unresolved", f"{via} is on every link: it needs a device")
-    link = _device(view, device, spec.device_from) if device is not None else _toward(view, addresses, via)
+    link = _device(view, device, spec.device_from) if device is not None else _toward(view, addresses.settled, via)
     if link is None:
         missing = f"there is no interface {device}" if device is not None else f"no interface has {via} on its subnet"
         return Waiting(ref, "LinkAbsent", missing)
     if not link.admin_up:
         return Waiting(ref, "LinkDown", f"{link.name} is administratively down")
-    if spec.preferred_source is not None and not _stays(view, spec.preferred_source):
+    if spec.preferred_source is not None and not _stays(addresses, spec.preferred_source):
         return Waiting(ref, "SourceAbsent", f"{spec.preferred_source} is no address of this host now")
     route = Route(
         spec.destination,
@@ -142,15 +141,15 @@ def _declared(view: View, addresses: Collection[Address], ref: Ref, spec: Declar
         via,
         metric=metric_of(spec),
         source=spec.preferred_source,
-        onlink=via is not None and device is not None and not _on_subnet(addresses, link.index, via),
+        onlink=via is not None and device is not None and not _on_subnet(addresses.settled, link.index, via),
     )
     return Wanted(route, ref)
 
 
-def _stays(view: View, source: IPv4Address | IPv6Address) -> bool:
+def _stays(addresses: Settlement, source: IPv4Address | IPv6Address) -> bool:
     """Is this an address of the host that can be sent from, and not about to go? For a route by it would go first
     (X-2)."""
-    return any(a.address.ip == source and a.standing == "ready" for a in staying_addresses(view))
+    return any(a.address.ip == source and a.standing == "ready" for a in addresses.staying)
 
 
 def _value(view: View, reference: ValueFrom | None) -> str | None:

@@ -19,6 +19,7 @@ from routerd.controllers.lease import undecided_links
 from routerd.controllers.picture import Picture
 from routerd.controllers.planner import Blocked, Planner, Step
 from routerd.controllers.route import RouteController
+from routerd.controllers.settlement import settle
 from routerd.controllers.view import View
 from routerd.controllers.wanted_route import Wanted, place_of, places_kept, wanted_routes
 from routerd.events.types import Ref, Status
@@ -241,7 +242,7 @@ def _assert_wishes_are_met(view: View, after: Snapshot) -> None:
     for want in wanted_addresses(view):
         assert (want.address.link, want.address.address) in there
     done = set()
-    for wish in wanted_routes(view):
+    for wish in wanted_routes(view, settle(view)):
         if not isinstance(wish, Wanted) or place_of(wish.route) in done:
             continue
         done.add(place_of(wish.route))
@@ -260,7 +261,7 @@ def _assert_nothing_is_left(view: View, after: Snapshot) -> None:
     for address in after.addresses:
         if address.ours and address.link not in spared:
             assert (address.link, address.address) in wanted
-    places = {place_of(w.route) for w in wanted_routes(view) if isinstance(w, Wanted)}
+    places = {place_of(w.route) for w in wanted_routes(view, settle(view)) if isinstance(w, Wanted)}
     for route in after.routes:
         if route.ours and route.link not in spared:
             assert place_of(route) in places | kept

@@ -18,7 +18,7 @@ from routerd.controllers.interface import InterfaceController
 from routerd.controllers.planner import Planner
 from routerd.controllers.route import RouteController
 from routerd.controllers.slaac import SlaacController
-from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6
+from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_addresses6, wanted_by_key
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Route
 from routerd.host.simulated import open_host
@@ -138,7 +138,7 @@ async def _live(
                 judgement = planner.judge(case.view(), {})
                 case.objects |= judgement.statuses
         view, after = case.view(), host.snapshot()
-        assert not leaving_addresses6(view)
+        assert not leaving_addresses6(view, wanted_by_key(view))
         there = {(a.link, a.address) for a in after.addresses}
         assert all((want.address.link, want.address.address) in there for want in wanted_addresses6(view))
         assert all((a.link, a.address) in there for a in before.addresses if not a.ours)

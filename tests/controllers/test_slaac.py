@@ -8,9 +8,11 @@ from typing import Any
 import attrs
 import pytest
 
+from routerd.controllers.picture import AddressKey
 from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.slaac import SlaacController, metrics
-from routerd.controllers.wanted_address6 import leaving_addresses6
+from routerd.controllers.view import View
+from routerd.controllers.wanted_address6 import leaving_addresses6, wanted_by_key
 from routerd.events.types import Ref, Status
 from routerd.host import (
     Address,
@@ -72,6 +74,11 @@ def scene(status: Status | None, *more: dict[str, Any], **changes: Any) -> Scene
     return attrs.evolve(basis, **changes)
 
 
+def leaving(view: View) -> dict[AddressKey, Address]:
+    """Addresses of IPv6 that the controller of delegated ones would take away."""
+    return leaving_addresses6(view, wanted_by_key(view))
+
+
 def plan(basis: Scene) -> list[object]:
     steps: list[Step | Blocked] = list(SlaacController().plan(basis.view()))
     return [step.change if isinstance(step, Step) else step.message for step in steps]
@@ -105,7 +112,7 @@ def test_a_deprecated_address_is_so_whenever_that_began() -> None:
 def test_until_somebody_was_heard_nothing_is_touched() -> None:
     basis = scene(starting(), addresses=[ours()], routes=[way()])
     assert plan(basis) == []
-    assert leaving_addresses6(basis.view()) == {}
+    assert leaving(basis.view()) == {}
 
 
 def test_on_loss_the_route_goes_first() -> None:
@@ -193,9 +200,9 @@ def test_an_address_that_stands_alone_is_ours_if_the_client_tells_of_it() -> Non
     alone = IPv6Interface("2001:db8:ff::abcd/128")
     basis = scene(heard(prefixes=[prefix(alone)]), addresses=[ours(alone)], routes=[way()])
     assert plan(basis) == []
-    assert leaving_addresses6(basis.view()) == {}
+    assert leaving(basis.view()) == {}
     basis.objects[REF] = heard()
-    assert list(leaving_addresses6(basis.view()).values()) == [ours(alone)]
+    assert list(leaving(basis.view()).values()) == [ours(alone)]
 
 
 def test_on_a_link_that_is_down_nothing_is_put() -> None:
