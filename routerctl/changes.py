@@ -126,7 +126,7 @@ def _detail(one: Object) -> object:
     if one.get("warnings"):
         return one["warnings"]
     unmet = [condition for condition in entries(one, "conditions") if condition.get("status") != "True"]
-    return [condition["message"] for condition in unmet if condition.get("message")]
+    return [told for condition in unmet if (told := condition.get("message") or condition.get("reason"))]
 
 
 def show_pending(out: Out, pending: Object) -> None:
