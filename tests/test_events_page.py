@@ -45,7 +45,9 @@ def told() -> Iterator[tuple[str, str]]:
     for tree in sources():
         for call in ast.walk(tree):
             match call:
-                case ast.Call(func=ast.Name("tell") | ast.Attribute(attr="_tell"), args=[topic, reason, _, *_]):
+                case ast.Call(
+                    func=ast.Name("tell") | ast.Attribute(attr="_tell" | "tell"), args=[topic, reason, _, *_]
+                ):
                     match topic, reason:
                         case ast.Constant(str(word)), ast.Constant(str(why)):
                             yield word, why

@@ -14,13 +14,14 @@ import trio
 
 from routerd.api.plane import CommandEnd
 from routerd.daemons.commands import Commands
+from routerd.daemons.dhcp_course import Course
 from routerd.daemons.dhcp_part import Client, Part, Stage
 from routerd.daemons.face import Face
 from routerd.daemons.given import Given
 from routerd.daemons.inbox import Inbox
 from routerd.daemons.lifetime import GOODBYE, Lifetime, Standing
 from routerd.daemons.orders import Orders
-from routerd.daemons.scribe import Scribe
+from routerd.daemons.scribe import Entry, Said, Scribe
 from routerd.events.types import Ref
 from routerd.host import Link, Notice
 from routerd.nurseries.driver import drive
@@ -49,7 +50,7 @@ class DhcpDaemon(Generic[P]):
             refs.setdefault(ref.name, ref)
         self.faces = [Face(self, ref) for ref in refs.values()]
         self.sent = 0
-        self.inbox = Inbox(lambda reason: part.voice.tell_first_drop(reason))
+        self.inbox = Inbox(self._tell_first_drop)
         self._begin()
 
     def _begin(self) -> None:
@@ -61,7 +62,8 @@ class DhcpDaemon(Generic[P]):
         self._working: trio.Nursery | None = None
         self._absent = ""
         self._in_step = True
-        inbox, began = self.inbox, self._why_it_began
+        inbox = self.inbox
+        self._course = Course(self.part.ifname, self._house.incidents, self._why_it_began, self._commands.began)
         self._orders = Orders(
             "client",
             self.standing,
@@ -72,7 +74,7 @@ class DhcpDaemon(Generic[P]):
             self.scribe.say,
             self._house.reload,
         )
-        self.part.begin(Stage(inbox.put, inbox.deliver, inbox.drop, self.scribe, self._commands, began))
+        self.part.begin(Stage(inbox.put, inbox.deliver, inbox.drop, self.scribe, self._commands, self._course))
 
     def _why_it_began(self) -> int:
         return max(self._house.began(), self._crashed)
@@ -141,11 +143,12 @@ class DhcpDaemon(Generic[P]):
         """From the first word to the last."""
         await self._work()
         await self._commands.abandon("the client ended before the command did")
-        self.part.voice.tell_stopped()
+        self._say(Said(self.part.tell.lifecycle("stopped", f"the client ends; {self.part.leases}")))
 
     async def _work(self) -> None:
         async with self._house.host.watch() as notices, trio.open_nursery() as self._working:
-            self.part.voice.tell_started()
+            words = f"{self.part.protocol.replace('dhcp', 'DHCP')} client for {self.part.ifname}"
+            self._say(self._course.started(self.part.tell.lifecycle("started", words)))
             link = await self._first_link(notices)
             if link is not None:
                 await self._serve(link, notices, self._working)
@@ -176,7 +179,7 @@ class DhcpDaemon(Generic[P]):
         working.start_soon(self._follow, notices, working)
         if self.standing.phase == "Starting":
             self.standing.become("Running")
-        self.part.voice.tell_ready(link.name)
+        self._say(self._course.ready(self.part.tell.lifecycle("ready", f"listening on {link.name}")))
         self._tell_link(client)
         await drive(client, self.inbox.inputs, self._perform, self._clock)
 
@@ -226,6 +229,14 @@ class DhcpDaemon(Generic[P]):
         except OSError as error:
             self.inbox.drop("send-failed")
             self.part.not_sent(output, error.strerror or str(error))
+
+    def _tell_first_drop(self, reason: str) -> None:
+        """The first packet that is ignored for this reason; the others are only counted."""
+        words = f"the first packet that is ignored for this: {reason}"
+        self._say(Said(self.part.tell("packet.dropped", "PacketDropped", words, "debug", cause=reason)))
+
+    def _say(self, said: Said) -> None:
+        self.scribe.say(Entry([said]))
 
     def _end_commands(self, client: Client, said: Sequence[Any]) -> None:
         """What was asked of the machine, and has come to its end with this step."""

@@ -10,7 +10,9 @@ import attrs
 import trio
 
 from routerd.daemons.commands import Commands
+from routerd.daemons.dhcp_course import Course
 from routerd.daemons.scribe import Scribe
+from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source, Status
 from routerd.host import Link, Notice
 from routerd.protocols.machine import Machine
@@ -22,14 +24,14 @@ Transmit = Callable[[Any], Awaitable[None]]
 @attrs.frozen
 class Stage:
     """What the daemon lends for one run. `put`: the machine is told something; `deliver`: a packet came; `drop`: one is
-    ignored, for this reason; `began`: the event for which the run began."""
+    ignored, for this reason; `course`: what the client is about."""
 
     put: Callable[[Any], None]
     deliver: Callable[[Any], None]
     drop: Callable[[str], None]
     scribe: Scribe
     commands: Commands
-    began: Callable[[], int]
+    course: Course
 
 
 class Client(Machine[Any, Any], Protocol):
@@ -53,12 +55,8 @@ class Voice(Protocol):
     last_error: str | None
 
     def wait(self, reason: str) -> None: ...
-    def tell_started(self) -> None: ...
-    def tell_ready(self, ifname: str) -> None: ...
-    def tell_stopped(self) -> None: ...
     def tell_step(self, client: Any, said: Sequence[Any]) -> None: ...
     def tell_circumstances(self, client: Any) -> None: ...
-    def tell_first_drop(self, reason: str) -> None: ...
 
 
 class Part(Protocol):
@@ -71,8 +69,12 @@ class Part(Protocol):
     """As topics have it: `dhcpv4`."""
     farewell: float
     """Seconds for one that gives leases back, until its servers have heard it."""
+    leases: str
+    """What becomes of them when it ends, in words."""
     source: Source
     resource: Ref
+    ifname: str
+    tell: Teller
 
     @property
     def refs(self) -> Sequence[Ref]:

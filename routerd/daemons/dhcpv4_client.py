@@ -32,6 +32,7 @@ class DHCPv4Part:
     kind = KIND
     directory = DIRECTORY
     protocol = "dhcpv4"
+    leases = "its lease stays"
     exchanges: Mapping[str, inputs.Input] = {
         "renew": inputs.Renew(),
         "rebind": inputs.Rebind(),
@@ -46,11 +47,12 @@ class DHCPv4Part:
         self.resource = Ref("DHCPv4Client", name, "net.routerd.net/v1alpha1")
         self.refs = (self.resource,)
         self._spec = spec
+        self.ifname = spec.ifname
         self._house = given
-        self._tell = Teller(TOPIC, self.resource, self.source)
+        self.tell = Teller(TOPIC, self.resource, self.source)
         path = given.state_dir / DIRECTORY / name / "lease.json"
         self._memory = LeaseMemory(
-            spec.resource, spec.ifname, given.state_dir, path, given.host.clock, given.run_sync, self._tell
+            spec.resource, spec.ifname, given.state_dir, path, given.host.clock, given.run_sync, self.tell
         )
         self._for_good = False
 
@@ -61,9 +63,9 @@ class DHCPv4Part:
         self.attachment = Attachment(
             spec.ifname, given.endpoints, marking_of(spec.resource), stage.put, stage.deliver, stage.drop
         )
-        causes = Causes(spec.ifname, given.incidents, stage.began, stage.commands.began)
+        causes = Causes(stage.course)
         self.voice = Voice(
-            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
+            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self.tell, causes
         )
 
     async def open(self, link: Link) -> Client:

@@ -66,7 +66,7 @@ class Voice:
         self.last_error = ABSENT[reason].format(self._spec.ifname)
         spec = self._spec
         status = starting_status(spec.resource.interface, spec.ifname, self._generation(), reason)
-        self._write([], status, because=self._causes.of_waiting())
+        self._write([], status, because=self._causes.course.of_waiting())
 
     def tell_step(self, client: Client, said: Sequence[outputs.Output]) -> None:
         """What one step of the machine has come to."""
@@ -75,7 +75,7 @@ class Voice:
         told = []
         for output in said:
             if isinstance(output, outputs.Entered):
-                self._causes.entered(output.state)
+                self._causes.course.entered(output.state)
             elif (event := event_of(output, self._tell)) is not None:
                 told.append(self._causes.said(output, event))
         self._write(told, self._status_of(client), self._act_of(client, said), self._causes.of_step())
@@ -106,32 +106,14 @@ class Voice:
     def _because_around(self, client: Client, status: Status) -> Sequence[Cause]:
         """Why the status is another one although the machine has done nothing."""
         if self._status is None or self._status.get("observedGeneration") != status.get("observedGeneration"):
-            return self._causes.of_generation()
+            return self._causes.course.of_generation()
         lease = client.lease
         return () if lease is None else self._causes.of_address(self._attachment.index, str(lease.address.ip))
-
-    def tell_first_drop(self, reason: str) -> None:
-        """The first packet that is ignored for this reason; the others are only counted."""
-        words = f"the first packet that is ignored for this: {reason}"
-        self._scribe.say(Entry([Said(self._tell("packet.dropped", "PacketDropped", words, "debug", cause=reason))]))
 
     def tell_recalled(self, events: Sequence[Event]) -> None:
         """What there is to say of an earlier life."""
         if events:
-            self._scribe.say(Entry([self._causes.around(event) for event in events]))
-
-    def tell_started(self) -> None:
-        """The run begins."""
-        words = f"DHCPv4 client for {self._spec.ifname}"
-        self._scribe.say(Entry([self._causes.started(self._tell.lifecycle("started", words))]))
-
-    def tell_ready(self, ifname: str) -> None:
-        """There is an interface to work on."""
-        self._scribe.say(Entry([self._causes.ready(self._tell.lifecycle("ready", f"listening on {ifname}"))]))
-
-    def tell_stopped(self) -> None:
-        """The run ends."""
-        self._scribe.say(Entry([Said(self._tell.lifecycle("stopped", "the client ends; its lease stays"))]))
+            self._scribe.say(Entry([self._causes.course.around(event) for event in events]))
 
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:

@@ -38,6 +38,7 @@ class DHCPv6Part:
     kind = KIND
     directory = DIRECTORY
     protocol = "dhcpv6"
+    leases = "its leases stay"
     exchanges: Mapping[str, inputs.Input] = {
         "renew": inputs.Renew(),
         "rebind": inputs.Rebind(),
@@ -53,11 +54,12 @@ class DHCPv6Part:
         self.resource = resource
         self.refs = tuple(part.ref for part in spec.parts)
         self._spec = spec
+        self.ifname = spec.ifname
         self._house = given
         owners = {part.association: part.ref for part in reversed(spec.parts)}
-        self._tell = Teller(TOPIC, resource, self.source, dict(reversed(owners.items())))
+        self.tell = Teller(TOPIC, resource, self.source, dict(reversed(owners.items())))
         files, clock = given.state_dir / DIRECTORY, given.host.clock
-        self._memory = LeaseMemory(spec, given.state_dir, files, clock, given.run_sync, self._tell, given.rng)
+        self._memory = LeaseMemory(spec, given.state_dir, files, clock, given.run_sync, self.tell, given.rng)
         self._given_back: frozenset[Association] = frozenset()
 
     def begin(self, stage: Stage) -> None:
@@ -71,9 +73,9 @@ class DHCPv6Part:
         self.attachment = Attachment(
             spec.ifname, given.endpoints, marking_of(spec), stage.put, deliver, drop, may_speak
         )
-        causes = Causes(spec.ifname, given.incidents, stage.began, stage.commands.began)
+        causes = Causes(stage.course)
         self.voice = Voice(
-            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self._tell, causes
+            spec, given.host.clock, given.generation, self.attachment, self._memory, stage.scribe, self.tell, causes
         )
 
     async def open(self, link: Link) -> Client:

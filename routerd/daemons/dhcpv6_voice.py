@@ -67,7 +67,7 @@ class Voice:
     def wait(self, reason: str) -> None:
         """There is no interface to work on."""
         self.last_error = f"there is no interface {self._spec.ifname}"
-        because = self._causes.of_waiting()
+        because = self._causes.course.of_waiting()
         self._write([], starting(self._spec, self._generation(), reason), lambda ref: because)
 
     def tell_step(self, client: Client, said: Sequence[outputs.Output]) -> None:
@@ -78,7 +78,7 @@ class Voice:
         told = [] if reply is None else [self._causes.replied(reply)]
         for output in said:
             if isinstance(output, outputs.Entered):
-                self._causes.entered(output.state)
+                self._causes.course.entered(output.state)
             elif (event := event_of(output, self._tell)) is not None:
                 told.append(self._causes.said(output, event))
         self._write(told, self._statuses_of(client), self._causes.of_step, self._act_of(client, said))
@@ -93,36 +93,18 @@ class Voice:
         """Why a status is another one although the machine has done nothing."""
         before = self._statuses.get(ref)
         if before is None or before.get("observedGeneration") != self._generation():
-            return self._causes.of_generation()
+            return self._causes.course.of_generation()
         address = before.get("currentAddress")
         if address is None:
-            return self._causes.of_waiting()
+            return self._causes.course.of_waiting()
         return self._causes.of_address(ref, self._attachment.index, address)
-
-    def tell_first_drop(self, reason: str) -> None:
-        """The first packet that is ignored for this reason; the others are only counted."""
-        words = f"the first packet that is ignored for this: {reason}"
-        self._scribe.say(Entry([Said(self._tell("packet.dropped", "PacketDropped", words, "debug", cause=reason))]))
 
     def tell_recalled(self, recalled: Recalled) -> None:
         """What there is to say of an earlier life."""
         if recalled.remembered is not None:
             self._kept = None if recalled.moved else recalled.remembered
         if recalled.said:
-            self._scribe.say(Entry([self._causes.around(event) for event in recalled.said]))
-
-    def tell_started(self) -> None:
-        """The run begins."""
-        words = f"DHCPv6 client for {self._spec.ifname}"
-        self._scribe.say(Entry([self._causes.started(self._tell.lifecycle("started", words))]))
-
-    def tell_ready(self, ifname: str) -> None:
-        """There is an interface to work on."""
-        self._scribe.say(Entry([self._causes.ready(self._tell.lifecycle("ready", f"listening on {ifname}"))]))
-
-    def tell_stopped(self) -> None:
-        """The run ends."""
-        self._scribe.say(Entry([Said(self._tell.lifecycle("stopped", "the client ends; its leases stay"))]))
+            self._scribe.say(Entry([self._causes.course.around(event) for event in recalled.said]))
 
     def _note(self, said: Sequence[outputs.Output]) -> None:
         for output in said:

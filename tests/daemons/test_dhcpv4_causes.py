@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
 
-from routerd.daemons import dhcpv4_causes
-from routerd.daemons.dhcpv4_causes import UNANSWERED, Causes
+from routerd.daemons.dhcp_course import ANSWERED, BY_COMMAND, UNANSWERED, Course
+from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import TOPIC, event_of
 from routerd.daemons.scribe import Cause, Said
 from routerd.daemons.teller import Teller
@@ -17,7 +17,9 @@ from routerd.events import incidents
 from routerd.events.incidents import SLEEP, Incidents
 from routerd.events.types import Event, Source
 from routerd.protocols.dhcpv4 import outputs
+from routerd.protocols.dhcpv4 import states as dhcpv4_states
 from routerd.protocols.dhcpv4.message import Message, MessageType, Op
+from routerd.protocols.dhcpv6 import states as dhcpv6_states
 from tests.controllers.scene import CLIENT_REF, lease
 
 LEASE = lease("203.0.113.50/24")
@@ -44,8 +46,9 @@ class Life:
     said: list[Said] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.causes = Causes("eth0", self.known, lambda: BEGAN, lambda name: self.commands.get(name, 0))
-        for tell in (self.causes.started, self.causes.ready):
+        course = Course("eth0", self.known, lambda: BEGAN, lambda name: self.commands.get(name, 0))
+        self.causes = Causes(course)
+        for tell in (course.started, course.ready):
             self.write(tell(Event("routerd.daemon.lifecycle.any")))
 
     def write(self, said: Said) -> None:
@@ -57,7 +60,7 @@ class Life:
         self.causes.step()
         for output in told:
             if isinstance(output, str):
-                self.causes.entered(output)
+                self.causes.course.entered(output)
                 continue
             event = event_of(output, Teller(TOPIC, CLIENT_REF, Source("client", "client")))
             assert event is not None
@@ -242,4 +245,8 @@ def test_every_way_to_lose_a_lease_has_a_cause() -> None:
         life.step("Renewing", _renewal())
         life.step(outputs.Lost(LEASE, reason), "Init")
         assert life.last(), reason
-    assert dhcpv4_causes.BY_COMMAND.keys() <= {"Renewing", "Rebinding", "Stopped"}
+
+
+def test_the_states_that_a_course_names_are_states_of_a_machine() -> None:
+    known = {state.__name__ for state in (*get_args(dhcpv4_states.State), *get_args(dhcpv6_states.State))}
+    assert BY_COMMAND.keys() | set(ANSWERED) <= known
