@@ -182,7 +182,7 @@ def parser_of(verb: str, module: ModuleType) -> ArgumentParser:
 
 def options(parser: ArgumentParser) -> None:
     """Those that every verb takes, before or after it."""
-    from routerctl.output import FORMATS, form_of
+    from routerctl.formats import FORMATS, form_of
 
     every = parser.add_argument_group("options of every verb")
     every.add_argument("-o", "--output", metavar="FORMAT", type=form_of, default="table", help=", ".join(FORMATS))

@@ -23,8 +23,8 @@ from routerctl.changes import (
 from routerctl.client import PREFIX, entries, number, part
 from routerctl.errors import Declined, Exit, Failure
 from routerctl.kinds import reference
-from routerctl.output import cell
 from routerctl.times import go_duration, parse_count, parse_duration, parse_generation
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import time
 
 from routerctl.client import entries
 from routerctl.errors import Exit
-from routerctl.output import Table, cell, clean, columns
+from routerctl.table import Table
 from routerctl.times import ahead, clock
+from routerctl.words import cell, clean, columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from routerctl.client import part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import DAEMON_DIRECTORIES, daemon_directory, daemons_in, did_you_mean, split_reference
-from routerctl.output import clean
 from routerctl.times import parse_duration
 from routerctl.underway import Underway
+from routerctl.words import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from routerctl.__main__ import COMPLETE, VERBS, module_of, options
 from routerctl.client import Client, default_run_dir, entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.explain import fields_of, kinds_of, type_of
+from routerctl.formats import FORMATS
 from routerctl.kinds import DAEMON_DIRECTORIES, canonical, reference
-from routerctl.output import FORMATS, clean
 from routerctl.resources import listed, phase_of, reference_of
 from routerctl.subjects import WORDS
+from routerctl.words import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import time
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.feed import stored
-from routerctl.output import cell
 from routerctl.times import ahead, clock, go_duration
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import time
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit
 from routerctl.kinds import reference
-from routerctl.output import Table, cell, role
 from routerctl.resources import described, phase_of, reference_of
+from routerctl.table import Table
 from routerctl.times import ago, ahead, parse_count
+from routerctl.words import cell, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

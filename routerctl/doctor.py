@@ -9,9 +9,10 @@ from routerctl.errors import Exit
 from routerctl.feed import stored
 from routerctl.health import Health, readiness
 from routerctl.kinds import DAEMON_DIRECTORIES
-from routerctl.output import Table, role
 from routerctl.resources import listed, phase_of, reference_of, summary
+from routerctl.table import Table
 from routerctl.times import ahead
+from routerctl.words import role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

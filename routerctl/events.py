@@ -8,7 +8,7 @@ from routerctl.client import entries, number
 from routerctl.errors import Exit, Failure
 from routerctl.feed import EVENT_HEADER, PAGE, Feed, cursor_at, event_row, happened, stored
 from routerctl.kinds import reference
-from routerctl.output import Table
+from routerctl.table import Table
 from routerctl.times import ago, clock, is_cursor, parse_count, parse_moment
 
 TYPE_CHECKING = False

@@ -7,7 +7,8 @@ import json
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import KNOWN, canonical, did_you_mean
-from routerctl.output import Table, cell, clean
+from routerctl.table import Table
+from routerctl.words import cell, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

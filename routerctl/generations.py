@@ -7,9 +7,10 @@ import time
 from routerctl.changes import show_changes, show_pending
 from routerctl.client import entries, part
 from routerctl.errors import Exit
-from routerctl.output import Table, cell, clean
 from routerctl.subjects import HEADERS, generation_row
+from routerctl.table import Table
 from routerctl.times import ago, parse_count, parse_generation
+from routerctl.words import cell, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from routerctl.errors import Exit, Failure
-from routerctl.output import cell
 from routerctl.times import ahead, clock, go_duration
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,40 +1,24 @@
-"""What reaches the operator: formats, colours, glyphs, tables; and nothing unfiltered that came over a network.
-
-stdout is data, stderr notes and progress. Whatever is shown as text passes `clean`: a DHCP server chooses its
-domain name, and must not choose the colour of a terminal, nor move its cursor.
+"""What reaches the operator, and how: colours, glyphs, progress, questions; and nothing unfiltered that came over a
+network (`words.clean`). stdout is data, stderr notes and progress.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 
-from routerctl.errors import Exit, Failure
-from routerctl.paths import found_at, parse_path
+from routerctl.formats import as_json, as_yaml, only, paths_of
+from routerctl.paths import found_at
+from routerctl.table import Table
+from routerctl.words import clean, columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import Any, TextIO
 
-    from routerctl.paths import Path
-
-FORMATS = ("table", "wide", "json", "yaml", "jsonl", "name", "jsonpath=PATH", "custom-columns=TITLE:PATH,…")
-
-_ROLES = {
-    "good": "active applied bound changed connected established healthy installed live observed ok pass passing ready"
-    " running synced true up",
-    "bad": "blocked crashloop deleted error errored expired fail failed failing false lost unhealthy",
-    "dim": "debug idle released skip skipped stopped unchanged unknown -",
-    "plain": "info",
-}
-ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
-"""How the first word of a phase, severity or condition looks; any other is a warning."""
-
-LEAST = 40
-"""Columns that the last cell of a row may always have, though the line is broken then: a message is worth it."""
+    from routerctl.errors import Exit, Failure
 
 _SGR = {"good": "32", "warn": "33", "bad": "31;1", "dim": "2", "bold": "1"}
 
@@ -48,7 +32,7 @@ class Out:
         self.quiet = quiet
         self.tty = sys.stdout.isatty()
         self.width = width_of(sys.stdout) if self.tty and not self.wide else None
-        self._paths = _paths(self.form, paths)
+        self._paths = paths_of(self.form, paths)
         self._columns: Table | None = None
         self._drawn: list[str] | None = None
         self.glyphs = self.tty and not _dumb() and (sys.stdout.encoding or "").lower().startswith("utf")
@@ -84,15 +68,15 @@ class Out:
     def value(self, value: Any) -> None:
         """A whole answer in the asked format: json, yaml, jsonl as one line, what is at a path, or a row of columns."""
         if self.form == "yaml":
-            self.line(_yaml(value).removesuffix("\n"))
+            self.line(as_yaml(value).removesuffix("\n"))
         elif self.form == "jsonpath":
             for found in found_at(value, self._paths[0][1]):
-                self.line(clean(found) if isinstance(found, str) else _json(found, compact=True))
+                self.line(clean(found) if isinstance(found, str) else as_json(found, compact=True))
         elif self.form == "custom-columns":
             self._columns = self._columns or Table(self, *(title for title, _ in self._paths))
-            self._columns.rows([[_only(found_at(value, path)) for _, path in self._paths]])
+            self._columns.rows([[only(found_at(value, path)) for _, path in self._paths]])
         else:
-            self.line(_json(value, compact=self.form == "jsonl"))
+            self.line(as_json(value, compact=self.form == "jsonl"))
 
     def one(self, item: Any, name: str) -> None:
         """Its name, or the whole of it."""
@@ -163,75 +147,6 @@ class Out:
             self._progress = bool(text)
 
 
-class Table:
-    """Rows under a header that is printed once; later rows keep the columns where they are, or widen them.
-    `painted`: the column that is coloured by its first word. On a terminal the last column is cut, no other."""
-
-    def __init__(self, out: Out, *header: str, painted: str = "", indent: str = "") -> None:
-        self._out = out
-        self._header: tuple[str, ...] | None = header
-        self._widths = [len(title) for title in header]
-        self._painted = header.index(painted) if painted else -1
-        self._indent = indent
-
-    def rows(self, rows: Iterable[Sequence[object]]) -> None:
-        """Print them."""
-        texts = [[cell(value) for value in row] for row in rows]
-        for row in texts:
-            self._widths = [max(width, columns(text)) for width, text in zip(self._widths, row, strict=True)]
-        if self._header is not None and texts:
-            self._out.line(self._out.paint("bold", self._laid(self._header)))
-            self._header = None
-        for row in texts:
-            self._out.line(self._laid(row, self._painted))
-
-    def _laid(self, row: Sequence[str], painted: int = -1) -> str:
-        room = None if self._out.width is None else self._out.width - len(self._indent)
-        line = self._indent
-        for index, (text, width) in enumerate(zip(row, self._widths, strict=True)):
-            last = index == len(row) - 1
-            text = self._out.fit(text, max(LEAST, room)) if last and room is not None else text
-            line += self._out.paint(role(text), text) if index == painted else text
-            if not last:
-                line += " " * (width - columns(text) + 2)
-                room = None if room is None else room - width - 2
-        return line.rstrip(" ")
-
-
-def role(text: str) -> str:
-    """How a phase, severity or condition looks: good, warn, bad, dim."""
-    return ROLE_OF.get(text.partition(" ")[0].lower(), "warn")
-
-
-def cell(value: object) -> str:
-    """Any JSON value as the text of a table: `-` for nothing, lists with commas, never a control character."""
-    if value is None or value == "" or value == [] or value == {}:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return ", ".join(cell(item) for item in value)
-    return clean(json.dumps(value, ensure_ascii=False))
-
-
-def clean(text: str) -> str:
-    """The text with everything that a terminal might obey written out: `\\x1b`, `\\n`, `\\u202e`."""
-    if text.isprintable():
-        return text
-    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text)
-
-
-def columns(text: str) -> int:
-    """How many columns a terminal takes for it."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    return sum(0 if unicodedata.combining(ch) else 2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
-
-
 def forgiving(stream: TextIO) -> None:
     """Let what the stream's encoding cannot say be written out (`\\u25cf`) instead of failing."""
     if isinstance(stream, io.TextIOWrapper):
@@ -243,59 +158,6 @@ def fail(failure: Failure) -> Exit:
     for line in failure.lines():
         _stderr("\n".join(clean(part) for part in line.splitlines()) + "\n")
     return failure.code
-
-
-def form_of(text: str) -> str:
-    """A format, as it was typed. Raises Failure (usage)."""
-    known = [form.partition("=")[0] + ("=" if "=" in form else "") for form in FORMATS]
-    if text not in known and not text.startswith(tuple(form for form in known if form.endswith("="))):
-        raise Failure(Exit.USAGE, f'there is no format "{text}"', "one of " + ", ".join(FORMATS))
-    _paths(*text.partition("=")[::2])
-    return text
-
-
-def _paths(form: str, text: str) -> list[tuple[str, Path]]:
-    """Titles and paths of `jsonpath=PATH` and `custom-columns=TITLE:PATH,TITLE:PATH`. Raises Failure (usage)."""
-    if form == "jsonpath":
-        return [("", parse_path(text))]
-    pairs = [column.partition(":") for column in text.split(",")] if form == "custom-columns" else []
-    return [(clean(title), parse_path(path, text)) for title, _, path in pairs]
-
-
-def _only(found: list[Any]) -> Any:
-    """One value as it is, several as a list."""
-    return found[0] if len(found) == 1 else found
-
-
-def _json(value: Any, *, compact: bool) -> str:
-    text = json.dumps(
-        value, ensure_ascii=False, indent=None if compact else 2, separators=(",", ":") if compact else None
-    )
-    if text.isascii() and "\x7f" not in text:
-        return text
-    # What JSON may hold raw and a terminal might obey can only stand inside strings, and may be escaped there.
-    return "".join(
-        ch if ch.isprintable() or ch == "\n" else json.dumps(ch)[1:-1].replace("\x7f", r"\u007f") for ch in text
-    )
-
-
-def _yaml(value: Any) -> str:
-    try:
-        from ruamel.yaml import YAML
-    except ImportError:
-        raise Failure(Exit.FAILED, "-o yaml needs the package ruamel.yaml", "use -o json") from None
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 1 << 20
-    text = ""
-    for yaml.allow_unicode in (True, False):
-        stream = io.StringIO()
-        yaml.dump(value, stream)
-        text = stream.getvalue()
-        if text.replace("\n", "").isprintable():
-            break
-    return text
 
 
 def _stderr(text: str) -> None:

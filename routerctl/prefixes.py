@@ -4,8 +4,8 @@ of."""
 from __future__ import annotations
 
 from routerctl.client import entries
-from routerctl.output import cell
 from routerctl.times import ahead, clock
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

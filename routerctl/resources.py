@@ -5,8 +5,8 @@ from __future__ import annotations
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import did_you_mean
-from routerctl.output import cell, role
 from routerctl.times import ago
+from routerctl.words import cell, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from routerctl.changes import show_warnings
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
 from routerctl.feed import moment_of
-from routerctl.output import Table, cell
+from routerctl.table import Table
 from routerctl.times import clock, parse_count
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import time
 from routerctl.client import entries, part
 from routerctl.errors import Exit
 from routerctl.health import readiness
-from routerctl.output import Table, cell, role
 from routerctl.resources import address_of, listed, phase_of, reference_of
+from routerctl.table import Table
 from routerctl.times import ago, parse_instant, span
+from routerctl.words import cell, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ import time
 
 from routerctl.client import entries, number, part
 from routerctl.feed import EVENT_HEADER, event_row, happened
-from routerctl.output import Table, cell, role
 from routerctl.prefixes import PREFIX_HEADER, prefix_rows
 from routerctl.resources import brief_spec, last_happened, reference_of, summary
+from routerctl.table import Table
 from routerctl.times import ago
+from routerctl.words import cell, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

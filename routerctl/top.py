@@ -10,9 +10,10 @@ from functools import partial
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.health import readiness
-from routerctl.output import Table, cell, clean, role
 from routerctl.resources import listed, phase_of, reference_of, summary
+from routerctl.table import Table
 from routerctl.times import ago, parse_count, parse_duration
+from routerctl.words import cell, clean, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

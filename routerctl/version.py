@@ -5,7 +5,7 @@ from __future__ import annotations
 from routerctl import __version__
 from routerctl.client import part
 from routerctl.errors import Exit, Failure
-from routerctl.output import clean
+from routerctl.words import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from routerctl.errors import Exit, Failure
 from routerctl.feed import POLL, Feed
 from routerctl.health import readiness
 from routerctl.kinds import reference
-from routerctl.output import clean
 from routerctl.resources import RECENT, address_of, described, reference_of
 from routerctl.times import parse_duration, span
 from routerctl.wanted import Wanted, blocker
+from routerctl.words import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

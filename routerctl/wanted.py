@@ -6,9 +6,9 @@ import json
 
 from routerctl.client import entries, part
 from routerctl.errors import Exit, Failure
-from routerctl.output import cell
 from routerctl.paths import found_at, parse_path
 from routerctl.resources import newest_event, phase_of
+from routerctl.words import cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

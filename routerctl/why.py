@@ -7,9 +7,9 @@ import time
 from routerctl.client import entries, number, part
 from routerctl.errors import Exit, Failure
 from routerctl.kinds import reference
-from routerctl.output import cell, columns, role
 from routerctl.resources import suggested
 from routerctl.times import clock, parse_instant, span
+from routerctl.words import cell, columns, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 
 from routerctl.__main__ import VALUED, VERBS, module_of, parser_of
 from routerctl.errors import MEANING
-from routerctl.output import FORMATS
+from routerctl.formats import FORMATS
 from tests.routerctl.answers import faulty
 from tests.routerctl.run import ROOT, Inside
 from tests.routerctl.server import Routerd
