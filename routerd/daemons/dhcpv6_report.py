@@ -15,6 +15,7 @@ from routerd.protocols.dhcpv6.association import Association, Kind
 from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.information import Information
 from routerd.protocols.dhcpv6.message import Message, MessageType
+from routerd.protocols.dhcpv6.options import OptionCode
 from routerd.shapes.duration import format_duration
 
 TOPIC = "routerd.dhcpv6.client"
@@ -115,7 +116,8 @@ def reply_of(said: Iterable[outputs.Output], tell: Teller) -> Event | None:
 
 def _sent(message: Message, tell: Teller) -> Event | None:
     topic, reason, severity = SENT[message.type]
-    words = f"{message.type.name.replace('_', '-')} to all servers"
+    server = message.first(OptionCode.SERVER_ID)
+    words = f"{message.type.name.replace('_', '-')} to {'all servers' if server is None else server.hex(':')}"
     about = None if message.type is MessageType.INFORMATION_REQUEST else _only(tell.owners)
     return tell.of(about)(topic, reason, words, severity, xid=f"{message.xid:06x}")
 

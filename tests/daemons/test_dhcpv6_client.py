@@ -163,6 +163,9 @@ async def test_leases_are_renewed_and_rebound(tmp_path: Path, autojump_clock: Mo
         await trio.sleep(5)
         assert (await rig.topics())[-2:] == ["reply.received", "prefix.rebound"]
         assert rig.status["serverDUID"] == rig.server.settings.duid.hex(":")
+        sent = {event.reason: event.message for event in await rig.events() if event.topic.endswith(".sent")}
+        told = [sent[reason] for reason in ("SolicitSent", "RequestSent", "RebindSent")]
+        assert told == ["SOLICIT to all servers", f"REQUEST to {SERVER.hex(':')}", "REBIND to all servers"]
         assert rig.server.violations == []
 
 

@@ -43,9 +43,9 @@ def test_why_tells_what_it_cannot_draw(routerd: Routerd, ctl: Inside) -> None:
 )
 def test_why_tells_of_several_alike_from_when_to_when(last: str, told: str, routerd: Routerd, ctl: Inside) -> None:
     alike = {"times": 2, "firstId": 4, "lastId": 9, "from": "1970-01-01T02:05:01Z", "to": f"1970-01-01T{last}Z"}
-    chain = {**alike, "event": {"id": 9, "message": "RENEW to all servers"}, "causes": []}
+    chain = {**alike, "event": {"id": 9, "message": "REBIND to all servers"}, "causes": []}
     routerd.overrides[f"{PREFIX}/why"] = (200, {"target": "Interface/wan", "phase": "Down", "chain": chain})
-    assert ctl("why", "if/wan").out.splitlines()[1] == f"`- RENEW to all servers (2 times)  {told}  ev 4..9"
+    assert ctl("why", "if/wan").out.splitlines()[1] == f"`- REBIND to all servers (2 times)  {told}  ev 4..9"
 
 
 def test_why_of_what_is_not_there(routerd: Routerd, ctl: Inside) -> None:
