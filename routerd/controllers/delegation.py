@@ -19,7 +19,6 @@ from routerd.controllers.lease6 import LAST_RESORT, is_over
 from routerd.controllers.picture import AddressKey, address_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.rest import Rests, rest_after
-from routerd.controllers.status import condition
 from routerd.controllers.subnet import Misfit
 from routerd.controllers.view import Input, View
 from routerd.controllers.wanted_address6 import (
@@ -31,6 +30,7 @@ from routerd.controllers.wanted_address6 import (
 )
 from routerd.events import incidents
 from routerd.events.incidents import SLEEP
+from routerd.events.status import condition
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutAddress, RemoveAddress
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation, IPv6DelegatedAddress

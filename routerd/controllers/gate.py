@@ -15,6 +15,7 @@ import attrs
 
 from routerd.config import Router
 from routerd.controllers.conditions import UNDECIDED, Look, Memory, Outcome, both, ref_of_key
+from routerd.events.status import condition
 from routerd.events.types import Ref, Status
 from routerd.resources.conditions import clauses
 from routerd.resources.net import DHCPv4Client, Interface
@@ -56,15 +57,14 @@ class Held:
 
     def status(self, generation: int) -> Status:
         """The status of a resource that is held: nothing that its kind provides but the phase."""
-        state = "Unknown" if self.reason == UNDECIDED else "False"
-        admitted = {"type": "Admitted", "status": state, "reason": self.reason, "message": self.message}
+        holds = None if self.reason == UNDECIDED else False
         return {
             "phase": "Pending",
             "reason": self.reason,
             "message": self.message,
             **({} if self.next_look is None else {"nextLookAt": self.next_look}),
             "observedGeneration": generation,
-            "conditions": [{**admitted, "observedGeneration": generation}],
+            "conditions": [condition("Admitted", holds, self.reason, generation, self.message)],
         }
 
 

@@ -15,10 +15,10 @@ import trio
 from routerd.controllers.contest import TIMES, Contest
 from routerd.controllers.picture import thing_of
 from routerd.controllers.planner import Blocked, Judgement, Planner, Step
-from routerd.controllers.status import differs
 from routerd.controllers.view import View
 from routerd.events.incidents import addresses
 from routerd.events.log import Log
+from routerd.events.status import differs
 from routerd.events.types import Event, Ref, Source, Status
 from routerd.host import Change, Host, HostRefused, PutAddress, RemoveAddress
 

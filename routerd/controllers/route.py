@@ -14,7 +14,6 @@ from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.settlement import Settlement, settle
-from routerd.controllers.status import condition
 from routerd.controllers.view import Input, View
 from routerd.controllers.wanted_route import (
     KINDS,
@@ -31,6 +30,7 @@ from routerd.controllers.wanted_route import (
     wanted_routes,
 )
 from routerd.events.incidents import SLEEP
+from routerd.events.status import condition
 from routerd.events.types import Ref, Status
 from routerd.host import Address, PutRoute, RemoveRoute, Route
 from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress, metric_of

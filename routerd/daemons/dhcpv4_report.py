@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from routerd.daemons.teller import Teller
+from routerd.events.status import condition
 from routerd.events.types import Event, Severity, Status
 from routerd.protocols.dhcpv4 import outputs, states
 from routerd.protocols.dhcpv4.lease import Lease
@@ -148,10 +149,10 @@ def status_of(state: states.State, lease: Lease | None, released: bool, around: 
     """The whole status of the DHCPv4Client: phase, conditions, and what it provides to others."""
     phase, reason = phase_of(state, lease, released)
     ready = lease is not None
-    conditions = [_condition("LeaseReady", ready, reason, around.generation)]
+    conditions = [condition("LeaseReady", ready, reason, around.generation)]
     if ready:
         word = "OnInterface" if around.installed else "NotYet"
-        conditions.append(_condition("AddressInstalled", bool(around.installed), word, around.generation))
+        conditions.append(condition("AddressInstalled", bool(around.installed), word, around.generation))
     status: dict[str, Any] = {
         "phase": phase,
         "reason": reason,
@@ -174,14 +175,14 @@ def starting_status(interface: str, device: str, generation: int, reason: str) -
         "interface": interface,
         "device": device,
         "observedGeneration": generation,
-        "conditions": [_condition("LeaseReady", None, reason, generation)],
+        "conditions": [condition("LeaseReady", None, reason, generation)],
     }
 
 
 def crashed_status(status: Status, error: str, generation: int) -> Status:
     """The last status with the crash on top: the lease's fields stay, because the lease does."""
     conditions = [c for c in status.get("conditions", ()) if c["type"] != "LeaseReady"]
-    crash = _condition("LeaseReady", None, "CrashLoop", generation)
+    crash = condition("LeaseReady", None, "CrashLoop", generation)
     words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
     return {**status, **words, "conditions": [crash, *conditions]}
 
@@ -214,11 +215,6 @@ def _lease_fields(lease: Lease, around: Circumstances) -> dict[str, Any]:
 
 def _route(destination: object, gateway: object | None) -> dict[str, str]:
     return {"destination": str(destination), **({} if gateway is None else {"gateway": str(gateway)})}
-
-
-def _condition(kind: str, holds: bool | None, reason: str, generation: int) -> dict[str, Any]:
-    value = "Unknown" if holds is None else str(holds)
-    return {"type": kind, "status": value, "reason": reason, "observedGeneration": generation}
 
 
 OBSERVED = (

@@ -14,6 +14,7 @@ import attrs
 from routerd.daemons.dhcpv6_port import input_rule
 from routerd.daemons.dhcpv6_report import current_of
 from routerd.daemons.dhcpv6_settings import Part
+from routerd.events.status import condition
 from routerd.events.types import Status
 from routerd.protocols.dhcpv6 import states
 from routerd.protocols.dhcpv6.association import Association, Kind
@@ -197,12 +198,6 @@ def crashed_status(status: Status, error: str, generation: int) -> Status:
     ]
     words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
     return {**status, **words, "conditions": crash}
-
-
-def condition(kind: str, holds: bool | None, reason: str, generation: int) -> dict[str, Any]:
-    """One condition of a status; None: not known."""
-    value = "Unknown" if holds is None else str(holds)
-    return {"type": kind, "status": value, "reason": reason, "observedGeneration": generation}
 
 
 OBSERVED = (

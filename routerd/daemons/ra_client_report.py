@@ -14,6 +14,7 @@ import attrs
 from routerd.daemons.ndp_link import WORDS, Facts
 from routerd.daemons.ndp_part import Around
 from routerd.daemons.teller import Teller
+from routerd.events.status import condition
 from routerd.events.types import Event, Status
 from routerd.protocols.ndp.learned import Learned, LearnedPrefix, LearnedRoute, Router
 from routerd.resources.net6 import IPv6RAAddress
@@ -38,7 +39,7 @@ class ClientSpec:
 def starting(spec: ClientSpec, generation: int) -> Status:
     """The status before anybody was heard in this life of routerd: without `state`."""
     words = "nobody was heard yet since routerd started"
-    conditions = [_condition("RouterKnown", None, STARTING, generation)]
+    conditions = [condition("RouterKnown", None, STARTING, generation)]
     return {**_base(spec, generation, "Pending", STARTING, words), "conditions": conditions}
 
 
@@ -85,8 +86,8 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, own: Own, a
         "dnsServers": [str(one) for one in learned.name_servers] if spec.resource.use_dns else [],
         "domainSearch": list(learned.search_domains) if spec.resource.use_dns else [],
         "conditions": [
-            _condition("RouterKnown", bool(routers), reason, generation),
-            _condition("AddressInstalled", there, _installed(there, own), generation),
+            condition("RouterKnown", bool(routers), reason, generation),
+            condition("AddressInstalled", there, _installed(there, own), generation),
         ],
     }
     return {key: value for key, value in status.items() if value is not None}
@@ -151,11 +152,6 @@ def _route(one: LearnedRoute) -> dict[str, Any]:
         "preference": one.preference.name.lower(),
         **({} if one.until is None else {"untilMonotonic": one.until}),
     }
-
-
-def _condition(kind: str, holds: bool | None, reason: str, generation: int) -> dict[str, Any]:
-    status = "Unknown" if holds is None else str(holds)
-    return {"type": kind, "status": status, "reason": reason, "observedGeneration": generation}
 
 
 # What the kernel has made (mode kernel)

@@ -21,6 +21,7 @@ from routerd.daemons.ndp_link import WORDS
 from routerd.daemons.ndp_part import Around
 from routerd.daemons.ra_server_report import ServerSpec, base_of, binds, details_of, prefixes_of, told_before
 from routerd.daemons.teller import Teller
+from routerd.events.status import condition
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host import Clock
@@ -165,13 +166,11 @@ class RAServer:
         """See Part."""
         phase, reason, message = self._phase(around)
         told = self._announcement
-        holds = phase == "Applied"
-        condition = {"type": "Applied", "status": str(holds), "reason": reason}
         return {
             **base_of(self._spec, around.generation, phase, reason, self._error or message),
             "prefixes": prefixes_of(told, self._hosts_know),
             **({} if told is None else details_of(told)),
-            "conditions": [{**condition, "observedGeneration": around.generation}],
+            "conditions": [condition("Applied", phase == "Applied", reason, around.generation)],
         }
 
     def _phase(self, around: Around) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from routerd.events.status import condition
 from routerd.events.types import Status
 from routerd.protocols.ndp.announcement import VALID_LIMIT, Announcement
 from routerd.protocols.ndp.told import TAKEN_BACK_FOR, Told
@@ -33,9 +34,9 @@ class ServerSpec:
 def starting(spec: ServerSpec, generation: int, stored: Status) -> Status:
     """The status before it is known what is to be told: with what the life before had told."""
     words = "it is not known yet what is to be told"
-    condition = {"type": "Applied", "status": "Unknown", "reason": "Starting", "observedGeneration": generation}
+    conditions = [condition("Applied", None, "Starting", generation)]
     before = lasting(stored) if stored.get("ifname") == spec.ifname else {}
-    return {**before, **base_of(spec, generation, "Pending", "Starting", words), "conditions": [condition]}
+    return {**before, **base_of(spec, generation, "Pending", "Starting", words), "conditions": conditions}
 
 
 def lasting(stored: Status) -> Status:

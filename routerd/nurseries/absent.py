@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 import trio
 
-from routerd.controllers.status import differs
 from routerd.controllers.view import View
 from routerd.events.log import Log
+from routerd.events.status import differs
 from routerd.events.types import Ref, Status
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from routerd.controllers.status import condition, differs
 from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.retention import DEFAULT, Retention
+from routerd.events.status import condition, differs
 from routerd.events.types import Ref, Status
 from routerd.resources.system import LogRetention
 from routerd.shapes.instant import format_instant

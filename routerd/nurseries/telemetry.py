@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import trio
 
 from routerd.api.plane import Plane
-from routerd.controllers.status import condition, differs
 from routerd.controllers.view import View
 from routerd.events.log import Log
+from routerd.events.status import condition, differs
 from routerd.events.types import Ref, Status
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.life import supervised

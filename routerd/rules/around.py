@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 import trio
 
+from routerd.events.status import condition
+
 Alarm = Callable[[float], Awaitable[None]]
 """Returns after so many seconds, those that the host slept included."""
 
@@ -36,8 +38,7 @@ class Around:
 
 def observed_status(kind: str, holds: bool, reason: str, generation: int) -> dict[str, Any]:
     """What a status says of the configuration that it is of (contract §2.1)."""
-    condition = {"type": kind, "status": str(holds), "reason": reason, "observedGeneration": generation}
-    return {"observedGeneration": generation, "conditions": [condition]}
+    return {"observedGeneration": generation, "conditions": [condition(kind, holds, reason, generation)]}
 
 
 def known(event: int) -> tuple[int, ...]:

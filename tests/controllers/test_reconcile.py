@@ -18,10 +18,10 @@ from routerd.controllers.meter import Meter
 from routerd.controllers.picture import Picture, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.reconcile import TOLD_SINGLY, HostReconciler
-from routerd.controllers.status import differs
 from routerd.controllers.view import View
 from routerd.events.incidents import Incidents
 from routerd.events.log import Log, inline, open_log
+from routerd.events.status import differs
 from routerd.events.types import Event, Ref
 from routerd.host import Address, Change, PutAddress, PutRoute, RemoveAddress, Resynced, SetLink
 from routerd.host.simulated import SimulatedHost, open_host
