@@ -135,8 +135,8 @@ class RouterChanges:
         """One change, to its end."""
         foreseen: list[Compared] = []
 
-        def foresee(router: Router) -> None:
-            foreseen.append(self._compared(router))
+        async def foresee(router: Router) -> None:
+            foreseen.append(await self._compared(router))
 
         rejected: ConfigErrors | OSError
         try:
@@ -246,7 +246,7 @@ class RouterChanges:
         return await self._planned(draft.router, draft.warnings)
 
     async def _planned(self, router: Router, warnings: Sequence[str] = ()) -> Result:
-        compared = self._compared(router)
+        compared = await self._compared(router)
         await trio.lowlevel.checkpoint()
         objects, running = self._stage.objects(), self.gate.running
         found = outcome.results(compared, objects, done=False)
@@ -262,9 +262,9 @@ class RouterChanges:
             warnings=list(warnings) or None,
         )
 
-    def _compared(self, router: Router) -> Compared:
+    async def _compared(self, router: Router) -> Compared:
         running = self.gate.running.router
-        return Compared(running, router, diff(running, router), self._stage.forecaster.foresee(router))
+        return Compared(running, router, diff(running, router), await self._stage.forecaster.foresee(router))
 
     def _is_wrong(self, ref: Ref) -> bool:
         stored = self._log.objects.get(ref)

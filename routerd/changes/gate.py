@@ -7,7 +7,7 @@ The order: the text of the new generation, the file itself, then the record with
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -108,7 +108,7 @@ class Gate:
         return self._warned(found, await self._run(make, found))
 
     async def change(
-        self, make: Make, terms: Terms, telling: Telling | None, foresee: Callable[[Router], None]
+        self, make: Make, terms: Terms, telling: Telling | None, foresee: Callable[[Router], Awaitable[None]]
     ) -> Passed:
         """Change the file and put it in force; `foresee` sees the new one before it is. Raises ConfigErrors,
         NotChanged, OSError."""
@@ -118,7 +118,7 @@ class Gate:
                 found = await self.look()
                 self._check_seen(found, terms)
                 draft = self._warned(found, await self._run(make, found))
-                foresee(draft.router)
+                await foresee(draft.router)
                 return await self._commit(found, draft, terms, telling)
 
     async def load(self, terms: Terms) -> Passed | Found:

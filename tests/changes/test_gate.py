@@ -39,6 +39,10 @@ LAN = """spec:
 """
 
 
+async def _foresee_nothing(router: Router) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 @attrs.define(eq=False)
 class Bench:
     """A gate, its file, and what it has put in force."""
@@ -50,7 +54,7 @@ class Bench:
 
     async def change(self, make: Make | str, terms: Terms = Terms()) -> Passed:  # noqa: B008  (it is frozen)
         wanted = merging(make) if isinstance(make, str) else make
-        return await self.gate.change(wanted, terms, None, lambda router: None)
+        return await self.gate.change(wanted, terms, None, _foresee_nothing)
 
     async def topics(self) -> list[str]:
         events = [stored.event for stored in (await self.log.read(0)).events]
