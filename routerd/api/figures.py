@@ -14,7 +14,7 @@ from routerd.api.access import SocketKind
 from routerd.api.metric import Reading, Samples, counter, gauge, one
 from routerd.api.plane import ControllerReport, Daemon, Exports, Plane
 from routerd.api.process import PROCESS
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.shapes.instant import parse_instant
 from routerd.shapes.invalid import Invalid
 
@@ -32,7 +32,7 @@ def read_process(plane: Plane) -> list[Reading]:
 def phases(plane: Plane) -> dict[Ref, str]:
     """The phase of every object; a declared resource of which nothing is known yet is `Unknown`."""
     known = {stored.ref: str(stored.status.get("phase") or "Unknown") for stored in plane.log.objects.all()}
-    wanted = (Ref(one.kind, one.name, one.api_version) for one in plane.running.router.resources)
+    wanted = (ref_of(one) for one in plane.running.router.resources)
     return {**dict.fromkeys(wanted, "Unknown"), **known}
 
 

@@ -12,7 +12,7 @@ from routerd.api.standing import DOCUMENT, decoration, document_ref, document_st
 from routerd.api.wire_resources import ResourceEvent, ResourceView
 from routerd.config import Router
 from routerd.events.log import Log
-from routerd.events.types import Filter, Ref, Status, StoredEvent, StoredObject
+from routerd.events.types import Filter, Ref, Status, StoredEvent, StoredObject, ref_of
 from routerd.resources.kinds import kind_named
 from routerd.resources.resource import Resource
 from routerd.shapes.convert import to_wire
@@ -22,7 +22,7 @@ from routerd.shapes.invalid import did_you_mean
 
 def known_refs(router: Router, log: Log) -> list[Ref]:
     """Every resource that is declared, or that something is known of, by kind and name."""
-    declared = {Ref(one.kind, one.name, one.api_version) for one in router.resources}
+    declared = {ref_of(one) for one in router.resources}
     stored = {one.ref for one in log.objects.all() if one.ref.kind != DOCUMENT}
     return sorted(declared | stored, key=lambda ref: (ref.kind, ref.name))
 

@@ -11,7 +11,7 @@ from routerd.api.plane import ControllerReport, Plane, ReconcileError
 from routerd.api.standing import document_ref, document_status
 from routerd.api.wire import encode
 from routerd.api.wire_status import ControllerStatus, ReconcileFailure, ResourcePhaseIssue, RouterStatus, StatusAnswer
-from routerd.events.types import Ref, Status
+from routerd.events.types import Status, ref_of
 from routerd.shapes.duration import Duration
 from routerd.shapes.instant import Instant
 
@@ -85,7 +85,7 @@ def rank_of(status: Status) -> int:
 
 def _ranked(plane: Plane) -> Iterator[tuple[int, ResourcePhaseIssue]]:
     known = {stored.ref: stored.status for stored in plane.log.objects.all()}
-    wanted = [Ref(one.kind, one.name, one.api_version) for one in plane.running.router.resources]
+    wanted = [ref_of(one) for one in plane.running.router.resources]
     if plane.running.pending_error is not None:
         document = document_ref(plane.running)
         known[document] = document_status(plane.running, known.get(document, {}))

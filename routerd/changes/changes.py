@@ -24,9 +24,8 @@ from routerd.changes.stage import Stage
 from routerd.changes.told import Telling
 from routerd.config import ConfigErrors, Router, summary
 from routerd.config.diff import diff
-from routerd.controllers.lease import ref_of
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Source
+from routerd.events.types import Event, Ref, Source, ref_of
 from routerd.events.writer import Runner
 from routerd.resources.kinds import kind_named
 from routerd.shapes.instant import Instant

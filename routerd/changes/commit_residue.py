@@ -8,12 +8,12 @@ from typing import Any
 
 from routerd.config import Router
 from routerd.controllers.forwarding import LANS
-from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import managed
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import wanted_by_key
 from routerd.controllers.wanted_route import declared_routes
+from routerd.events.types import ref_of
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface, IPv4StaticAddress
 from routerd.resources.net6 import (

@@ -13,8 +13,7 @@ from routerd.changes.forecast import Foreseen
 from routerd.config import Router
 from routerd.config.diff import ResourceDiff
 from routerd.controllers.gate import HELD
-from routerd.controllers.lease import ref_of
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.resources.resource import Resource
 
 OBSERVED_NOT = ("phase", "reason", "message")

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from routerd.controllers.lease import ifname_of, leases, ref_of, undecided
+from routerd.controllers.lease import ifname_of, leases, undecided
 from routerd.controllers.lease6 import delegations, held_addresses
 from routerd.controllers.picture import Picture
 from routerd.controllers.view import View
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.host import Route
 from routerd.resources.net import DHCPv4Client
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation, IPv6RAAddress

@@ -1,1 +1,1 @@
-"""One per resource kind: plan(desired, observed) -> changes is pure, apply(host, change) is not."""
+"""Who brings about what is declared. A controller of the host is two pure functions (`planner`); `reconcile` acts."""

@@ -12,13 +12,13 @@ from ipaddress import IPv4Interface
 import attrs
 
 from routerd.controllers.interface import presence_inputs
-from routerd.controllers.lease import client_of, ifname_of, interface_of, leases, link_of, ref_of, undecided_links
+from routerd.controllers.lease import client_of, ifname_of, interface_of, leases, link_of, undecided_links
 from routerd.controllers.picture import AddressKey, address_key, thing_of
 from routerd.controllers.planner import Judgement, Step
 from routerd.controllers.view import Input, View
 from routerd.events.incidents import SLEEP
 from routerd.events.status import condition
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Address, PutAddress, RemoveAddress
 from routerd.resources.net import IPv4StaticAddress
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from routerd.controllers.address import lifetime_fits
 from routerd.controllers.interface import link_inputs, presence_inputs
-from routerd.controllers.lease import ifname_of, interface_of, ref_of
+from routerd.controllers.lease import ifname_of, interface_of
 from routerd.controllers.lease6 import LAST_RESORT, is_over
 from routerd.controllers.picture import AddressKey, address_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
@@ -31,7 +31,7 @@ from routerd.controllers.wanted_address6 import (
 from routerd.events import incidents
 from routerd.events.incidents import SLEEP
 from routerd.events.status import condition
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Address, PutAddress, RemoveAddress
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation, IPv6DelegatedAddress
 

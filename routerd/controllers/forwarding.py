@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of, link_of
 from routerd.controllers.planner import Judgement, Step
 from routerd.controllers.view import View
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.host import Link, SetForwarding6, SetHostSide6
 from routerd.resources.net6 import (
     DHCPv6Address,

@@ -16,7 +16,7 @@ import attrs
 from routerd.config import Router
 from routerd.controllers.conditions import UNDECIDED, Look, Memory, Outcome, both, ref_of_key
 from routerd.events.status import condition
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.resources.conditions import clauses
 from routerd.resources.net import DHCPv4Client, Interface
 from routerd.resources.net6 import (
@@ -127,11 +127,6 @@ def admit(
         min(deadlines, default=None),
     )
     return admission, Past(admission, look.memory)
-
-
-def ref_of(resource: Resource[Any]) -> Ref:
-    """The reference by which the log and the object store know a resource."""
-    return Ref(resource.kind, resource.name, resource.api_version)
 
 
 def is_conditional(resource: Resource[Any]) -> bool:

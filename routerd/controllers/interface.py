@@ -7,14 +7,13 @@ from ipaddress import IPv4Interface
 
 import attrs
 
-from routerd.controllers.lease import ref_of
 from routerd.controllers.picture import address_key, thing_of
 from routerd.controllers.planner import Judgement, Step
 from routerd.controllers.view import Input, View
 from routerd.events import incidents
 from routerd.events.incidents import Thing
 from routerd.events.status import condition
-from routerd.events.types import Event, Ref, Severity, Status
+from routerd.events.types import Event, Ref, Severity, Status, ref_of
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Route, SetLink
 from routerd.resources.net import Interface
 

@@ -9,9 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import attrs
 
 from routerd.config import Router
-from routerd.controllers.gate import ref_of as ref_of
 from routerd.controllers.view import View
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.host import Link
 from routerd.resources.net import DHCPv4Client, Interface
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation

@@ -8,10 +8,9 @@ from ipaddress import IPv6Interface, IPv6Network
 
 import attrs
 
-from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import link_of, undecided
 from routerd.controllers.view import View
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Link, Route
 from routerd.resources.net6 import DHCPv6Address, DHCPv6PrefixDelegation
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from routerd.config import Router
 from routerd.controllers.interface import link_inputs
-from routerd.controllers.lease import ifname_of, ref_of
+from routerd.controllers.lease import ifname_of
 from routerd.controllers.picture import Picture
 from routerd.controllers.planner import Judgement, Step
 from routerd.controllers.view import Input, View
 from routerd.events import incidents
 from routerd.events.status import condition
-from routerd.events.types import Event, Ref, Status
+from routerd.events.types import Event, Ref, Status, ref_of
 from routerd.resources.management import ManagementAccess
 
 ADMIN_GROUP = "AdminGroup"

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import attrs
 
 from routerd.controllers.interface import link_inputs
-from routerd.controllers.lease import client_of, ifname_of, interface_of, ref_of, undecided_links
+from routerd.controllers.lease import client_of, ifname_of, interface_of, undecided_links
 from routerd.controllers.lease6 import LAST_RESORT
 from routerd.controllers.picture import route_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
@@ -31,7 +31,7 @@ from routerd.controllers.wanted_route import (
 )
 from routerd.events.incidents import SLEEP
 from routerd.events.status import condition
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Address, PutRoute, RemoveRoute, Route
 from routerd.resources.net6 import DHCPv6PrefixDelegation, IPv6RAAddress, metric_of
 

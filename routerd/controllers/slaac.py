@@ -14,13 +14,12 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 import attrs
 
 from routerd.controllers.address import lifetime_fits
-from routerd.controllers.gate import ref_of
 from routerd.controllers.interface import link_inputs
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.picture import address_key, route_key, thing_of
 from routerd.controllers.planner import Blocked, Judgement, Step
 from routerd.controllers.view import View
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Address, Link, PutAddress, PutRoute, RemoveAddress, RemoveRoute, Route, SetHostSide6
 from routerd.resources.net6 import IPv6RAAddress
 

@@ -8,13 +8,12 @@ from ipaddress import IPv6Interface, IPv6Network
 
 import attrs
 
-from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import ifname_of, link_of, undecided
 from routerd.controllers.lease6 import Delegation, delegation, held_addresses, is_over, unspoken_delegations
 from routerd.controllers.picture import AddressKey, address_key
 from routerd.controllers.subnet import Misfit, subnet_of
 from routerd.controllers.view import View
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Address
 from routerd.resources.net6 import DHCPv6Address, IPv6DelegatedAddress, IPv6RAAddress
 

@@ -10,12 +10,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import attrs
 
 from routerd.config import Router
-from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, ref_of, undecided
+from routerd.controllers.lease import CLIENTS, LeaseInUse, leases, undecided
 from routerd.controllers.lease6 import LAST_RESORT, aggregate_of, delegations, unspoken_delegations
 from routerd.controllers.settlement import Settlement
 from routerd.controllers.view import Input, View
 from routerd.events import incidents
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.host import Address, Link, Route
 from routerd.resources.net import DHCPv4Client, Interface, IPv4Route
 from routerd.resources.net6 import IPv6StaticRoute, metric_of

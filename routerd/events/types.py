@@ -7,7 +7,7 @@ caused it. `contract.md` §1.7 and §2.1 give its shapes on the wire; `routerd.a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 import orjson
@@ -29,6 +29,22 @@ class Ref:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+class Named(Protocol):
+    """Whatever has a kind and a name: a declared resource."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def api_version(self) -> str: ...
+
+
+def ref_of(resource: Named) -> Ref:
+    """The reference by which the log and the object store know a resource."""
+    return Ref(resource.kind, resource.name, resource.api_version)
 
 
 @attrs.frozen

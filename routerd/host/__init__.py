@@ -1,7 +1,7 @@
 """What we ask of the system, and nothing about which system it is.
 
 `Host` is the seam: `linux/` speaks netlink, `simulated` keeps it all in memory; both pass
-`tests/host/suite.py`. The choice is made once, in `routerd.__main__`. Interface names are how operators speak,
+`tests/host/suite.py`. The choice is made once, in `routerd.nurseries.system`. Interface names are how operators speak,
 indices how kernels do: a `Link` has both, everything else refers to the index.
 """
 

@@ -1,1 +1,1 @@
-"""Who runs under whom: root, driver, supervisor, fleet, signals."""
+"""Who runs under whom, and how each of them is run: to be read from `root` on."""

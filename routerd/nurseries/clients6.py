@@ -16,12 +16,11 @@ import attrs
 
 from routerd.api.plane import Running
 from routerd.config import Router
-from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
 from routerd.controllers.view import View
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, Part
 from routerd.events.log import Log
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.nurseries.absent import speak_for
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.quarters import Quarters, socket_of, too_long

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from routerd.api.plane import Running
 from routerd.config import Router
-from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import device_of
 from routerd.controllers.view import View
 from routerd.daemons import ra_client_report, ra_server_report
@@ -22,7 +21,7 @@ from routerd.daemons.ra_client_report import ClientSpec
 from routerd.daemons.ra_server import RAServer
 from routerd.daemons.ra_server_report import ServerSpec
 from routerd.events.log import Log
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.nurseries.absent import speak_for
 from routerd.nurseries.fleet import Fleet
 from routerd.nurseries.quarters import Quarters, socket_of, too_long

@@ -9,14 +9,13 @@ from typing import Any
 import attrs
 
 from routerd.controllers.conditions import SILENT
-from routerd.controllers.gate import ref_of
 from routerd.controllers.lease import ifname_of
 from routerd.controllers.lease6 import Delegation, delegation, unspoken_delegations
 from routerd.controllers.subnet import subnet_of
 from routerd.controllers.view import View
 from routerd.controllers.wanted_address6 import free_subnet
 from routerd.daemons.ra_announcement import Delegated, LanFacts, announcement_of
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.protocols.ndp.told import TAKEN_BACK_FOR
 from routerd.resources.net6 import IPv6DelegatedAddress, IPv6RouterAdvertisement
 from routerd.resources.resource import ValueFrom

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from routerd.controllers.gate import ref_of
 from routerd.controllers.view import Input, View
 from routerd.daemons.ra_announcement import LanFacts
-from routerd.events.types import Ref
+from routerd.events.types import Ref, ref_of
 from routerd.resources.net6 import (
     DHCPv6PrefixDelegation,
     IPv6DelegatedAddress,

@@ -9,7 +9,7 @@ from routerd.controllers.view import View
 from routerd.events.log import Log
 from routerd.events.retention import DEFAULT, Retention
 from routerd.events.status import condition, differs
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.resources.system import LogRetention
 from routerd.shapes.instant import format_instant
 
@@ -27,10 +27,7 @@ class RetentionController:
     async def __call__(self, why: str) -> Mapping[Ref, str]:
         """Hand the terms to the log, and say what came of them; nothing is ever refused here."""
         view = self._look()
-        declared = {
-            Ref(resource.kind, resource.name, resource.api_version): resource.spec
-            for resource in view.router.of(LogRetention)
-        }
+        declared = {ref_of(resource): resource.spec for resource in view.router.of(LogRetention)}
         self._log.keeping.keep(next(map(terms, declared.values()), DEFAULT))
         statuses = {ref: self._status(spec, view.generation) for ref, spec in declared.items()}
         changed = {ref: status for ref, status in statuses.items() if differs(view.objects.get(ref), status)}

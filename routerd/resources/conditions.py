@@ -1,6 +1,6 @@
 """On what a resource may hang: `when` (conditions on what others say of themselves) and `dependsOn` (contract §4.2).
 
-These are their shapes in the file, and what a key names; `routerd.config.conditions` checks that it exists,
+These are their shapes in the file, and what a key names; `routerd.config.references` checks that it exists,
 `routerd.controllers.gate` finds out whether it holds.
 """
 

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from routerd.controllers.gate import Admission, Held, ref_of
+from routerd.controllers.gate import Admission, Held
 from routerd.daemons.ra_announcement import Delegated, LanFacts
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 from routerd.host import Route
 from routerd.nurseries.ra_facts import facts_of
 from routerd.resources.net6 import IPv6RouterAdvertisement
