@@ -19,7 +19,7 @@ from routerd.changes.commit_file import Kept
 from routerd.config import ConfigErrors, Router, load
 from routerd.events.writer import Runner
 from routerd.host import Clock
-from routerd.protocols.machine import Start, Tick
+from routerd.protocols.machine import Start, Tick, earliest
 
 logger = logging.getLogger("routerd")
 
@@ -111,11 +111,10 @@ class Trials:
         return due
 
     def _deadline(self) -> float | None:
-        deadlines = [
-            *([self.current.machine.deadline] if self.current is not None else []),
-            *([self.aftermath.due] if self.aftermath is not None else []),
-        ]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earliest(
+            None if self.current is None else self.current.machine.deadline,
+            None if self.aftermath is None else self.aftermath.due,
+        )
 
     async def _sleep(self, stirred: trio.Event, deadline: float | None) -> None:
         """Until then, or until something has happened."""

@@ -56,6 +56,19 @@ class Refused:
     reason: str
 
 
+FLAP = 3.0
+"""A carrier that was away for no longer than this was never away (C11)."""
+
+PATIENCE = 9.0
+"""How long an operator waits for an answer to a command, in seconds: less than a caller of the API does by itself
+(contract rule 7), who so hears how the command has ended."""
+
+
+def earliest(*times: float | None) -> float | None:
+    """The first of some moments, of which any may be never."""
+    return min((time for time in times if time is not None), default=None)
+
+
 class Machine(Protocol[In, Out]):
     """A sans-IO state machine."""
 

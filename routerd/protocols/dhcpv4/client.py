@@ -41,13 +41,9 @@ from routerd.protocols.dhcpv4.states import (
     State,
     Stopped,
     V6Only,
-    earliest,
 )
 from routerd.protocols.dhcpv4.station import NOWHERE, Station, is_over
-from routerd.protocols.machine import Dropped, Start, Stop, Tick
-
-FLAP = 3.0
-"""A carrier that was away for no longer than this was never away (C11)."""
+from routerd.protocols.machine import FLAP, Dropped, Start, Stop, Tick, earliest
 
 
 class Client:

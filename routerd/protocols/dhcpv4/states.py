@@ -13,16 +13,12 @@ import attrs
 
 from routerd.protocols import retransmit
 from routerd.protocols.dhcpv4.lease import Lease
+from routerd.protocols.machine import earliest
 
 REQUEST_TRANSMISSIONS = 4
 REBOOT_TRANSMISSIONS = 2
 REPLY_LIFETIME = retransmit.CAP
 """An answer is to one of the transmissions of so many seconds; no network keeps a packet for longer."""
-
-
-def earliest(*times: float | None) -> float | None:
-    """The first of some moments, of which any may be never."""
-    return min((time for time in times if time is not None), default=None)
 
 
 @attrs.frozen

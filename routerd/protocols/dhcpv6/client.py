@@ -58,10 +58,9 @@ from routerd.protocols.dhcpv6.states import (
     Revalidating,
     Soliciting,
     State,
-    earliest,
 )
 from routerd.protocols.dhcpv6.station import Station
-from routerd.protocols.machine import Dropped, Start, Stop, Tick
+from routerd.protocols.machine import Dropped, Start, Stop, Tick, earliest
 
 
 class Client:

@@ -20,10 +20,7 @@ from routerd.protocols.dhcpv6.states import (
     Stopped,
 )
 from routerd.protocols.dhcpv6.station import Command, Station
-
-PATIENCE = 9.0
-"""How long an operator waits for an answer, in seconds: less than a caller of the API does by itself (contract rule 7),
-who so hears how the command has ended."""
+from routerd.protocols.machine import PATIENCE
 
 
 def extend(station: Station, event: Renew | Rebind, now: float) -> None:

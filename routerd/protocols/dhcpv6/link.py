@@ -7,9 +7,7 @@ from routerd.protocols.dhcpv6.inputs import LinkUp
 from routerd.protocols.dhcpv6.memory import DEFAULT_MAX_RT
 from routerd.protocols.dhcpv6.states import NoLink, Releasing, Revalidating, Stopped
 from routerd.protocols.dhcpv6.station import Station
-
-FLAP = 3.0
-"""A carrier that was away for no longer than this was never away (C11)."""
+from routerd.protocols.machine import FLAP
 
 
 def up(station: Station, link: LinkUp, now: float) -> None:

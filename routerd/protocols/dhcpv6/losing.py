@@ -24,9 +24,9 @@ from routerd.protocols.dhcpv6.states import (
     Renewing,
     Revalidating,
     Stopped,
-    earliest,
 )
 from routerd.protocols.dhcpv6.station import Station
+from routerd.protocols.machine import earliest
 
 SETTLED = 60.0
 """What was held for so long was no passing success (V4-11)."""

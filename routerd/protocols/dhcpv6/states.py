@@ -17,11 +17,6 @@ from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.exchange import Exchange
 
 
-def earliest(*times: float | None) -> float | None:
-    """The first of some moments, of which any may be never."""
-    return min((time for time in times if time is not None), default=None)
-
-
 @attrs.frozen
 class Advertise:
     """What has to be remembered of an offer: from whom, how good (a greater rank is a better one), of what."""

@@ -23,9 +23,9 @@ from routerd.protocols.dhcpv6.memory import DEFAULT_MAX_RT, Former, Memory
 from routerd.protocols.dhcpv6.message import Message
 from routerd.protocols.dhcpv6.requests import held, wish
 from routerd.protocols.dhcpv6.settings import Settings
-from routerd.protocols.dhcpv6.states import Asking, Bound, Informing, Revalidating, Soliciting, State, Stopped, earliest
+from routerd.protocols.dhcpv6.states import Asking, Bound, Informing, Revalidating, Soliciting, State, Stopped
 from routerd.protocols.dhcpv6.transmissions import message
-from routerd.protocols.machine import Dropped, Refused
+from routerd.protocols.machine import Dropped, Refused, earliest
 from routerd.protocols.retransmit import TokenBucket
 
 MIN_RENEWAL_GAP = 30.0  # V6-16

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 
 import attrs
 
-from routerd.protocols.machine import Dropped, Start, Stop, Tick
+from routerd.protocols.machine import Dropped, Start, Stop, Tick, earliest
 from routerd.protocols.ndp.learned import Learned
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import (
@@ -102,8 +102,7 @@ class Discovery:
         """See Machine."""
         asking = self.state.again_at if isinstance(self.state, Soliciting) else None
         probing = self._probing.again_at if self._probing is not None else None
-        instants = (asking, probing, self._reachability.deadline, self.learned.ends(self._looked_at))
-        return min((at for at in instants if at is not None), default=None)
+        return earliest(asking, probing, self._reachability.deadline, self.learned.ends(self._looked_at))
 
     def handle(self, event: Input, now: float) -> list[Output]:
         """Take one input at time `now`. A packet among the outputs goes to its target on the link."""
