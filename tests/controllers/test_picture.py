@@ -17,6 +17,7 @@ from routerd.host import (
     AddressChanged,
     Change,
     HostRefused,
+    HostSide6,
     LinkChanged,
     Notice,
     PutAddress,
@@ -26,6 +27,7 @@ from routerd.host import (
     Resynced,
     Route,
     RouteChanged,
+    SetHostSide6,
     SetLink,
     Snapshot,
 )
@@ -76,6 +78,13 @@ def test_a_route_that_replaces_another_is_no_theft_however_late_its_notice(new: 
     assert list(early.routes.values()) == list(late.routes.values()) == [new]
 
 
+def test_what_else_goes_while_a_route_is_replaced_is_theft() -> None:
+    elsewhere = route("10.9.0.0/16", ETH1, "192.0.2.1", metric=100)
+    told = picture(WAY, elsewhere)
+    with told.applying(PutRoute(NARROW)):
+        assert hear(told, RouteChanged(WAY, False), RouteChanged(elsewhere, False)) == [elsewhere]
+
+
 @pytest.mark.parametrize("removal", [RemoveAddress(HELD), RemoveRoute(WAY)])
 def test_what_we_remove_is_no_theft_however_late_its_notice(removal: RemoveAddress | RemoveRoute) -> None:
     notice: Notice = AddressChanged(HELD, False) if isinstance(removal, RemoveAddress) else RouteChanged(WAY, False)
@@ -110,7 +119,10 @@ def test_what_others_remove_is_theft_of_ours_alone() -> None:
     assert hear(told, AddressChanged(HELD, False)) == [], "once"
 
 
-@pytest.mark.parametrize(("others", "stolen"), [([], []), ([address(ETH0, "198.51.100.2/24")], [WAY])])
+@pytest.mark.parametrize(
+    ("others", "stolen"),
+    [([], []), ([address(ETH0, "198.51.100.2/24")], [WAY]), ([address(ETH1, "198.51.100.2/24")], [])],
+)
 def test_with_the_last_address_of_a_link_its_routes_go_by_our_own_hand(
     others: list[Address], stolen: list[Route]
 ) -> None:
@@ -146,6 +158,13 @@ def test_a_change_of_a_link_that_is_gone_changes_nothing() -> None:
     told = Picture()
     told.applied(SetLink(5, admin_up=True))
     assert told.links == {}
+
+
+def test_of_the_side_of_a_host_that_we_set_the_rest_stays() -> None:
+    told = picture()
+    told.note(LinkChanged(ETH0, attrs.evolve(ETH0, ipv6=HostSide6(accept_ra=True, autoconf=True))))
+    told.applied(SetHostSide6(ETH0.index, accept_ra=False))
+    assert told.links[ETH0.index].ipv6 == HostSide6(accept_ra=False, autoconf=True)
 
 
 HOSTS = st.sampled_from(["10.0.0.1/24", "10.0.0.2/24", "10.0.0.1/25", "192.0.2.1/32"]).map(IPv4Interface)
