@@ -188,35 +188,26 @@ def _must_wait(view: View, address: Address, late: Iterable[Address]) -> bool:
 
 
 def _status(view: View, spec: IPv4StaticAddress, refused: str | None) -> Status:
-    generation = view.generation
-    known: dict[str, object] = {"interface": spec.interface, "address": str(spec.address), "dryRun": False}
     link = link_of(view, spec.interface)
     if link is None:
-        return {
-            **known,
-            "phase": "Pending",
-            "reason": "LinkAbsent",
-            "message": f"Interface/{spec.interface} does not exist on this host now",
-            "observedGeneration": generation,
-            "conditions": [condition("Applied", False, "LinkAbsent", generation)],
-        }
-    known["ifname"] = link.name
-    if refused is not None:
-        return {
-            **known,
-            "phase": "Error",
-            "reason": "HostRefused",
-            "message": refused,
-            "observedGeneration": generation,
-            "conditions": [condition("Applied", False, "HostRefused", generation, refused)],
-        }
-    there = (link.index, str(spec.address)) in view.picture.addresses
+        absent = f"Interface/{spec.interface} does not exist on this host now"
+        phase, reason, message = "Pending", "LinkAbsent", absent
+    elif refused is not None:
+        phase, reason, message = "Error", "HostRefused", refused
+    elif (link.index, str(spec.address)) in view.picture.addresses:
+        phase, reason, message = "Applied", "Applied", ""
+    else:
+        phase, reason, message = "Pending", "NotYet", ""
     return {
-        **known,
-        "phase": "Applied" if there else "Pending",
-        "reason": "Applied" if there else "NotYet",
-        "observedGeneration": generation,
-        "conditions": [condition("Applied", there, "Applied" if there else "NotYet", generation)],
+        "interface": spec.interface,
+        "address": str(spec.address),
+        "dryRun": False,
+        **({} if link is None else {"ifname": link.name}),
+        "phase": phase,
+        "reason": reason,
+        **({"message": message} if message else {}),
+        "observedGeneration": view.generation,
+        "conditions": [condition("Applied", phase == "Applied", reason, view.generation, message)],
     }
 
 
