@@ -54,6 +54,11 @@ class Groups:
     admin_names: tuple[str, ...] = ()
     """What the admins' groups are called."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether the host has all of them."""
+        return self.operators is not None and len(self.admins) == len(self.admin_names)
+
 
 def groups_named(operators: str, *admins: str) -> Groups:
     """The groups of these names, as the host knows them now."""

@@ -3,6 +3,7 @@ access checks and the OpenAPI document all come from tables of these."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
@@ -22,22 +23,30 @@ from routerd.shapes.invalid import Invalid, did_you_mean
 
 Schema = dict[str, Any]
 
+ASK_AGAIN = 10.0
+"""Seconds after which the host is asked again for a group that it did not have."""
+
 
 @attrs.define(eq=False)
 class Membership:
     """The operators' group and the admins' groups that the configuration in force names, looked up once for each
-    configuration: that may ask a directory service."""
+    configuration, for that may ask a directory service; of what the host does not have it is asked again now and
+    then."""
 
     operators: str
     plane: Plane
+    clock: Callable[[], float] = time.monotonic
     _router: Router | None = attrs.field(init=False, default=None)
     _groups: Groups = attrs.field(init=False, default=Groups())
+    _looked_at: float = attrs.field(init=False, default=0.0)
 
     @property
     def groups(self) -> Groups:
         """The present ones."""
         router = self.plane.running.router
-        if self._router is not router:
+        now = self.clock()
+        if self._router is not router or (not self._groups.complete and now - self._looked_at >= ASK_AGAIN):
+            self._looked_at = now
             access = (resource.spec for resource in router.of(ManagementAccess))
             admins = dict.fromkeys(spec.admin_group for spec in access if spec.admin_group is not None)
             self._groups, self._router = groups_named(self.operators, *admins), router

@@ -16,13 +16,15 @@ from routerd.events.status import condition
 from routerd.events.types import Event, Ref, Status, ref_of
 from routerd.resources.management import ManagementAccess
 
+ASK_AGAIN = 10.0
+"""Seconds after which a look asks again for a group that was not there."""
 ADMIN_GROUP = "AdminGroup"
 """The condition that the group of admins is there; told only of one that is not."""
 
 
 class ManagementController:
     """See the module. `has_group`: whether the host knows a group; asked once for each configuration, as the API asks
-    who its members are, for that may ask a directory service."""
+    who its members are, for that may ask a directory service; of one that is not there now and then."""
 
     name = "management"
     kinds: tuple[str, ...] = ("ManagementAccess",)
@@ -31,6 +33,7 @@ class ManagementController:
         self._has_group = has_group
         self._router: Router | None = None
         self._absent: frozenset[str] = frozenset()
+        self._looked_at = 0.0
 
     def plan(self, view: View) -> Sequence[Step]:
         """Nothing: links and addresses are other controllers'."""
@@ -39,7 +42,7 @@ class ManagementController:
     def judge(self, view: View, refused: Mapping[Ref, str]) -> Judgement:
         """The status of each ManagementAccess."""
         kind = self.kinds[0]
-        self._look_up(view.declared)
+        self._look_up(view.declared, view.now)
         absent = {ref_of(one): self._lacks(one.spec) for one in view.router.of(ManagementAccess)}
         statuses = {
             ref_of(one): _status(view, one.spec, absent[ref_of(one)]) for one in view.router.of(ManagementAccess)
@@ -49,11 +52,11 @@ class ManagementController:
         told = [_warning(ref, why) for ref, why in absent.items() if why and not _warned(view, ref, why)]
         return Judgement(statuses, gone, because, told)
 
-    def _look_up(self, router: Router) -> None:
-        if self._router is not router:
+    def _look_up(self, router: Router, now: float) -> None:
+        if self._router is not router or (self._absent and now - self._looked_at >= ASK_AGAIN):
             groups = {one.spec.admin_group for one in router.of(ManagementAccess)} - {None}
             self._absent = frozenset(name for name in groups if name is not None and not self._has_group(name))
-            self._router = router
+            self._router, self._looked_at = router, now
 
     def _lacks(self, spec: ManagementAccess) -> str:
         """What is to be said of the group of admins, if anything is."""

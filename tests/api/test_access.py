@@ -22,6 +22,7 @@ import trio
 from routerd.api import access
 from routerd.api.access import Audit, Client, Groups, Role, groups_named, role_of
 from routerd.api.app import OPERATIONS
+from routerd.api.operation import Membership
 from routerd.api.plane import CommandEnd
 from routerd.api.sockets import Peer
 from routerd.events.types import Filter, StoredEvent
@@ -63,6 +64,29 @@ def test_groups_that_do_not_exist_have_no_members() -> None:
     assert role_of(peer(NOBODY, 100), nobody) is Role.OBSERVER
     first = grp.getgrall()[0]
     assert groups_named(first.gr_name).operators == first.gr_gid
+
+
+async def test_a_group_that_comes_later_is_noticed_and_one_that_is_there_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers, asked, now = {"ops": OPERATORS}, list[str](), [100.0]
+
+    def number(name: str) -> int | None:
+        asked.append(name)
+        return numbers.get(name)
+
+    monkeypatch.setattr("routerd.api.access._gid", number)
+    async with open_bench(tmp_path) as bench:
+        configure(bench, ManagementAccess(("lan",), admin_group="chiefs"))
+        membership = Membership("ops", bench, lambda: now[0])
+        assert (membership.groups.admins, membership.groups.operators) == (frozenset(), OPERATORS)
+        numbers["chiefs"] = ADMINS
+        assert membership.groups.admins == frozenset()
+        now[0] += 10
+        assert membership.groups.admins == frozenset({ADMINS})
+        asked.clear()
+        now[0] += 1000
+        assert membership.groups.admins == frozenset({ADMINS}) and asked == []
 
 
 def test_every_operation_of_the_contract_has_its_role() -> None:

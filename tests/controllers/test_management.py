@@ -94,3 +94,14 @@ def test_a_group_that_is_not_there_is_told_once() -> None:
     assert (event.severity, event.resource, event.message) == ("warning", ACCESS, found["message"])
     again = attrs.evolve(view, objects=first.statuses)
     assert controller.judge(again, {}).told == [] and sorted(asked) == ["nosuch", "wheel"]
+
+
+def test_a_group_that_comes_later_is_noticed() -> None:
+    groups: set[str] = set()
+    controller = ManagementController(groups.__contains__)
+    ssh = resource("ManagementAccess", "ssh", interfaces=["lan"], adminGroup="wheel")
+    view = Scene((WAN, LAN, ssh), links=[ETH0, ETH1], addresses=[INSIDE]).view()
+    assert controller.judge(view, {}).statuses[ACCESS]["reason"] == "AdminGroupAbsent"
+    groups.add("wheel")
+    later = attrs.evolve(view, now=view.now + 10)
+    assert controller.judge(later, {}).statuses[ACCESS]["reason"] == "Reachable"
