@@ -53,5 +53,5 @@ class Disk:
             with trio.move_on_after(PATIENCE) as patience:
                 await self._run_sync(act, limiter=self._busy, abandon_on_cancel=True)
         except OSError as error:
-            return f"{error.strerror or error}: {error.filename}"
+            return ": ".join(filter(None, (error.strerror or str(error), error.filename)))
         return silent if patience.cancelled_caught else ""

@@ -99,9 +99,10 @@ async def test_it_ends_when_all_is_written(tmp_path: Path) -> None:
         assert log.newest == 1
 
 
-async def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [("lease.json",), ()], ids=["a name", "an open file"])
+async def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path, name: tuple[str, ...]) -> None:
     def refuse() -> None:
-        raise OSError(28, "No space left on device", "lease.json")
+        raise OSError(errno.ENOSPC, "No space left on device", *name)
 
     async with writing(tmp_path) as (disk, log, scribe):
         disk.free.set()
@@ -111,6 +112,7 @@ async def test_a_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> Non
         page = await log.read(0)
     words = [stored.event.topic.removeprefix("routerd.dhcpv4.client.") for stored in page.events]
     assert words == ["lease.unsaved", "lease.bound", "lease.renewed"]
+    assert page.events[0].event.message.endswith(": ".join(("start", "No space left on device", *name)))
 
 
 async def test_causes_by_what_was_said_before(tmp_path: Path) -> None:
