@@ -1,4 +1,4 @@
-"""The command `routerd`: flags, configuration, the choice of system, and then `trio.run`."""
+"""The command `routerd`: the configuration, the choice of system, and then `trio.run`. Its flags are in `flags`."""
 
 from __future__ import annotations
 
@@ -16,90 +16,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerd import __version__
+from routerd.failure import FAILED, USAGE, fail, hint_of, judge, words_of
+from routerd.flags import DEMO, parser
 
 if TYPE_CHECKING:
     from routerd.config import Router
     from routerd.nurseries.options import Options
 
-HOSTS = ("linux", "freebsd", "simulated")
-FAILED, USAGE = 1, 2
 DESCRIPTORS = 8192
-DEMO = Path("demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 ended in order, 1 failed, 2 used wrongly."""
-    options = _parser().parse_args(arguments)
+    options = parser(_serve, _demo, _schema).parse_args(arguments)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
         return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="routerd", description="The router daemon. `routerctl` talks to it.")
-    parser.add_argument("--version", action="version", version=f"routerd {__version__}")
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    serve = verbs.add_parser("serve", help="run the router")
-    freebsd = sys.platform.startswith("freebsd")
-    serve.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        default=Path("/usr/local/etc/routerd/router.yaml"),
-        help="the configuration; it is read at the start and at SIGHUP (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        default=Path("/var/run/routerd" if freebsd else "/run/routerd"),
-        help="folder of the sockets that routerctl talks to (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--state-dir",
-        type=Path,
-        metavar="DIR",
-        default=Path("/var/db/routerd" if freebsd else "/var/lib/routerd"),
-        help="folder of what outlives a restart: event log, leases, generations (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--host",
-        choices=HOSTS,
-        default="freebsd" if freebsd else "linux",
-        help="the system to drive, or a simulated one, which takes no rights (default: this system, %(default)s)",
-    )
-    serve.add_argument("--check", action="store_true", help="validate the configuration and exit")
-    _logging_flags(serve)
-    serve.set_defaults(run=_serve)
-
-    demo = verbs.add_parser("demo", help="run the router on a simulated host and line, here and without root")
-    demo.add_argument(
-        "--dir", type=Path, default=DEMO, metavar="DIR", help="where its sockets and state go (default: ./demo)"
-    )
-    _logging_flags(demo, level="warning")
-    demo.set_defaults(run=_demo)
-
-    schema = verbs.add_parser("schema", help="print the JSON Schema of the configuration")
-    schema.set_defaults(run=_schema)
-    return parser
-
-
-def _logging_flags(parser: argparse.ArgumentParser, level: str = "info") -> None:
-    parser.add_argument(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default=level,
-        help="the least severity that is written to stderr; the event log has all (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=("text", "json"),
-        default="text",
-        help="of what is written to stderr: lines for people, or one object each (default: %(default)s)",
-    )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -112,13 +45,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         print(f"{arguments.config}: {len(router.resources)} resources, no errors")
         return 0
     if arguments.host == "freebsd":
-        return _fail(
+        return fail(
             "this version of routerd cannot drive a FreeBSD host",
             "--host simulated runs on every system; Linux hosts are driven by --host linux",
             USAGE,
         )
     if arguments.host == "linux" and not sys.platform.startswith("linux"):
-        return _fail(f"this is {sys.platform}, not Linux", "try --host simulated", USAGE)
+        return fail(f"this is {sys.platform}, not Linux", "try --host simulated", USAGE)
     return _run(arguments, router)
 
 
@@ -133,7 +66,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         if not arguments.config.exists():
             arguments.config.write_text(CONFIGURATION)
     except OSError as error:
-        return _fail(_words(error), "name another folder with --dir", FAILED)
+        return fail(words_of(error), "name another folder with --dir", FAILED)
     router = _load(arguments.config, arguments.run_dir, arguments.log_format)
     if router is None:
         return FAILED
@@ -177,14 +110,14 @@ def _load(path: Path, run_dir: Path, form: str) -> Router | None:
         router = load(path.read_bytes(), str(path))
     except OSError as error:
         hint = "name another with --config; `make demo` needs none" if not path.exists() else "is it readable for you?"
-        _fail(f"cannot read {path}: {error.strerror}", hint, FAILED)
+        fail(f"cannot read {path}: {error.strerror}", hint, FAILED)
         return None
     except ConfigErrors as errors:
         print(json.dumps(as_json(errors)) if form == "json" else render(errors), file=sys.stderr)
         return None
     complaint = unusable(router, run_dir)
     if complaint is not None:
-        _fail(complaint, "choose a shorter --run-dir or resource name", FAILED)
+        fail(complaint, "choose a shorter --run-dir or resource name", FAILED)
         return None
     return router
 
@@ -201,12 +134,12 @@ def _put_back(config: Path, state_dir: Path) -> bool:
         with state_lock(state_dir):
             rescued = rescue(config, state_dir.absolute())
     except (AlreadyRunning, Busy, OSError) as error:
-        _fail(f"what was before a change on trial cannot be put back: {_words(error)}", "", FAILED)
+        fail(f"what was before a change on trial cannot be put back: {words_of(error)}", "", FAILED)
         return False
     if rescued is None:
         return False
     words = f"generation {rescued.generation} was on trial: {config} holds generation {rescued.previous} again"
-    _fail(words, "" if rescued.aside is None else f"the faulty file is kept as {rescued.aside}", FAILED)
+    fail(words, "" if rescued.aside is None else f"the faulty file is kept as {rescued.aside}", FAILED)
     return True
 
 
@@ -231,13 +164,13 @@ def _run(arguments: argparse.Namespace, router: Router, greeting: str = "") -> i
         with state_lock(options.state_dir):
             trio.run(_route, options, router, arguments.host, greeting)
     except AlreadyRunning as error:
-        return _fail(str(error), "stop it first, or give this one its own --state-dir and --run-dir", FAILED)
+        return fail(str(error), "stop it first, or give this one its own --state-dir and --run-dir", FAILED)
     except LogVersionError as error:
-        return _fail(str(error), "run the newer routerd again, or give this one its own --state-dir", FAILED)
+        return fail(str(error), "run the newer routerd again, or give this one its own --state-dir", FAILED)
     except OSError as error:
-        return _fail(_words(error), _hint(error), FAILED)
+        return fail(words_of(error), hint_of(error), FAILED)
     except BaseExceptionGroup as group:
-        return _judge(group)
+        return judge(group)
     return 0
 
 
@@ -256,7 +189,7 @@ def _make_directory(directory: Path, flag: str) -> bool:
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         mode = directory.stat().st_mode
     except OSError as error:
-        _fail(f"cannot make {directory}: {error.strerror}", _hint(error) or f"name another folder with {flag}", FAILED)
+        fail(f"cannot make {directory}: {error.strerror}", hint_of(error) or f"name another folder with {flag}", FAILED)
         return False
     if mode & 0o022:
         logging.getLogger("routerd").warning(
@@ -264,18 +197,6 @@ def _make_directory(directory: Path, flag: str) -> bool:
             *(directory, directory),
         )
     return True
-
-
-def _judge(group: BaseExceptionGroup[BaseException]) -> int:
-    """What ended the run: somebody's Ctrl-C, the world (then in its words), or a fault of ours (then as it is)."""
-    interrupted, others = group.split(KeyboardInterrupt)
-    if interrupted is not None and others is None:
-        raise KeyboardInterrupt
-    worldly, ours = group.split(OSError)
-    if worldly is None or ours is not None:
-        raise group
-    leaves = _leaves(worldly)
-    return _fail("; ".join(_words(leaf) for leaf in leaves), _hint(leaves[0]), FAILED)
 
 
 async def _route(options: Options, router: Router, host: str, greeting: str) -> None:
@@ -286,30 +207,6 @@ async def _route(options: Options, router: Router, host: str, greeting: str) -> 
     opening = open_linux() if host == "linux" else open_simulated(router, say)
     async with opening as system:
         await run_router(options, router, system, ready=partial(say, greeting) if greeting else lambda: None)
-
-
-def _fail(message: str, hint: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    if hint:
-        print(f"help: {hint}", file=sys.stderr)
-    return code
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]
-
-
-def _words(error: BaseException) -> str:
-    """An OSError without its number."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-
-
-def _hint(error: BaseException) -> str:
-    return "run it as root; `routerd demo` needs no rights" if isinstance(error, PermissionError) else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The endpoints of a Linux host, as the seam wants them. Chosen, like the host, in `routerd.__main__`."""
+"""The endpoints of a Linux host, as the seam wants them. Chosen, like the host, in `routerd.nurseries.system`."""
 
 from __future__ import annotations
 
