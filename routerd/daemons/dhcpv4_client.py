@@ -7,9 +7,9 @@ from typing import Any
 
 import trio
 
-from routerd.daemons.attachment import Attachment
 from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.daemons.dhcp_part import Stage, Transmit
+from routerd.daemons.dhcpv4_attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import TOPIC, crashed_status, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from routerd.daemons.attachment import Attachment
+from routerd.daemons.dhcpv4_attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
 from routerd.daemons.dhcpv4_report import Circumstances, event_of, starting_status, status_of
 from routerd.daemons.dhcpv4_settings import ClientSpec

@@ -9,7 +9,8 @@ from ipaddress import IPv6Address
 import trio
 
 from routerd.daemons.dhcpv6_port import Deliver, Drop, Port
-from routerd.daemons.named_link import GONE, link_after, news_of
+from routerd.daemons.link_ports import LinkPorts
+from routerd.daemons.named_link import news_of
 from routerd.endpoints import Endpoints, Marking
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv6 import inputs
@@ -32,22 +33,21 @@ class Attachment:
         may_speak: Callable[[], bool],
     ) -> None:
         self._ifname = ifname
-        self._endpoints = endpoints
-        self._marking = marking
         self._put = put
-        self._deliver = deliver
-        self._drop = drop
+        self._at = LinkPorts(ifname, lambda link: Port(endpoints, link, marking, deliver, drop))
         self._may_speak = may_speak
-        self._link: Link | None = None
         self._addresses: dict[tuple[int, IPv6Address], Address] = {}
         self._told: Standing | None = None
-        self.port: Port | None = None
-        """None: there is no interface to send by."""
 
     @property
     def index(self) -> int:
         """Of the interface; 0: there is none."""
-        return self._link.index if self._link is not None else 0
+        return self._at.index
+
+    @property
+    def port(self) -> Port | None:
+        """None: there is no interface to send by."""
+        return self._at.ports
 
     def has(self, address: IPv6Address) -> bool:
         """Whether the interface has this address now, and nobody else does."""
@@ -62,9 +62,9 @@ class Attachment:
     @property
     def obstacle(self) -> str:
         """Why nothing can be said on the link, as the word of a status; empty: nothing is in the way."""
-        if self._link is None:
+        if self._at.link is None:
             return "LinkAbsent"
-        if not self._link.carrier:
+        if not self._at.link.carrier:
             return "NoCarrier"
         if self._link_local() is None:
             return "NoLinkLocal"
@@ -84,20 +84,13 @@ class Attachment:
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
         """Something happened on the host. The port is opened in `nursery`."""
-        await trio.lowlevel.checkpoint()
         self._note_addresses(notice)
-        link = link_after(notice, self._ifname, self._link)
-        if link is None:
-            self._close_port()
-            self._link = None
-        elif link != self._link:
-            await self._take(link, nursery)
+        await self._at.follow(notice, nursery)
         self.look()
 
     async def attach(self, link: Link, nursery: trio.Nursery) -> None:
-        """The link is there. Raises OSError when we may not have the port: then the client is of no use, and its
-        supervisor says so."""
-        await self._take(link, nursery)
+        """The link is there. Raises OSError when we may not have the port."""
+        await self._at.take(link, nursery)
         self.look()
 
     def look(self) -> None:
@@ -108,12 +101,12 @@ class Attachment:
             self._put(now)
 
     def _standing(self) -> Standing:
-        if self._link is None:
+        link, source = self._at.link, self._link_local()
+        if link is None:
             return inputs.LinkGone()
-        source = self._link_local()
-        if not self._link.carrier or source is None or not self._may_speak():
+        if not link.carrier or source is None or not self._may_speak():
             return inputs.LinkDown()
-        return inputs.LinkUp(self._link.index, self._link.mac, source)
+        return inputs.LinkUp(link.index, link.mac, source)
 
     def _link_local(self) -> IPv6Address | None:
         """What we send from: as long as it is there the one that we have used before."""
@@ -124,29 +117,6 @@ class Attachment:
         ]
         used = self._told.link_local if isinstance(self._told, inputs.LinkUp) else None
         return used if used in found else next(iter(found), None)
-
-    async def _take(self, link: Link, nursery: trio.Nursery) -> None:
-        await trio.lowlevel.checkpoint()
-        before, self._link = self._link, link
-        if before is None or (before.index, before.mac) != (link.index, link.mac) or self.port is None:
-            await self._open_port(link, nursery)
-
-    async def _open_port(self, link: Link, nursery: trio.Nursery) -> None:
-        await trio.lowlevel.checkpoint()
-        self._close_port()
-        port = Port(self._endpoints, link, self._marking, self._deliver, self._drop)
-        try:
-            await nursery.start(port.run)
-        except OSError as error:
-            if error.errno not in GONE:
-                raise
-            return
-        self.port = port
-
-    def _close_port(self) -> None:
-        if self.port is not None:
-            self.port.close()
-            self.port = None
 
     def _note_addresses(self, notice: Notice) -> None:
         match notice:

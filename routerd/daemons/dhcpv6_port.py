@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from routerd.daemons.named_link import DELETED
 from routerd.endpoints import Datagram6Endpoint, Endpoints, Marking
 from routerd.host import Link
 from routerd.protocols.dhcpv6 import wire
@@ -16,9 +17,6 @@ from routerd.protocols.dhcpv6.inputs import Input, Received
 from routerd.protocols.dhcpv6.message import ALL_SERVERS, CLIENT_PORT, SERVER_PORT
 from routerd.protocols.dhcpv6.outputs import Send
 from routerd.protocols.malformed import Malformed
-
-GONE = (errno.ENODEV, errno.ENXIO)
-"""How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
 
 SOURCES = ("fe80::/10", "2000::/3")
 """Where servers and relays answer from: most from a link-local address, some from a global one (V6-4)."""
@@ -65,7 +63,7 @@ class Port:
                 try:
                     await self._read(self._udp)
                 except OSError as error:
-                    if error.errno not in GONE:
+                    if error.errno not in DELETED:
                         raise
                 finally:
                     self._udp = None

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 from routerd.host import Link, LinkChanged, Notice, Resynced
 
-GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
+ETHERNET_ADDRESS = 6
+"""Octets of a MAC."""
+
+DELETED = (errno.ENODEV, errno.ENXIO)
+"""How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
+
+GONE = (*DELETED, errno.ENETDOWN)
 """What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
 

@@ -10,16 +10,13 @@ from ipaddress import IPv6Address, IPv6Interface
 import attrs
 import trio
 
+from routerd.daemons.named_link import ETHERNET_ADDRESS, GONE
 from routerd.endpoints import Endpoints, Marking, NdpEndpoint
 from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Resynced, Route, RouteChanged
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp import wire
 from routerd.protocols.ndp.link import LinkDown, LinkUp
 from routerd.protocols.ndp.message import NdpPacket
-
-ETHERNET_ADDRESS = 6
-GONE = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN)
-"""What the system says when an interface vanishes under a socket: the host's notice of it is on its way."""
 
 ABSENT, DOWN, NO_CARRIER, NO_ADDRESS = "LinkAbsent", "LinkDown", "NoCarrier", "NoLinkLocal"
 WORDS = {

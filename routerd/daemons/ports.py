@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 import trio
 
+from routerd.daemons.named_link import DELETED
 from routerd.endpoints import DatagramEndpoint, Endpoints, Marking, PacketEndpoint, Tap
 from routerd.host import Link
 from routerd.protocols.arp import wire as arp_wire
@@ -24,9 +25,6 @@ from routerd.protocols.dhcpv4.outputs import Send, SendArp
 from routerd.protocols.malformed import Malformed
 
 ETHERNET_BROADCAST = b"\xff" * 6
-
-GONE = (errno.ENODEV, errno.ENXIO)
-"""How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
 
 Deliver = Callable[[Input], None]
 Drop = Callable[[str], None]
@@ -167,4 +165,4 @@ def _gone() -> OSError:
 
 
 def _is_gone(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in GONE
+    return isinstance(error, OSError) and error.errno in DELETED

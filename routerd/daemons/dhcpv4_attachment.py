@@ -8,14 +8,12 @@ from ipaddress import IPv4Interface
 
 import trio
 
-from routerd.daemons.named_link import GONE, link_after, news_of
+from routerd.daemons.link_ports import LinkPorts
+from routerd.daemons.named_link import ETHERNET_ADDRESS, news_of
 from routerd.daemons.ports import Deliver, Drop, Ports
 from routerd.endpoints import Endpoints, Marking
 from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv4 import inputs
-
-ETHERNET_ADDRESS = 6
-"""Octets; DHCPv4 is spoken on links that have one (RFC 2131 §2: htype, hlen)."""
 
 Put = Callable[[inputs.Input], None]
 
@@ -27,28 +25,27 @@ class Attachment:
         self, ifname: str, endpoints: Endpoints, marking: Marking, put: Put, deliver: Deliver, drop: Drop
     ) -> None:
         self._ifname = ifname
-        self._endpoints = endpoints
-        self._marking = marking
         self._put = put
-        self._deliver = deliver
-        self._drop = drop
-        self._link: Link | None = None
+        self._at = LinkPorts(ifname, lambda link: Ports(endpoints, link, marking, deliver, drop))
         self._addresses: set[tuple[int, str]] = set()
-        self.ports: Ports | None = None
-        """None: there is no interface to send by."""
 
     @property
     def index(self) -> int:
         """Of the interface; 0: there is none."""
-        return self._link.index if self._link is not None else 0
+        return self._at.index
+
+    @property
+    def ports(self) -> Ports | None:
+        """None: there is no interface to send by."""
+        return self._at.ports
 
     def has(self, address: IPv4Interface) -> bool:
         """Whether the interface has this address now."""
-        return self._link is not None and (self._link.index, str(address)) in self._addresses
+        return (self._at.index, str(address)) in self._addresses
 
     async def first(self, notices: trio.MemoryReceiveChannel[Notice], wait: Callable[[str], None]) -> Link:
-        """The interface, as soon as there is one that DHCPv4 can be spoken on: its MAC may be part of who we are.
-        Until then `wait` is told why there is none."""
+        """The interface, as soon as there is one that DHCPv4 can be spoken on (RFC 2131 §2: htype, hlen): its MAC
+        may be part of who we are. Until then `wait` is told why there is none."""
         await trio.lowlevel.checkpoint()
         async for notice in notices:
             self._note_addresses(notice)
@@ -60,51 +57,27 @@ class Attachment:
 
     async def follow(self, notice: Notice, nursery: trio.Nursery) -> None:
         """Something happened on the host. Ports are opened in `nursery`."""
-        await trio.lowlevel.checkpoint()
         self._note_addresses(notice)
-        link = link_after(notice, self._ifname, self._link)
-        if link is None:
-            self._detach()
-        elif link != self._link:
-            await self.attach(link, nursery)
+        before = self._at.link
+        await self._at.follow(notice, nursery)
+        self._tell(before)
 
     async def attach(self, link: Link, nursery: trio.Nursery) -> None:
-        """The link is there, or is different: new ports for a new identity, then tell the machine. Raises OSError
-        when we may not have the ports: then the client is of no use, and its supervisor says so."""
-        await trio.lowlevel.checkpoint()
-        before, self._link = self._link, link
-        if before is None or (before.index, before.mac) != (link.index, link.mac) or self.ports is None:
-            await self._open_ports(link, nursery)
-        if before is not None and _seen(before) == _seen(link):
+        """The link is there. Raises OSError when we may not have the ports."""
+        await self._at.take(link, nursery)
+        self._tell(None)
+
+    def _tell(self, before: Link | None) -> None:
+        """What the machine is to know of the link, if that is another thing than before."""
+        link = self._at.link
+        if (before and _seen(before)) == (link and _seen(link)):
             return
-        if link.carrier:
+        if link is None:
+            self._put(inputs.LinkGone())
+        elif link.carrier:
             self._put(inputs.LinkUp(link.index, link.mac, link.mtu, link.arp))
         elif before is None or before.carrier:
             self._put(inputs.LinkDown())
-
-    def _detach(self) -> None:
-        if self._link is None:
-            return
-        self._link = None
-        self._close_ports()
-        self._put(inputs.LinkGone())
-
-    async def _open_ports(self, link: Link, nursery: trio.Nursery) -> None:
-        await trio.lowlevel.checkpoint()
-        self._close_ports()
-        ports = Ports(self._endpoints, link, self._marking, self._deliver, self._drop)
-        try:
-            await nursery.start(ports.run)
-        except OSError as error:
-            if error.errno not in GONE:
-                raise
-            return
-        self.ports = ports
-
-    def _close_ports(self) -> None:
-        if self.ports is not None:
-            self.ports.close()
-            self.ports = None
 
     def _note_addresses(self, notice: Notice) -> None:
         match notice:
