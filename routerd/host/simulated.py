@@ -23,7 +23,6 @@ from routerd.host import (
     Change,
     Clock,
     HostRefused,
-    HostSide6,
     Link,
     LinkChanged,
     Notice,
@@ -40,6 +39,7 @@ from routerd.host import (
     Snapshot,
 )
 from routerd.host.simulated_clock import SimulatedClock
+from routerd.host.simulated_ipv6 import ETHERNET_ADDRESS, Kernel6, link_local
 from routerd.host.subscribers import Subscribers
 from routerd.sim.timeline import Appointment
 from routerd.sim.world import World
@@ -47,12 +47,8 @@ from routerd.sim.world import World
 _KERNEL_METRIC = {4: 0, 6: 256}
 """Of connected routes, by IP version."""
 _MIN_MTU = 68
-ETHERNET_ADDRESS = 6
-"""Octets."""
 DETECTION = 1.0
 """Seconds that duplicate address detection takes (RFC 4862 §5.4)."""
-DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
-"""What a kernel begins with."""
 
 
 class SimulatedHost:
@@ -61,11 +57,8 @@ class SimulatedHost:
     name = "simulated"
 
     def __init__(self, world: World, *, ipv6: bool = False) -> None:
-        self._ipv6 = ipv6
-        self._sides: dict[int, HostSide6] = {}
-        self._obeying: set[int] = set()
-        """Links on which routers are obeyed although the host is one itself."""
-        self._forwarding = False
+        self._ipv6 = Kernel6() if ipv6 else None
+        """None: it is switched off."""
         self.simulated_clock = SimulatedClock(world)
         self.clock: Clock = self.simulated_clock
         self.world = world
@@ -112,9 +105,10 @@ class SimulatedHost:
             case SetLink():
                 self.set_link(change.index, change.admin_up, change.mtu)
             case SetHostSide6():
-                self.set_host_side(change)
+                self.world.link(change.index)
+                self._kernel6().set_side(change)
             case SetForwarding6(on):
-                self.set_forwarding(on)
+                self._kernel6().forwarding = on
             case PutAddress(address):
                 self.put_address(attrs.evolve(address, ours=True))
             case RemoveAddress(address):
@@ -135,28 +129,13 @@ class SimulatedHost:
             raise OSError(errno.EINVAL, "mtu greater than device maximum")
         self.world.set_link(index, admin_up=admin_up, mtu=mtu)
 
-    def set_host_side(self, change: SetHostSide6) -> None:
-        """Change what is not None. Nobody is told, as of a sysctl."""
-        self.world.link(change.index)
-        if not self._ipv6:
+    def _kernel6(self) -> Kernel6:
+        if self._ipv6 is None:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        wanted = {name: value for name, value in attrs.asdict(change).items() if name != "index" and value is not None}
-        self._sides[change.index] = attrs.evolve(self._sides.get(change.index, DEFAULT_SIDE), **wanted)
-        if change.accept_ra:
-            self._obeying.add(change.index)
-
-    def set_forwarding(self, on: bool) -> None:
-        """A router, on all links, or none. Nobody is told."""
-        if not self._ipv6:
-            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self._forwarding = on
+        return self._ipv6
 
     def _with_side(self, link: Link) -> Link:
-        if not self._ipv6:
-            return link
-        side = self._sides.get(link.index, DEFAULT_SIDE)
-        obeys = side.accept_ra and (link.index in self._obeying or not self._forwarding)
-        return attrs.evolve(link, ipv6=attrs.evolve(side, accept_ra=obeys, forwarding=self._forwarding))
+        return link if self._ipv6 is None else self._ipv6.seen(link)
 
     def hear_link(self, change: LinkChanged) -> None:
         """The world says that a link has changed: addresses and routes follow."""
@@ -181,7 +160,7 @@ class SimulatedHost:
 
     def _speak_ipv6(self, link: Link) -> None:
         """A link that can carry frames has a link-local address (RFC 4291 §2.5.6); here nobody waits for duplicates."""
-        if not self._ipv6 or not link.carrier or len(link.mac) != ETHERNET_ADDRESS:
+        if self._ipv6 is None or not link.carrier or len(link.mac) != ETHERNET_ADDRESS:
             return
         address = Address(link.index, link_local(link.mac), ours=False)
         if (link.index, address.address) not in self._addresses:
@@ -323,12 +302,6 @@ async def open_host(world: World, *, ipv6: bool = False) -> AsyncIterator[Simula
         for link in world.links:
             host.hear_link(LinkChanged(link, link))
         yield host
-
-
-def link_local(mac: bytes) -> IPv6Interface:
-    """The link-local address that a station makes of its Ethernet address (RFC 4291, appendix A)."""
-    identifier = bytes([mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]])
-    return IPv6Interface((b"\xfe\x80".ljust(8, b"\0") + identifier, 64))
 
 
 def _connected(address: Address) -> Route:

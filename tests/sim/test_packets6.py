@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from routerd.endpoints import Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
-from routerd.host.simulated import link_local, open_host
+from routerd.host.simulated import open_host
+from routerd.host.simulated_ipv6 import link_local
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp import wire
 from routerd.protocols.ndp.message import ALL_NODES, ALL_ROUTERS, RouterAdvertisement, RouterSolicitation
