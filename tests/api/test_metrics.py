@@ -199,7 +199,7 @@ async def test_connections_and_streams(served: Served) -> None:
         assert value(found, "routerd_api_connections", socket="main") == 0
         assert value(found, "routerd_api_connections", socket="daemon") == 0
         assert value(found, "routerd_api_streams", socket="status") == 1
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while value(await scrape(served), "routerd_api_streams", socket="status"):
             pass
 

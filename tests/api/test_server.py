@@ -154,7 +154,7 @@ async def test_a_date_and_no_server_header(tmp_path: Path) -> None:
 )
 async def test_what_is_no_request_is_refused_in_json(tmp_path: Path, data: bytes, status: int, code: str) -> None:
     async with serving_plain(tmp_path) as plain:
-        with trio.fail_after(10):
+        with trio.fail_after(20):
             answer = await talk(plain.path, data, end=True)
         assert answer.startswith(b"HTTP/1.1 %d " % status) and error(answer)["code"] == code
         await settle(plain)
@@ -370,7 +370,7 @@ async def test_it_recovers_when_descriptors_run_out(
         assert plain.server.connections == 0
         for number in hoard:
             os.close(number)
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             assert (await client.receive_some(1000)).endswith(b"0")
         await client.aclose()
     assert [record.getMessage() for record in caplog.records] == [

@@ -35,7 +35,7 @@ def test_the_versions_are_those_that_this_was_written_for() -> None:
     "request_", [STATUS.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), STATUS.replace(b"1.1", b"1.0")]
 )
 async def test_1_a_connection_that_is_to_close_is_closed(served: Served, request_: bytes) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         answer = await talk(served.status, request_)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"}\n")
 
@@ -74,7 +74,7 @@ async def test_2_upgrades_are_ignored(served: Served, name: str, caplog: pytest.
         session = await dial(served.status)
         async with session.stream:
             await session.stream.send_all(request + early)
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 assert (await session.stream.receive_some(65536)).startswith(b"HTTP/1.1 200 OK\r\n")
     assert (await fetch(served.status, control("/status"))).status == 200 and caplog.records == []
 
@@ -93,7 +93,7 @@ async def test_2_upgrades_are_ignored(served: Served, name: str, caplog: pytest.
     ],
 )
 async def test_2_http2_and_connect_are_refused(served: Served, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(20):
         answer = await talk(served.status, data, end=True)
     assert re.match(rb"HTTP/1.1 40[045] ", answer), answer
     assert (await fetch(served.status, control("/status"))).status == 200 and caplog.records == []

@@ -61,6 +61,7 @@ def cables(namespaces: Callable[[str], Namespace]) -> Iterator[Cables]:
             namespace.sysctl(f"net.ipv6.conf.{name}.accept_ra", "0")
             namespace.ip("link", "set", name, "up")
             namespace.ip("addr", "add", f"{address}/64", "dev", name, "nodad")
+        router.settle(f"wan{number}")
     isp.ip("addr", "add", f"{GLOBAL}/64", "dev", "isp0", "nodad")
     router.ip("addr", "add", "2001:db8::1/64", "dev", "wan0", "nodad")
     with router.entered():
@@ -89,7 +90,7 @@ async def test_what_we_say_of_neighbor_discovery_on_the_wire(cables: Cables) -> 
 async def test_what_is_heard_of_neighbor_discovery(cables: Cables) -> None:
     advertisement, solicitation = wire.encode(ADVERTISEMENT), wire.encode(RouterSolicitation())
     async with ENDPOINTS.open_ndp(cables.index, "wan0", PLAIN) as endpoint:
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             await cables.say(bytes((128, 0, 0, 0, 0, 0, 0, 0)), THEIRS, OURS)  # an echo request: not for us
             await cables.say(advertisement, THEIRS, ALL_NODES)
             await cables.say(solicitation, THEIRS, ALL_ROUTERS)
@@ -128,7 +129,7 @@ async def test_dhcpv6_there_and_back(cables: Cables) -> None:
             channel.bind((str(GLOBAL), 49153))
             channel.sendto(b"reply", (str(OURS), 546, 0, socket.if_nametoindex("isp0")))
 
-    with trio.socket.from_stdlib_socket(cables.isp.call(serve)) as server, trio.fail_after(5):
+    with trio.socket.from_stdlib_socket(cables.isp.call(serve)) as server, trio.fail_after(20):
         async with ENDPOINTS.open_dhcpv6(cables.index, "wan0", PLAIN) as endpoint:
             await endpoint.send(b"solicit", OURS, SERVERS, 547)
             payload, sender = await server.recvfrom(2048)

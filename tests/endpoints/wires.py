@@ -43,6 +43,7 @@ def lay_cable(router: Namespace, isp: Namespace, number: int) -> Cable:
     for end, namespace in ((name, router), (far, isp)):
         namespace.sysctl(f"net.ipv6.conf.{end}.disable_ipv6", "1")
         namespace.ip("link", "set", end, "up")
+    router.settle(name)
     return Cable(router.call(lambda: socket.if_nametoindex(name)), name, mac, far, isp)
 
 
@@ -54,7 +55,7 @@ def _ear(name: str) -> socket.socket:
 
 async def hear(end: trio.socket.SocketType) -> bytes:
     """The next frame that comes in at this end of a cable."""
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while True:
             frame, address = await end.recvfrom(1 << 16)
             if address[2] != PACKET_OUTGOING:

@@ -173,7 +173,7 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path, mon
         )
 
     async with open_log(tmp_path / "routerd.db", run_sync=slow) as log:
-        with trio.fail_after(10):
+        with trio.fail_after(20):
             await log.append(*numbered(1), status={WAN: {"phase": "Bound"}})
             await log.append(*numbered(2))
         assert log.degraded is not None

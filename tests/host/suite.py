@@ -105,7 +105,7 @@ def addresses_of(snapshot: Snapshot, link: Link) -> list[Address]:
 
 async def hear(notices: Notices, kind: type[N], which: Callable[[N], bool] = lambda notice: True) -> N:
     """The next notice of this kind that is the one meant; others are passed over."""
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while True:
             notice = await notices.receive()
             if isinstance(notice, kind) and which(notice) and not of_the_kernel(notice):

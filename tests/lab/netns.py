@@ -6,11 +6,15 @@ with ROUTERD_LAB=required in the environment they fail instead, so that CI canno
 
 from __future__ import annotations
 
+import array
 import ctypes
+import fcntl
 import itertools
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +28,7 @@ import pytest
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
+SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 0x0A
 _serial = itertools.count(1)
 _index = itertools.count(1000)
 
@@ -96,6 +101,19 @@ class Namespace:
         path = Path("/proc/sys") / key.replace(".", "/")
         self.call(lambda: path.write_text(value))
 
+    def settle(self, link: str) -> None:
+        """Return when frames can leave by a link whose other end has just come up. The kernel opens its queue some time
+        after that, and until then drops without a word; asking for the link (ethtool(8)) makes it do so at once."""
+        answer = array.array("I", [ETHTOOL_GLINK, 0])
+        request = struct.pack("16sP16x", link.encode(), answer.buffer_info()[0])
+
+        def ask() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+                fcntl.ioctl(channel, SIOCETHTOOL, request)
+
+        self.call(ask)
+        assert answer[1], f"{link} has no carrier"
+
     def call(self, function: Callable[[], T]) -> T:
         """Call the function in a thread that is in this namespace. A socket opened there stays there, and may be
         used from anywhere."""
@@ -138,6 +156,7 @@ def wire(here: Namespace, here_name: str, there: Namespace, there_name: str) -> 
     lay(here, here_name, there, there_name)
     here.ip("link", "set", here_name, "up")
     there.ip("link", "set", there_name, "up")
+    here.settle(here_name)
 
 
 def lay(here: Namespace, here_name: str, there: Namespace, there_name: str, *options: str) -> None:

@@ -42,7 +42,7 @@ def error(status: int, message: str, **details: Any) -> Answer:
 
 
 class Routerd:
-    """Serves `run_dir/routerd-status.sock`, `routerd.sock`, and the sockets of its daemons, while it is `up`."""
+    """Serves `run_dir/routerd-status.sock`, `routerd.sock`, and the sockets of its daemons, from `start` to `stop`."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -99,10 +99,11 @@ class Routerd:
         with self.grown:
             self.grown.notify_all()
 
-    @property
-    def up(self) -> bool:
-        """Whether it serves."""
-        return bool(self._servers)
+    def living(self) -> Callable[[], bool]:
+        """Whether it serves still, without having been gone meanwhile: what one life took up, the next does not
+        answer, however late it is noticed."""
+        life = self._servers
+        return lambda: bool(life) and self._servers is life
 
     # What happens in it
 
@@ -304,15 +305,16 @@ class Routerd:
         after = int(digits)
         if epoch not in ("", self.epoch) or (digits != "0" and not self.oldest - 1 <= after <= self._newest):
             return error(410, "this cursor is of another event log", oldest=f"{self.epoch}-{self.oldest - 1}")
+        living = self.living()
         deadline = time.monotonic() + int(query.get("wait", ["0ms"])[0].removesuffix("ms")) / 1000
         with self.grown:
             while True:
                 found = [event for event in self.events if event["id"] > after and _matches(event, query)]
                 left = deadline - time.monotonic()
-                if found or left <= 0 or not self.up:
+                if found or left <= 0 or not living():
                     break
                 self._poll(left)
-        if not self.up:
+        if not living():
             return b""
         whole = len(found) < limit
         return 200, self._page(found[:limit], self._newest if whole else found[limit - 1]["id"])
@@ -365,12 +367,12 @@ class Routerd:
         events = self.daemons[daemon]
         if "tail" in query:
             return 200, {"cursor": str(len(events)), "events": events[-1:]}
-        after = int(query["since"][0])
+        after, living = int(query["since"][0]), self.living()
         with self.grown:
             self.daemon_polls.append(after)
             self.grown.notify_all()
-            self.grown.wait_for(lambda: len(events) > after or not self.up, 30)
-        return (200, {"cursor": str(len(events)), "events": events[after:]}) if self.up else b""
+            self.grown.wait_for(lambda: len(events) > after or not living(), 30)
+        return (200, {"cursor": str(len(events)), "events": events[after:]}) if living() else b""
 
 
 def result(command: str, message: str, *, accepted: bool = True, **attributes: str) -> dict[str, Any]:

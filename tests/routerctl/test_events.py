@@ -168,11 +168,13 @@ def test_follow_into_a_rebuilt_log(routerd: Routerd) -> None:
 def test_follow_past_what_retention_took(routerd: Routerd) -> None:
     with running(routerd.run_dir, "events", "-f", "--tail", "1", "-o", "jsonl") as program:
         assert next_id(program) == 4
-        routerd.stop()
-        for _ in range(10):
-            routerd.event("routerd.test")
-        routerd.prune(12)
-        routerd.start()
+        routerd.await_poll()
+        with routerd.grown:  # all of it before the poll of then is broken off
+            routerd.stop()
+            for _ in range(10):
+                routerd.event("routerd.test")
+            routerd.prune(12)
+            routerd.start()
         assert [next_id(program), next_id(program)] == [13, 14]
         assert program.notes_until("going on with")
 
