@@ -30,7 +30,6 @@ class Answer:
     server_id: bytes | None
     status: Status
     preference: int
-    rapid: bool
     associations: tuple[IdentityAssociation, ...]
     information: Information
     sol_max_rt: int | None
@@ -48,7 +47,6 @@ def read(message: Message, asked: Iterable[int] = ()) -> Answer:
         server_id=message.first(OptionCode.SERVER_ID),
         status=association.decode_status(message.options),
         preference=_number(message, OptionCode.PREFERENCE, 1) or 0,
-        rapid=message.first(OptionCode.RAPID_COMMIT) is not None,
         associations=_associations(message),
         information=information.read(message, asked),
         sol_max_rt=_retransmission_time(message, OptionCode.SOL_MAX_RT),

@@ -7,7 +7,7 @@ import pytest
 from routerd.protocols.dhcpv6 import outputs, states
 from routerd.protocols.dhcpv6.association import Grant
 from routerd.protocols.dhcpv6.inputs import Renew
-from routerd.protocols.dhcpv6.message import MessageType
+from routerd.protocols.dhcpv6.message import MessageType, Option
 from routerd.protocols.dhcpv6.options import OptionCode
 from routerd.protocols.machine import Dropped, Refused
 from tests.protocols.dhcpv6.scene import (
@@ -483,3 +483,31 @@ def test_what_is_empty_and_unasked_changes_nothing() -> None:
     scene.reply(empty(PD), empty(PD2))
     assert scene.machine.bindings == before
     assert isinstance(scene.state, states.Renewing)
+
+
+@pytest.mark.parametrize("phase", [RENEW, REBIND])
+def test_what_is_told_beside_an_extension_is_known_from_then_on(phase: MessageType) -> None:
+    scene = Scene(PD).bound()
+    scene.until_sent(phase)
+    server = Option(OptionCode.DNS_SERVERS, OTHER_ADDRESS.packed)
+    assert only(outputs.Informed, scene.reply(options=(server,))).changed == ("dns_servers",)
+    scene.until_sent(RENEW)
+    assert not of(outputs.Informed, scene.reply(options=())), "silence about it takes nothing away"
+    assert scene.machine.information is not None
+    assert scene.machine.information.dns_servers == (OTHER_ADDRESS,)
+
+
+@pytest.mark.req("V6-8")
+@pytest.mark.parametrize("extended", [True, False])
+def test_the_server_of_last_time_is_who_extended_it_last(extended: bool) -> None:
+    scene = Scene(PD).rebinding()
+    if extended:
+        scene.reply(server=OTHER_SERVER)
+    else:
+        scene.reply(empty(PD), server=OTHER_SERVER)
+    scene.until(outputs.Lost)
+    scene.until_sent(SOLICIT)
+    first, last = (SERVER, OTHER_SERVER) if extended else (OTHER_SERVER, SERVER)
+    scene.advertise(server=first)
+    scene.advertise(server=last)
+    assert scene.until_sent(REQUEST).first(2) == last

@@ -234,6 +234,14 @@ def test_renew_and_rebind_now(command: Any, kind: MessageType) -> None:
     assert "IA_PD 0x00000001" in finished.detail
 
 
+@pytest.mark.parametrize("command", [Renew(), Rebind()])
+def test_an_answer_that_extends_nothing_is_no_success(command: Any) -> None:
+    scene = Scene(PD).bound()
+    scene.feed(command)
+    assert not of(outputs.Finished, scene.reply(empty(PD)))
+    assert not scene.until(outputs.Finished).ok
+
+
 @pytest.mark.req("C9")
 @pytest.mark.req("C9", "breaks")
 def test_whatever_is_commanded_ten_packets_leave_at_once_and_then_one_a_second() -> None:

@@ -78,6 +78,7 @@ def test_with_addresses_alone_a_confirm() -> None:
     said = scene.silent_reply(server=OTHER_SERVER)
     assert isinstance(scene.state, states.Bound)
     assert not of(outputs.Lost, said)
+    assert only(outputs.Informed, said).information.dns_servers == (DNS,), "what is told beside it counts"
     assert scene.held == {NA: [ADDRESS]}
 
 
@@ -87,6 +88,7 @@ def test_nobody_confirms_and_all_stays_until_its_end(wanted: tuple[Association, 
     scene = restarted(*wanted)
     scene.until_state(states.Bound, 12)
     assert set(scene.held) == set(wanted)
+    assert scene.all(outputs.Failed) == [], "that is no failure (§18.2.3)"
     scene.until_sent(M.RENEW)
     assert scene.all(outputs.Lost) == []
 
@@ -341,6 +343,14 @@ def test_another_network_has_other_information_and_is_asked_for_it_at_most_every
         scene.silent_reply()
         assert len({m.xid for m in scene.sent}) == asked
     assert scene.now - begun >= 9
+
+
+def test_nothing_is_asked_of_another_network_while_the_carrier_is_away() -> None:
+    scene = Scene(PD).bound()
+    scene.feed(LinkDown())
+    assert scene.feed(NetworkChanged()) == []
+    scene.run(2)
+    assert scene.sent_at(M.REBIND) == []
 
 
 def test_what_could_not_be_sent_is_a_packet_lost() -> None:
