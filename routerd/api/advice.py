@@ -41,6 +41,9 @@ BY_ROOT: Mapping[str, str] = {
 }
 """By the reason of the event at the root."""
 
+NOT_GRANTED = "a server answers, and does not grant it; it is asked again by itself: ask the provider if that goes on"
+"""What there is to say where no server has said more."""
+
 SILENCE: Mapping[str, str] = {
     "Refreshing": "try `routerctl renew {ref}`",
     "Rebinding": "try `routerctl rebind {ref}`",
@@ -69,7 +72,9 @@ def advise(case: Case) -> str | None:
         return f"mend the configuration, {first}; then apply it again, or send SIGHUP"
     if not is_troubled(case.status):
         return None
-    told = BY_REASON.get(str(case.status.get("reason")), "") or _about_root(case) or _about_silence(case)
+    reason = str(case.status.get("reason"))
+    told = BY_REASON.get(reason, "") or _about_root(case)
+    told = told or (NOT_GRANTED if reason == "NotGranted" else _about_silence(case))
     if not told:
         return _elsewhere(case)
     words = {"ref": str(case.ref), "message": "", "ifname": "it", **case.status, "root": _words(case.root)}

@@ -215,6 +215,7 @@ def event(reason: str, message: str = "", ref: Ref = WAN) -> Event:
             event("Refused", "X refuses it"),
             "X refuses it; it is asked again",
         ),
+        ({"phase": "Acquiring", "reason": "NotGranted"}, event("Started"), "a server answers, and does not grant it"),
         ({"phase": "Acquiring", "reason": "NoRouter", "device": "eth0"}, None, "advertises itself on eth0"),
         ({"phase": "Error", "reason": "DuplicateAddress"}, event("DuplicateAddress"), "find the host that has it"),
         ({"phase": "Acquiring", "reason": "Init"}, event("Conflict", "02:… uses it"), "(02:… uses it)"),
