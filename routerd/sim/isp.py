@@ -118,7 +118,7 @@ class Isp:
 
     def _calm_down(self, now: float) -> None:
         self.server.settings = _settings(self._pool)
-        self._narrate("all is as it was: the next renewal brings the old DNS servers")
+        self._narrate(f"DNS moves back to {_list(DNS[0])}: the next renewal brings it")
 
     def _lease(self, now: float) -> Binding | None:
         """A lease that somebody has now."""
