@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 FAILED, USAGE = 1, 2
@@ -24,6 +25,8 @@ def words_of(error: BaseException) -> str:
 
 def hint_of(error: BaseException) -> str:
     """What helps, if that is known."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return "stop it first, or give this one its own --run-dir"
     return "run it as root; `routerd demo` needs no rights" if isinstance(error, PermissionError) else ""
 
 

@@ -38,6 +38,7 @@ def test_a_second_one_on_the_same_sockets_is_refused_with_the_pid_of_the_first(u
         said = second.refused()
         assert "another process serves this socket" in said
         assert f"(pid {up.pid})" in said
+        assert second.log.endswith("help: stop it first, or give this one its own --run-dir\n")
         assert "started" not in second.log, "it has told of nothing that was not"
         assert not (second.state_dir / "routerd.db").exists()
     up.assert_undisturbed()
