@@ -8,9 +8,10 @@ from typing import Any
 from routerd.api.operation import Call
 from routerd.api.plane import Running
 from routerd.api.refusal import Refusal
-from routerd.api.standing import DOCUMENT, decoration, document_ref, document_status
+from routerd.api.standing import decoration, document_status
 from routerd.api.wire_resources import ResourceEvent, ResourceView
 from routerd.config import Router
+from routerd.config.router import DOCUMENT
 from routerd.events.log import Log
 from routerd.events.types import Filter, Ref, Status, StoredEvent, StoredObject, ref_of
 from routerd.resources.kinds import kind_named
@@ -82,7 +83,7 @@ async def view(call: Call, ref: Ref, events: int) -> ResourceView:
 
 def _status(running: Running, ref: Ref, declared: Resource[Any] | None, stored: StoredObject) -> Status:
     """What is known of a resource, and what follows from the configuration."""
-    status = document_status(running, stored.status) if ref == document_ref(running) else stored.status
+    status = document_status(running, stored.status) if ref == ref_of(running.router) else stored.status
     return status if declared is None else {**status, **decoration(declared)}
 
 

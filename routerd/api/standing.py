@@ -6,18 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from routerd.api.plane import Running
-from routerd.events.types import Ref, Status
+from routerd.events.types import Status
 from routerd.resources.net import Interface
 from routerd.resources.resource import Resource
 from routerd.shapes.convert import to_wire
-
-DOCUMENT = "Router"
-"""The kind of the configuration itself: it has a status, but is no resource."""
-
-
-def document_ref(running: Running) -> Ref:
-    """The configuration in force, as an object."""
-    return Ref(DOCUMENT, running.router.name, "routerd.net/v1alpha1")
 
 
 def document_status(running: Running, status: Status) -> Status:

@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from routerd.api.plane import ControllerReport, Plane, ReconcileError
-from routerd.api.standing import document_ref, document_status
+from routerd.api.standing import document_status
 from routerd.api.wire import encode
 from routerd.api.wire_status import ControllerStatus, ReconcileFailure, ResourcePhaseIssue, RouterStatus, StatusAnswer
 from routerd.events.types import Status, ref_of
@@ -87,7 +87,7 @@ def _ranked(plane: Plane) -> Iterator[tuple[int, ResourcePhaseIssue]]:
     known = {stored.ref: stored.status for stored in plane.log.objects.all()}
     wanted = [ref_of(one) for one in plane.running.router.resources]
     if plane.running.pending_error is not None:
-        document = document_ref(plane.running)
+        document = ref_of(plane.running.router)
         known[document] = document_status(plane.running, known.get(document, {}))
     for ref in dict.fromkeys((*known, *wanted)):
         status = known.get(ref, {})

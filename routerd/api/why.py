@@ -13,9 +13,10 @@ from routerd.api.advice import Case, advise, is_troubled, suffers
 from routerd.api.operation import Call, answer, text
 from routerd.api.plane import Plane
 from routerd.api.resources import one_matching
-from routerd.api.standing import DOCUMENT, document_status
+from routerd.api.standing import document_status
 from routerd.api.wire import encode
 from routerd.api.wire_why import Why
+from routerd.config.router import DOCUMENT
 from routerd.events.chain import ALARM_KINDS, Cause, Chain, build, wanted
 from routerd.events.log import Log
 from routerd.events.render import stored_event

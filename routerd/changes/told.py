@@ -12,7 +12,7 @@ from routerd.changes.generations import Generations, Record
 from routerd.config import Router
 from routerd.config.diff import diff
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Source, Status
+from routerd.events.types import Event, Ref, Source, Status, ref_of
 
 
 @attrs.frozen
@@ -108,11 +108,6 @@ class Teller:
             causes=terms.causes,
             attributes=attributes,
         )
-
-
-def ref_of(router: Router) -> Ref:
-    """The object of the configuration itself."""
-    return Ref("Router", router.name, "routerd.net/v1alpha1")
 
 
 def _counted(before: Router, after: Router) -> Mapping[str, Any]:

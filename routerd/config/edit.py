@@ -19,6 +19,7 @@ from routerd.config.document import Document, Mapping, Node, holds
 from routerd.config.document import Sequence as Listed
 from routerd.config.draft import taken
 from routerd.config.errors import HIDDEN, ConfigError, ConfigErrors
+from routerd.config.router import API_VERSION, DOCUMENT
 from routerd.config.splice import Dashed, Layout, Piece, Splice, layout_of, odd, reindented, spliced
 from routerd.config.text import Span, Text, decode
 from routerd.config.write import item, on_one_line
@@ -204,7 +205,7 @@ def _offered(candidate: Document) -> Listed:
 
 
 def _wrong_head(data: Any) -> Iterator[Problem]:
-    for name, right in (("apiVersion", "routerd.net/v1alpha1"), ("kind", "Router")):
+    for name, right in (("apiVersion", API_VERSION), ("kind", DOCUMENT)):
         given = data.get(name, right) if isinstance(data, dict) else right
         if isinstance(given, str) and given != right:
             words = f"a candidate is a {right}, with its resources in spec.resources"

@@ -12,6 +12,9 @@ from routerd.resources.resource import Resource
 
 S = TypeVar("S")
 
+DOCUMENT, API_VERSION = "Router", "routerd.net/v1alpha1"
+"""The kind of the configuration itself, which has a status, but is no resource; and its version."""
+
 
 @attrs.frozen
 class Router:
@@ -22,6 +25,16 @@ class Router:
     source: str = attrs.field(default="", eq=False)
     text: str = attrs.field(default="", eq=False, repr=False)
     digest: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Of the configuration itself."""
+        return DOCUMENT
+
+    @property
+    def api_version(self) -> str:
+        """Of the configuration itself."""
+        return API_VERSION
 
     @overload
     def of(self, kind: type[S]) -> tuple[Resource[S], ...]: ...

@@ -103,7 +103,7 @@ def interface_of(view: View, link: Link | None) -> Ref:
     for resource in view.declared.of(Interface):
         if link is not None and resource.spec.ifname == link.name:
             return ref_of(resource)
-    return Ref("Router", view.router.name, "routerd.net/v1alpha1")
+    return view.configuration
 
 
 def link_of(view: View, interface: str) -> Link | None:

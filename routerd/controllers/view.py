@@ -11,7 +11,7 @@ from routerd.config import Router
 from routerd.controllers.gate import Admission
 from routerd.controllers.picture import Picture
 from routerd.events.incidents import Incidents
-from routerd.events.types import Ref, Status
+from routerd.events.types import Ref, Status, ref_of
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class View:
     @property
     def configuration(self) -> Ref:
         """The object of the configuration itself: it changes with each generation."""
-        return Ref("Router", self.router.name, "routerd.net/v1alpha1")
+        return ref_of(self.router)
 
     def waiting(self, kind: type[Any]) -> dict[Ref, Status]:
         """What is to be said of the resources of a kind that are not let in."""

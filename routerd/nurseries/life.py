@@ -8,7 +8,7 @@ import trio
 
 from routerd.api.plane import Running
 from routerd.events.log import Log
-from routerd.events.types import Event, Ref, Source
+from routerd.events.types import Event, Ref, Source, ref_of
 from routerd.nurseries.supervisor import supervise
 
 ROUTERD = Source("routerd", "routerd", "routerd")
@@ -37,7 +37,7 @@ class Life:
     def configured(self) -> int:
         """The event with which the configuration in force began."""
         router = self._running().router
-        stored = self._log.objects.get(Ref("Router", router.name, "routerd.net/v1alpha1"))
+        stored = self._log.objects.get(ref_of(router))
         return stored.version if stored is not None else 0
 
     def began(self) -> int:
