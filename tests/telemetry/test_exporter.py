@@ -100,8 +100,7 @@ async def test_events_come_as_log_records(bench: Bench, collector: Collector) ->
             time=5,
         )
         [number] = await bench.log.append(said)
-        await now.until(lambda: collector.records)
-        assert now.exporter.sent.events == 1
+        await now.until(lambda: now.exporter.sent.events == 1)
     [record] = collector.records
     assert record.body.string_value == "a word" and record.event_name == "routerd.test.said"
     assert (record.severity_text, record.severity_number) == ("WARNING", 13)
