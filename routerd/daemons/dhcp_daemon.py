@@ -22,7 +22,8 @@ from routerd.daemons.inbox import Inbox
 from routerd.daemons.lifetime import GOODBYE, Lifetime, Standing
 from routerd.daemons.orders import Orders
 from routerd.daemons.scribe import Entry, Said, Scribe
-from routerd.events.types import Ref
+from routerd.events.status import condition
+from routerd.events.types import Ref, Status
 from routerd.host import Link, Notice
 from routerd.nurseries.driver import drive
 from routerd.protocols.machine import Dropped, Refused, Start, Stop
@@ -116,7 +117,7 @@ class DhcpDaemon(Generic[P]):
         await self._commands.abandon(f"the client crashed: {error}")
         stored = [one for ref in self.part.refs if (one := self._log.objects.get(ref)) is not None]
         if stored:
-            status = {one.ref: self.part.crashed(one.status, error) for one in stored}
+            status = {one.ref: crashed_status(one.status, error, self._house.generation()) for one in stored}
             await self._log.append(status=status, because=dict.fromkeys(status, (cause,)))
 
     async def run(self) -> None:
@@ -250,3 +251,13 @@ class DhcpDaemon(Generic[P]):
             self._commands.end("stop", True, "stopped", self.scribe.say)
         else:
             self._commands.end("start", True, "started", self.scribe.say)
+
+
+def crashed_status(status: Status, error: str, generation: int) -> Status:
+    """The last status with the crash on top: the leases' fields stay, because the leases do."""
+    conditions = [
+        condition(one["type"], None, "CrashLoop", generation) if one["type"].endswith("Ready") else one
+        for one in status.get("conditions", ())
+    ]
+    words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
+    return {**status, **words, "conditions": conditions}

@@ -126,6 +126,3 @@ class Part(Protocol):
 
     def observed(self, status: Status) -> Mapping[str, Any]:
         """What of a status is for `observed`."""
-
-    def crashed(self, status: Status, error: str) -> Status:
-        """A status with the crash on top."""

@@ -11,7 +11,7 @@ from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv4_attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
-from routerd.daemons.dhcpv4_report import TOPIC, crashed_status, observed_of
+from routerd.daemons.dhcpv4_report import TOPIC, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.given import Given
@@ -128,10 +128,6 @@ class DHCPv4Part:
     def observed(self, status: Status) -> Mapping[str, Any]:
         """See Part."""
         return observed_of(status)
-
-    def crashed(self, status: Status, error: str) -> Status:
-        """See Part."""
-        return crashed_status(status, error, self._house.generation())
 
 
 DHCPv4Daemon = DhcpDaemon[DHCPv4Part]

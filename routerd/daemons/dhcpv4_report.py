@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 
 from routerd.daemons.teller import Teller
+from routerd.daemons.wall_offset import instant
 from routerd.events.status import condition
 from routerd.events.types import Event, Severity, Status
 from routerd.protocols.dhcpv4 import outputs, states
 from routerd.protocols.dhcpv4.lease import Lease
 from routerd.protocols.dhcpv4.message import MessageType
 from routerd.shapes.duration import format_duration
-from routerd.shapes.instant import format_instant
 
 TOPIC = "routerd.dhcpv4.client"
 
@@ -142,7 +142,6 @@ class Circumstances:
     installed: bool | None = None
     """Whether the host has the leased address; None: there is none."""
     last_error: str | None = None
-    dropped: Mapping[str, int] = attrs.field(factory=dict)
 
 
 def status_of(state: states.State, lease: Lease | None, released: bool, around: Circumstances) -> Status:
@@ -179,18 +178,8 @@ def starting_status(interface: str, device: str, generation: int, reason: str) -
     }
 
 
-def crashed_status(status: Status, error: str, generation: int) -> Status:
-    """The last status with the crash on top: the lease's fields stay, because the lease does."""
-    conditions = [c for c in status.get("conditions", ()) if c["type"] != "LeaseReady"]
-    crash = condition("LeaseReady", None, "CrashLoop", generation)
-    words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
-    return {**status, **words, "conditions": [crash, *conditions]}
-
-
 def _lease_fields(lease: Lease, around: Circumstances) -> dict[str, Any]:
-    def instant(at: float | None) -> str | None:
-        return None if at is None else format_instant(around.wall_offset + round(at * 1e3) * 10**6)
-
+    offset = around.wall_offset
     gateway = None if lease.gateway is None else str(lease.gateway)
     return {
         "currentAddress": str(lease.address.ip),
@@ -204,9 +193,9 @@ def _lease_fields(lease: Lease, around: Circumstances) -> dict[str, Any]:
         "mtu": lease.mtu,
         "serverID": str(lease.server_id),
         "leaseTime": None if lease.duration is None else format_duration(round(lease.duration)),
-        "renewAt": instant(lease.t1),
-        "rebindAt": instant(lease.t2),
-        "expiresAt": instant(lease.expires_at),
+        "renewAt": instant(lease.t1, offset),
+        "rebindAt": instant(lease.t2, offset),
+        "expiresAt": instant(lease.expires_at, offset),
         "expiresAtMonotonic": lease.expires_at,
         "routes": [_route(r.destination, r.gateway) for r in lease.routes],
         "notes": list(lease.notes),

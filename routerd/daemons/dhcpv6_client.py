@@ -17,7 +17,7 @@ from routerd.daemons.dhcpv6_memory import LeaseMemory
 from routerd.daemons.dhcpv6_report import TOPIC
 from routerd.daemons.dhcpv6_routers import Routers
 from routerd.daemons.dhcpv6_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
-from routerd.daemons.dhcpv6_status import crashed_status, observed_of
+from routerd.daemons.dhcpv6_status import observed_of
 from routerd.daemons.dhcpv6_voice import Voice
 from routerd.daemons.given import Given
 from routerd.daemons.lifetime import FAREWELL
@@ -152,10 +152,6 @@ class DHCPv6Part:
     def observed(self, status: Status) -> Mapping[str, Any]:
         """See Part."""
         return observed_of(status)
-
-    def crashed(self, status: Status, error: str) -> Status:
-        """See Part."""
-        return crashed_status(status, error, self._house.generation())
 
 
 def _ending(given_back: frozenset[Association]) -> inputs.Leave | Stop:

@@ -14,6 +14,7 @@ import attrs
 from routerd.daemons.dhcpv6_port import input_rule
 from routerd.daemons.dhcpv6_report import current_of
 from routerd.daemons.dhcpv6_settings import Part
+from routerd.daemons.wall_offset import instant
 from routerd.events.status import condition
 from routerd.events.types import Status
 from routerd.protocols.dhcpv6 import states
@@ -21,7 +22,6 @@ from routerd.protocols.dhcpv6.association import Association, Kind
 from routerd.protocols.dhcpv6.binding import Binding, Lease
 from routerd.protocols.dhcpv6.client import Client
 from routerd.protocols.dhcpv6.information import NOTHING, Information
-from routerd.shapes.instant import format_instant
 
 
 def phase_of(state: states.State, held: bool, released: bool, obstacle: str) -> tuple[str, str]:
@@ -80,7 +80,7 @@ class Circumstances:
     last_error: str | None = None
 
     def instant(self, at: float | None) -> str | None:
-        return None if at is None else format_instant(self.wall_offset + round(at * 1e3) * 10**6)
+        return instant(at, self.wall_offset)
 
 
 def status_of(part: Part, client: Client, around: Circumstances) -> Status:
@@ -91,6 +91,7 @@ def status_of(part: Part, client: Client, around: Circumstances) -> Status:
     held = information is not None if about is None else binding is not None
     phase, reason = phase_of(client.state, held, around.released, around.obstacle)
     ready = "InformationReady" if about is None else "LeaseReady"
+    word = "not-granted" if reason == "NotGranted" else word_of(client.state)
     status: dict[str, Any] = {
         "phase": phase,
         "reason": reason,
@@ -101,7 +102,7 @@ def status_of(part: Part, client: Client, around: Circumstances) -> Status:
         "clientDUID": around.duid.hex(":"),
         "firewall": [input_rule(around.device)],
         "observedGeneration": around.generation,
-        "conditions": [condition(ready, held, word_of(client.state), around.generation)],
+        "conditions": [condition(ready, held, word, around.generation)],
         "lastError": around.last_error,
         **_information_fields(information or NOTHING),
     }
@@ -188,16 +189,6 @@ def starting_status(part: Part, interface: str, device: str, generation: int, re
         "observedGeneration": generation,
         "conditions": [condition(ready, None, reason, generation)],
     }
-
-
-def crashed_status(status: Status, error: str, generation: int) -> Status:
-    """The last status with the crash on top: the lease's fields stay, because the lease does."""
-    crash = [
-        condition(one["type"], None, "CrashLoop", generation) if one["type"].endswith("Ready") else one
-        for one in status.get("conditions", ())
-    ]
-    words = {"phase": "Error", "reason": "CrashLoop", "lastError": error, "observedGeneration": generation}
-    return {**status, **words, "conditions": crash}
 
 
 OBSERVED = (

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from routerd.host import Clock
+from routerd.shapes.instant import format_instant
 
 CLOCK_STEP = 10**9
 """ns by which the wall clock must have moved against the boot clock before instants are told anew: two readings of one
 moment differ a little, always."""
+
+
+def instant(at: float | None, offset: int) -> str | None:
+    """A time of the boot clock as people read it; None: never. `offset` is that of the wall clock."""
+    return None if at is None else format_instant(offset + round(at * 1e3) * 10**6)
 
 
 class WallOffset:

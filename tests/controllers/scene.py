@@ -13,7 +13,8 @@ from routerd.config import load
 from routerd.controllers.picture import Picture
 from routerd.controllers.planner import Blocked, Step
 from routerd.controllers.view import View
-from routerd.daemons.dhcpv4_report import Circumstances, crashed_status, starting_status, status_of
+from routerd.daemons.dhcp_daemon import crashed_status
+from routerd.daemons.dhcpv4_report import Circumstances, starting_status, status_of
 from routerd.events.types import Ref, Status
 from routerd.host import Address, Link, Resynced, Route, Snapshot
 from routerd.protocols.dhcpv4.lease import Lease, LeaseRoute

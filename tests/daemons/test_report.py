@@ -9,10 +9,10 @@ from typing import Any, get_args
 import attrs
 import pytest
 
+from routerd.daemons.dhcp_daemon import crashed_status
 from routerd.daemons.dhcpv4_report import (
     OBSERVED,
     Circumstances,
-    crashed_status,
     event_of,
     observed_of,
     phase_of,
