@@ -41,12 +41,11 @@ class Terms:
 
 class NotChanged(Exception):
     """The configuration was not changed, for a reason that lies in the state of things. `absent`: there is no such
-    thing (404); `conflict`: it cannot be now (409); `stale`: the caller has seen another generation (412); `beyond`:
-    this version cannot (501)."""
+    thing (404); `conflict`: it cannot be now (409); `stale`: the caller has seen another generation (412)."""
 
     def __init__(
         self,
-        why: Literal["absent", "conflict", "stale", "beyond"],
+        why: Literal["absent", "conflict", "stale"],
         message: str,
         hint: str = "",
         field: str | None = None,

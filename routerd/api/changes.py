@@ -172,7 +172,7 @@ def _told(body: ApplyResult | PlanResult | DeleteResult | RollbackResult, result
 def _post(path: str, summary: str, role: Role, handler: Any, answered: Any, body: type, **more: Any) -> Operation:
     """One that takes a configuration, or changes it. Only what changes it is told of, and may be conditional."""
     mutates = role is Role.ADMIN
-    errors = (409, 412, 501, 503) if mutates else (409, 503)
+    errors = (409, 412, 503) if mutates else (409, 503)
     more = {"body": body, "errors": errors, "mutates": mutates, "conditional": mutates, **more}
     return Operation("POST", f"{PREFIX}{path}", summary, role, handler, answered, **more)
 

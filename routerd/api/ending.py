@@ -13,7 +13,7 @@ from routerd.config import ConfigError, ConfigErrors, render
 
 LONGEST = 600.0
 """Seconds that an answer is waited for: so many changes may have come before."""
-STATUS = {"absent": 404, "conflict": 409, "stale": 412, "beyond": 501}
+STATUS = {"absent": 404, "conflict": 409, "stale": 412}
 MOST_ERRORS = 100
 """Errors of one configuration in one answer."""
 

@@ -49,7 +49,7 @@ class RouterChanges:
     @property
     def pending(self) -> Pending | None:
         """See Changes."""
-        return None if self.gate.commitments is None else self.gate.commitments.pending
+        return self.gate.commitments.pending
 
     async def run(self) -> None:
         """Carry out what is asked for, until cancelled."""

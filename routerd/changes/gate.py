@@ -62,8 +62,7 @@ class _Change:
 
 
 class Gate:
-    """See the module. `running` is what is in force; `changed` is called when that is another. `commitments` may be set
-    before anything changes."""
+    """See the module. `running` is what is in force; `changed` is called when that is another."""
 
     def __init__(
         self,
@@ -76,10 +75,11 @@ class Gate:
         judge: Judge,
         phase: Phase,
         changed: Callable[[], None],
+        commitments: Commitments,
     ) -> None:
         self.running = running
         self.generations = generations
-        self.commitments: Commitments | None = None
+        self.commitments = commitments
         self.judge = judge
         self._canonical = canonical
         self._log = log
@@ -138,12 +138,12 @@ class Gate:
         change = await self._numbered(draft, found, terms, telling)
         if change.new:
             await self._run(self.generations.keep, change.number, draft.octets)
-        commit = await self._begin(change) if terms.confirm_within is not None and self._loads(change) else None
+        commit = None if terms.confirm_within is None else await self._begin(change, terms.confirm_within)
         try:
             if draft.octets != found.octets:
                 await self._run(self._replace, draft, found)
         except BaseException:
-            if commit is not None and self.commitments is not None:
+            if commit is not None:
                 with trio.CancelScope(shield=True):
                     await self.commitments.abandon(commit)
             raise
@@ -163,11 +163,11 @@ class Gate:
         """Whether another configuration will be in force than now."""
         return not change.terms.no_reconcile and change.number != self.running.generation
 
-    async def _begin(self, change: _Change) -> Commit:
-        """Have ready what is needed to go back."""
-        within, running, draft = change.terms.confirm_within, self.running, change.draft
-        if self.commitments is None or within is None:
-            raise NotChanged("beyond", "this version of routerd does not have changes that go back by themselves")
+    async def _begin(self, change: _Change, within: float) -> Commit | None:
+        """Have ready what is needed to go back; None when there will be nothing to go back from."""
+        running, draft = self.running, change.draft
+        if not self._loads(change):
+            return None
         before = running.generation, change.found.octets, running.router
         commit = Commit(*before, change.number, draft.octets, draft.router, change.terms)
         await self.commitments.begin(commit, within)
@@ -199,20 +199,19 @@ class Gate:
         passed = Passed(number, router, before, change.new, False, warnings=change.draft.warnings)
         if number == before.generation:
             self.running = attrs.evolve(before, pending_error=None, waiting=None)
-            if self.commitments is not None:
-                await self.commitments.unchanged()
+            await self.commitments.unchanged()
             return passed
         status = self._teller.status(router, number) | self._superseded()
         event = self._teller.applied(router, number, change.terms)
         event_id = await self._append(event, change, status, self._teller.namesakes(router))
-        if commit is not None and self.commitments is not None:
+        if commit is not None:
             await self.commitments.written(commit)
         self.running = Running(router, number, self._log.now(), before.config_path)
         self._changed()
-        if change.terms.overrules and self.commitments is not None:
+        if change.terms.overrules:
             await self.commitments.overruled(change.terms)
         await self._run(self.generations.forget_texts, (number,))
-        pending = self.commitments.pending if commit is not None and self.commitments is not None else None
+        pending = None if commit is None else self.commitments.pending
         return attrs.evolve(passed, loaded=True, event_id=event_id, pending=pending)
 
     async def _append(self, event: Event, change: _Change, status: Mapping[Ref, Status], gone: Sequence[Ref]) -> int:
@@ -269,7 +268,7 @@ class Gate:
     # Who may not
 
     def _check_pending(self, terms: Terms) -> None:
-        objection = None if self.commitments is None else self.commitments.objection(terms)
+        objection = self.commitments.objection(terms)
         if objection is not None:
             raise NotChanged("conflict", objection, "confirm it or roll it back first")
 

@@ -77,8 +77,7 @@ class House:
         stage = Stage(forecaster, self._settled, lambda: self.controllers.crashed, log)
         judge = partial(unusable, run_dir=self.options.run_dir)
         loaded = self.controllers.reconfigured
-        gate = Gate(canonical, generations, first, log, ROUTERD, run_sync, judge, stage.phase, loaded)
-        gate.commitments = keeper
+        gate = Gate(canonical, generations, first, log, ROUTERD, run_sync, judge, stage.phase, loaded, keeper)
         return RouterChanges(gate, stage, log, ROUTERD, run_sync)
 
     async def _settled(self) -> None:

@@ -82,6 +82,7 @@ async def opened(log: Log, directory: Path, text: str = OLD) -> Bench:
         lambda router: None,
         lambda router: "Healthy",
         lambda: forced.append(gate.running.generation),
+        Keeper(),
     )
     return Bench(log, path, gate, forced)
 
@@ -284,13 +285,6 @@ async def test_while_one_is_pending_nothing_else_is_changed(bench: Bench) -> Non
         await bench.change(LAN % "eth1")
     assert (await bench.change(LAN % "eth1", Terms(overrules=True))).generation == 2
     assert keeper.asked == ["overruled"]
-
-
-async def test_without_a_keeper_there_are_no_such_commits(bench: Bench) -> None:
-    with pytest.raises(NotChanged) as no:
-        await bench.change(LAN % "eth1", Terms(confirm_within=1.0))
-    assert no.value.why == "beyond"
-    assert bench.path.read_text() == OLD
 
 
 async def test_changes_wait_for_each_other(bench: Bench) -> None:
