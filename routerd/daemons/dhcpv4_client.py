@@ -11,11 +11,11 @@ from routerd.daemons.dhcp_daemon import DhcpDaemon
 from routerd.daemons.dhcp_part import Stage, Transmit
 from routerd.daemons.dhcpv4_attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
+from routerd.daemons.dhcpv4_memory import LeaseMemory
 from routerd.daemons.dhcpv4_report import TOPIC, observed_of
 from routerd.daemons.dhcpv4_settings import DIRECTORY, KIND, ClientSpec, marking_of, settings_of
 from routerd.daemons.dhcpv4_voice import Voice
 from routerd.daemons.given import Given
-from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.lifetime import GOODBYE
 from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source, Status

@@ -10,10 +10,10 @@ from typing import Any
 
 from routerd.daemons.dhcpv4_attachment import Attachment
 from routerd.daemons.dhcpv4_causes import Causes
+from routerd.daemons.dhcpv4_memory import LeaseMemory
 from routerd.daemons.dhcpv4_report import Circumstances, event_of, starting_status, status_of
 from routerd.daemons.dhcpv4_settings import ClientSpec
 from routerd.daemons.disk import FileAct
-from routerd.daemons.lease_memory import LeaseMemory
 from routerd.daemons.scribe import Cause, Entry, Said, Scribe
 from routerd.daemons.teller import Teller
 from routerd.daemons.wall_offset import WallOffset

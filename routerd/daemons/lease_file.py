@@ -1,7 +1,7 @@
-"""The lease file on disk: replaced as a whole or not at all, even if the power fails in between (C5).
+"""A lease file, or another that outlives us, on disk: replaced as a whole or not at all, even if the power fails in
+between (C5). What is in it is the concern of `routerd.protocols.sealed` and of who seals it.
 
-Every function here blocks on the disk: call it by `trio.to_thread.run_sync`. What is in the file is
-`routerd.protocols.dhcpv4.record`'s concern.
+Every function here blocks on the disk: call it by `trio.to_thread.run_sync`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from routerd.daemons.ports import Ports
+from routerd.daemons.dhcpv4_ports import Ports
 from routerd.endpoints import Frame, Marking
 from routerd.endpoints.simulated import SimulatedEndpoints
 from routerd.protocols.arp import wire as arp_wire

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from routerd.daemons.dhcpv4_memory import LeaseMemory, Recalled
 from routerd.daemons.disk import BUILD_DATE
-from routerd.daemons.lease_memory import LeaseMemory, Recalled
 from routerd.events.log import inline
 from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.resources.net import DHCPv4Client
