@@ -8,7 +8,7 @@ from routerctl.client import entries
 from routerctl.errors import Exit
 from routerctl.table import Table
 from routerctl.times import ahead, clock
-from routerctl.words import cell, clean, columns
+from routerctl.words import cell, clean, columns, role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _detail(one: Object) -> object:
     """Why it is not as it should be."""
     if one.get("warnings"):
         return one["warnings"]
+    if role(str(one.get("phase"))) == "good":
+        return []
     unmet = [condition for condition in entries(one, "conditions") if condition.get("status") != "True"]
     return [told for condition in unmet if (told := condition.get("message") or condition.get("reason"))]
 

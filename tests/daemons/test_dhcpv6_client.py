@@ -625,6 +625,15 @@ async def test_release_stop_start_and_flush(tmp_path: Path, autojump_clock: Mock
         assert (await rig.command("reload")).succeeded
 
 
+async def test_what_is_not_granted_is_not_ready_for_that_although_the_client_is_bound(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rigged(tmp_path, prefixes=None) as rig, rig.live(pd(), na()):
+        await rig.bound(NA)
+        [ready] = rig.status["conditions"]
+        assert (rig.status["reason"], ready["status"], ready["reason"]) == ("NotGranted", "False", "not-granted")
+
+
 async def test_who_is_stopped_without_a_lease_has_given_back_none(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rigged(tmp_path) as rig, rig.live():
         await rig.bound()

@@ -187,10 +187,12 @@ def test_the_exit_code_is_of_the_phase(verb: str, phase: str, code: int, routerd
 def test_10_one_resource_failed(told: dict[str, str], shown: str, routerd: Routerd, ctl: Inside) -> None:
     conditions = [{"type": "Applied", "status": "False", **told}]
     failed = {"id": "net/v1/Interface/x", "phase": "Error", "outcome": "failed", "conditions": conditions}
-    routerd.posts["/apply"] = lambda _: answered("ApplyResult", applied(resources=[failed]))
+    well = {"id": "net/v1/Interface/y", "phase": "Healthy", "outcome": "changed", "conditions": conditions}
+    routerd.posts["/apply"] = lambda _: answered("ApplyResult", applied(resources=[failed, well]))
     done = ctl(*APPLY)
     assert done.code == 10
-    assert f"Interface/x  failed   Error  {shown}\n" in done.out
+    assert f"Interface/x  failed   Error    {shown}\n" in done.out
+    assert "Interface/y  changed  Healthy  -\n" in done.out
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, 5), (409, 4), (412, 4), (501, 1), (500, 1), (503, 1)])
