@@ -45,6 +45,14 @@ async def test_the_audit_tells_status_events_and_generation(served: Served) -> N
     told = ended.event.attributes
     assert (told["status"], told["events"]) == ("200", result["attributes"]["eventId"])
     assert "status" not in began.event.attributes
+    assert (began.event.severity, ended.event.severity) == ("info", "info")
+
+
+async def test_what_did_not_end_well_stands_out_in_the_audit(served: Served) -> None:
+    served.wan.ends["renew"] = CommandEnd(True, "nobody answered", 0, succeeded=False)
+    await fetch(served.daemon, RENEW, "POST")
+    [ended] = (await served.bench.log.tail(1, Filter(topics=(ENDED,)))).events
+    assert (ended.event.severity, ended.event.attributes["outcome"]) == ("warning", "failed")
 
 
 async def test_a_body_is_not_repeated_in_the_audit(served: Served) -> None:
