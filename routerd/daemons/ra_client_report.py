@@ -5,7 +5,7 @@ Fields are docs/contract.md's IPv6RAAddress; instants are seconds on the host's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv6Interface, IPv6Network
 from typing import Any
 
@@ -87,16 +87,16 @@ def status_of(spec: ClientSpec, learned: Learned, state: str | None, own: Own, a
         "domainSearch": list(learned.search_domains) if spec.resource.use_dns else [],
         "conditions": [
             condition("RouterKnown", bool(routers), reason, generation),
-            condition("AddressInstalled", there, _installed(there, own), generation),
+            condition("AddressInstalled", there, _installed(there, own, addresses), generation),
         ],
     }
     return {key: value for key, value in status.items() if value is not None}
 
 
-def _installed(there: bool, own: Own) -> str:
+def _installed(there: bool, own: Own, addresses: Sequence[str]) -> str:
     if there:
         return "Installed"
-    return "DuplicateAddress" if own.given_up else "NotYet"
+    return "DuplicateAddress" if own.given_up else "NotYet" if addresses else "NoAddress"
 
 
 def _base(spec: ClientSpec, generation: int, phase: str, reason: str, message: str) -> dict[str, Any]:

@@ -338,6 +338,7 @@ async def test_without_addresses_of_ours_none_is_made(
     async with rig.client(**spec):
         await until(lambda: rig.status.get("phase") == "Bound")
     assert rig.status["addresses"] == []
+    assert rig.status["conditions"][1]["reason"] == "NoAddress"
     assert {one["prefix"] for one in rig.status["prefixes"]} == {str(PREFIX), str(OLD)}
 
 
