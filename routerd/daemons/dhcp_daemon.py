@@ -63,18 +63,18 @@ class DhcpDaemon(Generic[P]):
         self._working: trio.Nursery | None = None
         self._absent = ""
         self._in_step = True
-        inbox = self.inbox
-        self._course = Course(self.part.ifname, self._house.incidents, self._why_it_began, self._commands.began)
         self._orders = Orders(
-            "client",
-            self.standing,
-            self._commands,
-            {**self.part.exchanges, "start": Start(), "stop": self.part.stop()},
-            inbox.put,
-            lambda: self.is_stopped,
-            self.scribe.say,
-            self._house.reload,
+            who="client",
+            standing=self.standing,
+            commands=self._commands,
+            inputs={**self.part.exchanges, "start": Start(), "stop": self.part.stop()},
+            put=self.inbox.put,
+            has_ended=lambda: self.is_stopped,
+            say=self.scribe.say,
+            reload=self._house.reload,
         )
+        self._course = Course(self.part.ifname, self._house.incidents, self._why_it_began, self._commands.began)
+        inbox = self.inbox
         self.part.begin(Stage(inbox.put, inbox.deliver, inbox.drop, self.scribe, self._commands, self._course))
 
     def _why_it_began(self) -> int:

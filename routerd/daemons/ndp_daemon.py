@@ -66,14 +66,14 @@ class NdpDaemon:
         self._speakers = Speakers(self._clock.now)
         self.is_stopped = False
         self._orders = Orders(
-            "daemon",
-            self.standing,
-            self._commands,
-            {"start": Start(), "stop": Stop(release=True)},
-            self._obey,
-            lambda: self.is_stopped,
-            self.scribe.say,
-            self._house.reload,
+            who="daemon",
+            standing=self.standing,
+            commands=self._commands,
+            inputs={"start": Start(), "stop": Stop(release=True)},
+            put=self._obey,
+            has_ended=lambda: self.is_stopped,
+            say=self.scribe.say,
+            reload=self._house.reload,
         )
         self._status: Status | None = None
         self._given = 0

@@ -14,7 +14,7 @@ from routerd.daemons.lifetime import Standing
 from routerd.daemons.scribe import Entry
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Orders:
     """Of one run. `inputs` are the commands that the machine understands, which is told of them by `put`; `has_ended`
     says whether it is stopped. `reload` has the configuration read again. `who` is obeyed: the client, the daemon."""
