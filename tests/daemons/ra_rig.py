@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host.simulated import SimulatedHost, open_host
-from routerd.nurseries.supervisor import supervise
 from routerd.protocols.ndp.announcement import Announcement, LanPrefix
 from routerd.protocols.ndp.message import NameServers, Prefix, RouterAdvertisement
 from routerd.resources.net6 import IPv6RAAddress, IPv6RouterAdvertisement
@@ -33,6 +32,7 @@ from routerd.shapes.duration import Duration
 from routerd.sim.ra_router import RaRouter
 from routerd.sim.slaac_host import SlaacHost
 from routerd.sim.world import World
+from tests.daemons.scene import living
 
 LINE = "line"
 ROUTER, ROUTER_MAC = IPv6Address("fe80::1"), bytes.fromhex("02005e711306")
@@ -121,19 +121,9 @@ class Rig:
         await trio.sleep(1)
         return None
 
-    @asynccontextmanager
-    async def _live(self, daemon: NdpDaemon) -> AsyncIterator[Callable[[], None]]:
+    def _live(self, daemon: NdpDaemon) -> AbstractAsyncContextManager[Callable[[], None]]:
         self.daemon = daemon
-        scope = trio.CancelScope()
-
-        async def run() -> None:
-            with scope:
-                await supervise("daemon", daemon.run, self._crashed)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield scope.cancel
-            scope.cancel()
+        return living(daemon.run, self._crashed)
 
     async def _crashed(self, error: str, crashes: int, delay: float) -> None:
         self.crashes.append(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ from routerd.events.log import Log, inline, open_log
 from routerd.events.types import Event, Status
 from routerd.events.writer import Runner
 from routerd.host.simulated import SimulatedHost, open_host
-from routerd.nurseries.supervisor import supervise
 from routerd.resources.net import DHCPv4Client
 from routerd.sim.arp_neighbour import Neighbour
 from routerd.sim.dhcpv4_server import Server
 from routerd.sim.dhcpv4_station import Dhcpv4Station
 from routerd.sim.world import World
-from tests.daemons.scene import WAN
+from tests.daemons.scene import WAN, living
 from tests.router.rig import GATEWAY, GATEWAY_MAC, LINE, provider, until
 
 DHCP = "routerd.dhcpv4.client."
@@ -128,20 +127,10 @@ class Rig:
         await trio.sleep(1)
         return self.reloads.pop(0) if self.reloads else None
 
-    @asynccontextmanager
-    async def live(self, ifname: str = "eth0", **spec: Any) -> AsyncIterator[Callable[[], None]]:
+    def live(self, ifname: str = "eth0", **spec: Any) -> AbstractAsyncContextManager[Callable[[], None]]:
         """A client's life, supervised, until the block ends or what it gives is called: then it says goodbye."""
         daemon = self.make(ifname, **spec)
-        scope = trio.CancelScope()
-
-        async def run() -> None:
-            with scope:
-                await supervise("client", daemon.run, self._crashed)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield scope.cancel
-            scope.cancel()
+        return living(daemon.run, self._crashed)
 
     async def _crashed(self, error: str, crashes: int, delay: float) -> None:
         [event_id] = await self.log.append(Event(CRASHED, "error", "CrashLoop", error, WAN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,13 @@ from routerd.events.types import Event, Ref, Status
 from routerd.events.writer import Runner
 from routerd.host import Address, PutAddress
 from routerd.host.simulated import SimulatedHost, open_host
-from routerd.nurseries.supervisor import supervise
 from routerd.protocols.dhcpv6.duid import duid_ll
 from routerd.protocols.dhcpv6.message import MessageType
 from routerd.resources.net6 import DHCPv6Address, DHCPv6Information, DHCPv6PrefixDelegation
 from routerd.sim.dhcpv6_server import Server, Settings
 from routerd.sim.dhcpv6_station import Dhcpv6Station
 from routerd.sim.world import World
+from tests.daemons.scene import living
 from tests.router.rig import GATEWAY_MAC, LINE, until
 
 DHCP = "routerd.dhcpv6.client."
@@ -135,20 +135,10 @@ class Rig:
         await trio.sleep(1)
         return None
 
-    @asynccontextmanager
-    async def live(self, *parts: Part, ifname: str = "eth0") -> AsyncIterator[Callable[[], None]]:
+    def live(self, *parts: Part, ifname: str = "eth0") -> AbstractAsyncContextManager[Callable[[], None]]:
         """A client's life, supervised, until the block ends or what it gives is called: then it says goodbye."""
         daemon = self.make(*parts, ifname=ifname)
-        scope = trio.CancelScope()
-
-        async def run() -> None:
-            with scope:
-                await supervise("client", daemon.run, self._crashed)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run)
-            yield scope.cancel
-            scope.cancel()
+        return living(daemon.run, self._crashed)
 
     async def _crashed(self, error: str, crashes: int, delay: float) -> None:
         [event_id] = await self.log.append(Event(CRASHED, "error", "CrashLoop", error, PD))

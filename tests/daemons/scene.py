@@ -1,9 +1,10 @@
-"""What tests of the daemons share: a lease as a server granted it, clocks turned by hand, a teller."""
+"""What tests of the daemons share: a lease as a server granted it, clocks turned by hand, a teller, a life."""
 
 from __future__ import annotations
 
 import random
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import IPv4Address
 
 import attrs
@@ -13,6 +14,7 @@ from routerd.daemons.dhcpv4_report import TOPIC
 from routerd.daemons.teller import Teller
 from routerd.events.types import Ref, Source
 from routerd.host import ClockStep
+from routerd.nurseries.supervisor import supervise
 from routerd.protocols.dhcpv4.grant import read_grant
 from routerd.protocols.dhcpv4.lease import Lease
 from routerd.protocols.dhcpv4.message import Message, MessageType, Op
@@ -24,6 +26,23 @@ TELL = Teller(TOPIC, WAN, SOURCE)
 OWN, GATEWAY, DNS = IPv4Address("203.0.113.50"), IPv4Address("203.0.113.1"), IPv4Address("203.0.113.53")
 NOON = 1_800_000_000.0
 """Seconds since 1970: some noon after the program was built."""
+
+
+@asynccontextmanager
+async def living(
+    run: Callable[[], Awaitable[None]], crashed: Callable[[str, int, float], Awaitable[None]]
+) -> AsyncIterator[Callable[[], None]]:
+    """A daemon's life, supervised, until the block ends or what it gives is called: then it says goodbye."""
+    scope = trio.CancelScope()
+
+    async def live() -> None:
+        with scope:
+            await supervise("daemon", run, crashed)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live)
+        yield scope.cancel
+        scope.cancel()
 
 
 @attrs.define
