@@ -14,6 +14,7 @@ import trio
 from routerd.api.change import Candidate, NotChanged, Terms
 from routerd.api.plane import Running
 from routerd.api.wire_changes import Pending
+from routerd.changes import generations
 from routerd.changes.canonical import Canonical
 from routerd.changes.draft import Draft, Found, Make, drafted
 from routerd.changes.first import first
@@ -285,6 +286,18 @@ async def test_while_one_is_pending_nothing_else_is_changed(bench: Bench) -> Non
         await bench.change(LAN % "eth1")
     assert (await bench.change(LAN % "eth1", Terms(overrules=True))).generation == 2
     assert keeper.asked == ["overruled"]
+
+
+async def test_the_latest_are_kept_and_what_is_in_force(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generations, "KEPT", 3)
+    kept = bench.gate.generations
+    for number in range(2, 7):
+        await bench.change(LAN % f"eth{number}")
+    assert [one.generation for one in kept.all()] == sorted(kept.texts()) == [4, 5, 6]
+    for number in range(7, 12):
+        await bench.change(LAN % f"eth{number}", Terms(no_reconcile=True))
+    assert bench.gate.running.generation == 6
+    assert [one.generation for one in kept.all()] == sorted(kept.texts()) == [6, 9, 10, 11]
 
 
 async def test_changes_wait_for_each_other(bench: Bench) -> None:
