@@ -288,6 +288,21 @@ async def test_while_one_is_pending_nothing_else_is_changed(bench: Bench) -> Non
     assert keeper.asked == ["overruled"]
 
 
+@pytest.mark.parametrize(
+    ("candidate", "becomes"),
+    [
+        (Candidate(LAN % "eth1"), "is part of this change, too"),
+        (Candidate(OLD.replace("eth0", "eth9"), replace=True), "is overwritten"),
+    ],
+)
+async def test_what_somebody_changed_by_hand_is_told_of(bench: Bench, candidate: Candidate, becomes: str) -> None:
+    bench.path.write_text(OLD.replace("eth0", "eth7"))
+    passed = await bench.change(drafted(candidate, lambda router: None))
+    words = f"was changed by hand since generation 1 (Interface/wan changed): that {becomes}"
+    assert passed.warnings == (f"{bench.path} {words}",)
+    assert (await bench.change(LAN % "eth2")).warnings == (), "it is loaded by now"
+
+
 async def test_the_latest_are_kept_and_what_is_in_force(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generations, "KEPT", 3)
     kept = bench.gate.generations
