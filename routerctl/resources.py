@@ -24,9 +24,9 @@ _SUBJECTS = ("interface", "ifname", "address", "destination", "target", "topic",
 _FACTS = ("currentAddress", "currentPrefix", "addresses", "address", "destination", "ifname", "device")
 
 
-def listed(client: Client, subject: str, events: int = 0) -> list[Object]:
-    """The resources of a subject (`resources`, `Kind`, `Kind/name`), each with its newest `events`."""
-    return entries(client.get("/get", [("subject", subject), ("events-limit", str(events)), ("limit", ALL)]), "items")
+def listed(client: Client, subject: str) -> list[Object]:
+    """The resources of a subject (`resources`, `Kind`, `Kind/name`), without their events."""
+    return entries(client.get("/get", [("subject", subject), ("events-limit", "0"), ("limit", ALL)]), "items")
 
 
 def described(client: Client, target: str, events: int = 10) -> Object:

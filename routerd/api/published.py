@@ -4,7 +4,7 @@ each body, complete in one file. `python -m routerd.api.published docs/api` writ
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -32,16 +32,15 @@ routerd serves the same document at `/openapi.json`. What it all means is in [co
 """
 
 
-def files(operations: Iterable[Operation] = OPERATIONS) -> Mapping[str, bytes]:
+def files() -> Mapping[str, bytes]:
     """Name to content."""
-    operations = tuple(operations)
-    answers = {op.answer for op in operations if attrs.has(op.answer)} | {Error}
-    bodies = {op.body for op in operations if op.body is not None}
+    answers = {op.answer for op in OPERATIONS if attrs.has(op.answer)} | {Error}
+    bodies = {op.body for op in OPERATIONS if op.body is not None}
     schemas = {cls.__name__: _schema(cls, answer=True) for cls in answers}
     schemas |= {cls.__name__: _schema(cls, answer=False) for cls in bodies}
     return {
-        "README.md": _index(operations, sorted(schemas)).encode(),
-        "openapi.json": openapi.encoded(operations),
+        "README.md": _index(OPERATIONS, sorted(schemas)).encode(),
+        "openapi.json": openapi.encoded(OPERATIONS),
         **{f"{name}.json": schema for name, schema in sorted(schemas.items())},
     }
 

@@ -28,6 +28,8 @@ from routerd.resources.net6 import (
 
 KINDS6: tuple[type[Any], ...] = (DHCPv6PrefixDelegation, DHCPv6Address, DHCPv6Information, IPv6RAAddress)
 """What makes of a link one on which a simulated provider is in IPv6."""
+SEED = 0
+"""Of the simulated world: each run of it is the same."""
 
 
 @attrs.frozen
@@ -54,7 +56,7 @@ async def open_linux() -> AsyncIterator[System]:
 
 
 @asynccontextmanager
-async def open_simulated(router: Router, narrate: Callable[[str], None], seed: int = 0) -> AsyncIterator[System]:
+async def open_simulated(router: Router, narrate: Callable[[str], None]) -> AsyncIterator[System]:
     """A host in memory that has every interface of `router`, and a provider on each that has a client: of DHCPv4, of
     DHCPv6, or of routers' advertisements; on each on which the router advertises itself there is a host. `narrate`
     hears what they do, and who it is: `isp`, or the name of the interface."""
@@ -64,7 +66,7 @@ async def open_simulated(router: Router, narrate: Callable[[str], None], seed: i
     from routerd.sim.isp import run_isp
     from routerd.sim.world import World
 
-    world = World(seed)
+    world = World(SEED)
     lines = {client.spec.interface for client in router.of(DHCPv4Client)}
     lines6 = {client.spec.interface for kind in KINDS6 for client in router.of(kind)}
     lans = {advertiser.spec.interface for advertiser in router.of(IPv6RouterAdvertisement)}
