@@ -105,6 +105,11 @@ class Log:
         return self._intake.last_id
 
     @property
+    def unseen(self) -> trio.Event | None:
+        """Set when `objects` show all that was appended until now; None: they do."""
+        return self._writer.unseen
+
+    @property
     def dropped(self) -> int:
         """How many events were lost for ever because they could not be written, since start."""
         return self._writer.dropped

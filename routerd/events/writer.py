@@ -113,6 +113,11 @@ class Writer:
         self._work.set()
         return self._queue[-1].done if self.degraded is None else None
 
+    @property
+    def unseen(self) -> trio.Event | None:
+        """Set when the objects show all that was put until now; None: they do."""
+        return next((group.done for group in reversed(self._queue) if group.change.objects and not group.applied), None)
+
     async def open(self) -> None:
         """Open the file, or be degraded. Raises LogVersionError."""
         trouble = await self._reopen()

@@ -80,10 +80,14 @@ class Controllers:
     async def settled(self) -> None:
         """Return when all have taken in what has changed."""
         await self._rounds.settled()
+        await self.quiet()
 
     async def quiet(self) -> None:
-        """Return when none has anything to do."""
+        """Return when none has anything to do, nor will have because of what is on its way to the disk."""
         await self._rounds.quiet()
+        while (unseen := self._log.unseen) is not None:
+            await unseen.wait()
+            await self._rounds.quiet()
 
     @property
     def crashed(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -94,6 +96,22 @@ async def test_plan_without_a_candidate_is_what_is_in_force(rig: Rig, autojump_c
         plan = await done(rig, "/plan")
         assert plan["changes"] == []
         assert {one["outcome"] for one in plan["resources"]} == {"unchanged"}
+
+
+@pytest.mark.parametrize("seconds", [0.06, 0.3])
+async def test_a_slow_disk_is_waited_for_too(rig: Rig, autojump_clock: MockClock, seconds: float) -> None:
+    async def slow(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        await trio.sleep(seconds)
+        return await inline(function, *args)
+
+    async with rig.surroundings(), rig.live(lambda system: attrs.evolve(system, run_sync=slow)):
+        await until(lambda: DEFAULT in rig.routes())
+        await trio.sleep(10)
+        for metric in (50, 60):
+            result = await apply(rig, resource("DHCPv4Client", "wan", interface="wan", routeMetric=metric))
+            assert (result["restarts"], result["phase"]) == (["dhcpv4-client/wan"], "Healthy")
+            assert {one["phase"] for one in result["resources"]} == {"Healthy"}
+            assert "warnings" not in result
 
 
 async def test_a_client_that_goes_takes_its_lease_along_as_foreseen(rig: Rig, autojump_clock: MockClock) -> None:
