@@ -21,7 +21,8 @@ own."""
 _VOLATILE_NAMES = (
     "updatedAt observedAt installedAt lastCheckedAt lastTransitionAt lastLeaseAt lastRenewAt lastAppliedAt renewAt "
     "rebindAt expiresAt expiresAtMonotonic consecutivePassed consecutiveFailed createdHint packetRing conditions "
-    "mtuObservedAt observed ownerKey ownerRef ownerRefs lifecycleClass syncedAt resolvedAt nextRefreshAt"
+    "mtuObservedAt observed ownerKey ownerRef ownerRefs lifecycleClass syncedAt resolvedAt nextRefreshAt "
+    "preferredUntil preferredUntilMonotonic validUntil validUntilMonotonic untilMonotonic refreshAt"
 )
 _VOLATILE = frozenset(_VOLATILE_NAMES.split())
 _VOLATILE_OF_KIND = {
@@ -101,14 +102,23 @@ def _dated(before: Mapping[str, Any] | None, condition: Mapping[str, Any], now: 
 
 
 def changed_fields(ref: Ref, before: Status, after: Status) -> list[str]:
-    """The names of the fields that differ, sorted, without those that change all the time (contract §3.5)."""
+    """The names of the fields that differ, sorted, without those that change all the time (contract §3.5), also where
+    they stand in another one: a router advertises the same for a while longer."""
     volatile = _VOLATILE | _VOLATILE_OF_KIND.get(ref.kind, frozenset())
+    was, is_now = _steady(before, volatile), _steady(after, volatile)
     missing = object()
     return sorted(
-        field
-        for field in (before.keys() | after.keys()) - volatile
-        if before.get(field, missing) != after.get(field, missing)
+        field for field in was.keys() | is_now.keys() if was.get(field, missing) != is_now.get(field, missing)
     )
+
+
+def _steady(value: Any, volatile: frozenset[str]) -> Any:
+    match value:
+        case Mapping():
+            return {name: _steady(inner, volatile) for name, inner in value.items() if name not in volatile}
+        case list():
+            return [_steady(inner, volatile) for inner in value]
+    return value
 
 
 def changed_conditions(before: Status, after: Status) -> list[str]:

@@ -73,6 +73,19 @@ async def test_what_changes_all_the_time_is_no_event_but_is_stored(tmp_path: Pat
         assert status_of(log, check) == {"lastSuccessTime": "b"}
 
 
+async def test_that_a_router_tells_the_same_for_longer_is_no_event(tmp_path: Path) -> None:
+    def heard(until: float, reachable: bool = True) -> Status:
+        router = {"address": "fe80::1", "untilMonotonic": until, "reachable": reachable}
+        return {"phase": "Bound", "validUntilMonotonic": until, "routers": [router]}
+
+    async with open_log(tmp_path / "routerd.db") as log:
+        for status in (heard(1.0), heard(2.0), heard(2.0, reachable=False)):
+            await log.append(status={WAN: status})
+        assert [told["changedFields"] for _, told in (await changes(log))[1:]] == ["routers"]
+        await log.append(status={WAN: heard(3.0, reachable=False)})
+        assert status_of(log) == heard(3.0, reachable=False)
+
+
 async def test_a_condition_that_changes_is_an_event(tmp_path: Path) -> None:
     def installed(status: str, reason: str = "Any") -> dict[Ref, Status]:
         return {WAN: {"phase": "Bound", "conditions": [{"type": "Installed", "status": status, "reason": reason}]}}
