@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.events.chain import Cause, build, wanted
+from routerd.events.chain import Cause, build, is_alarm, wanted
 from routerd.events.types import Event, Ref, Source, StoredEvent
 from tests.events.saying import WAN
 
@@ -104,6 +104,19 @@ def test_alarms_are_no_causes_but_are_named() -> None:
     assert words(chain.top) == ["c", "  link.down root"]
     assert chain.alarms == {RULE}
     assert chain.root == {1}
+
+
+@pytest.mark.parametrize(
+    ("event", "alarm"),
+    [
+        (Event("site.wan.lost", source=ALARM), True),
+        (Event("routerd.resource.status.changed", resource=RULE), True),
+        (Event("routerd.resource.status.changed", resource=WAN), False),
+        (Event("routerd.process.log"), False),
+    ],
+)
+def test_what_a_rule_says_and_what_is_said_of_one_is_an_alarm(event: Event, alarm: bool) -> None:
+    assert is_alarm(StoredEvent(1, 0, event)) is alarm
 
 
 def test_an_alarm_itself_can_be_explained() -> None:
