@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv6Network
 
 from routerd.protocols.dhcpv6 import association
 from routerd.protocols.dhcpv6.association import Asset, Association, Grant, IdentityAssociation, Kind
@@ -76,8 +75,3 @@ def wish(wanted: Association, assets: Iterable[Asset]) -> IdentityAssociation:
 def held(binding: Binding, leases: Iterable[Lease] | None = None) -> IdentityAssociation:
     """An association with what we hold in it, or with these leases of it."""
     return wish(binding.association, (lease.asset for lease in (binding.leases if leases is None else leases)))
-
-
-def length(prefix: IPv6Network) -> IPv6Network:
-    """A prefix of which only the length matters (RFC 8168 §3.1)."""
-    return IPv6Network(("::", prefix.prefixlen))

@@ -480,7 +480,7 @@ def test_two_servers_are_each_asked_for_their_own() -> None:
 def test_what_is_empty_and_unasked_changes_nothing() -> None:
     scene = Scene(PD).renewing()
     before = scene.machine.bindings
-    scene.reply(empty(PD), empty(PD2))
+    assert not of(outputs.Extended, scene.reply(empty(PD), empty(PD2)))
     assert scene.machine.bindings == before
     assert isinstance(scene.state, states.Renewing)
 
