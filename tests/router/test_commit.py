@@ -242,7 +242,7 @@ async def test_only_admins_see_the_token(rig: Rig, autojump_clock: MockClock, mo
             assert (await fetch(main, control("/generations"))).json["pending"]["token"] == token
             for path in ("/generations", "/generations/2", "/status", "/get"):
                 assert token not in (await fetch(status, control(path))).body.decode()
-            monkeypatch.setattr("routerd.api.changes.role_of", lambda *_: Role.OPERATOR)
+            monkeypatch.setattr("routerd.api.generations.role_of", lambda *_: Role.OPERATOR)
             for path in ("/generations", "/generations/2", "/status", "/get"):
                 assert token not in (await fetch(main, control(path))).body.decode()
         assert not [one.id for one in await rig.events() if token in repr(one)]
