@@ -13,16 +13,18 @@ from routerd.protocols.dhcpv6.association import Association, Grant
 from routerd.protocols.dhcpv6.information import NOTHING
 from routerd.protocols.dhcpv6.inputs import (
     Conflict,
+    Flush,
     Input,
     Leave,
     LinkDown,
     LinkGone,
+    Rebind,
     Release,
     Renew,
     RequestInformation,
 )
 from routerd.protocols.dhcpv6.message import MessageType, Option
-from routerd.protocols.machine import Dropped, Start, Stop
+from routerd.protocols.machine import Dropped, Refused, Start, Stop
 from tests.protocols.dhcpv6.scene import (
     ADDRESS,
     CONTENT,
@@ -198,9 +200,10 @@ def test_information_that_says_nothing_is_information() -> None:
 @pytest.mark.req("V6-40")
 def test_an_address_of_unknown_age_is_asked_for_by_rebind() -> None:
     """A Confirm would say that it is of this link, and not whether it is still ours."""
-    scene = Scene(NA, remembered=memory(binding(NA), trusted=False)).started()
+    scene = Scene(NA, remembered=memory(binding(NA), trusted=False, last={})).started()
     scene.until(outputs.Send)
     assert scene.sent[-1].type is M.REBIND
+    assert len(scene.sent[-1].every(3)) == 1
     assert scene.asked.associations == (ia(NA, Grant(ADDRESS)),)
     scene.reply(ia(NA, status=3))
     assert scene.sent[-1].type is M.REQUEST
@@ -444,3 +447,84 @@ def test_what_nobody_wants_any_more_is_not_asked_for() -> None:
     scene = Scene(PD, remembered=memory(binding(NA), binding(PD), trusted=False)).started()
     scene.until_sent(M.REBIND)
     assert [one.association for one in scene.asked.associations] == [PD]
+
+
+@pytest.mark.req("V6-13")
+def test_what_was_not_granted_is_asked_for_in_a_rebind_too() -> None:
+    scene = Scene(PD, PD2).requesting()
+    scene.reply(ia(PD), ia(PD2, status=6))
+    scene.until_sent(M.REBIND)
+    assert scene.asked.associations == (ia(PD, Grant(PREFIX)), empty(PD2))
+
+
+@pytest.mark.req("C17")
+def test_a_day_of_silence_is_not_remembered_packet_by_packet() -> None:
+    scene = Scene(PD).soliciting()
+    scene.run(86400)
+    assert len(scene.state.exchange.recent) <= 2
+
+
+# Commands in each other's way
+
+
+@pytest.mark.parametrize("ends", [Release(), Flush()])
+def test_what_takes_the_lease_away_answers_who_waits_for_it(ends: Input) -> None:
+    scene = Scene(PD).bound()
+    scene.feed(Renew())
+    finished = of(outputs.Finished, scene.feed(ends))
+    assert (finished[0].command, finished[0].ok) == ("renew", False)
+
+
+def test_a_flush_without_a_carrier_asks_when_it_is_back() -> None:
+    scene = Scene(PD).bound()
+    scene.feed(LinkDown())
+    sent = len(scene.sent)
+    assert only(outputs.Finished, scene.feed(Flush())).ok
+    assert isinstance(scene.state, states.NoLink)
+    scene.run(60)
+    assert len(scene.sent) == sent
+    scene.feed(LINK)
+    scene.until_sent(M.SOLICIT, 1)
+
+
+def test_a_flush_of_information_asks_for_it_anew() -> None:
+    scene = Scene().started()
+    scene.until_sent(M.INFORMATION_REQUEST)
+    scene.silent_reply()
+    assert only(outputs.Finished, scene.feed(Flush())).ok
+    scene.until_sent(M.INFORMATION_REQUEST, 1)
+
+
+def test_nobody_answers_who_has_only_information_and_it_goes_on() -> None:
+    scene = Scene().started()
+    scene.until_sent(M.INFORMATION_REQUEST)
+    scene.silent_reply()
+    scene.feed(RequestInformation())
+    assert not scene.until(outputs.Finished).ok
+    assert isinstance(scene.state, states.Informing)
+
+
+@pytest.mark.parametrize("command", [Renew(), Rebind(), RequestInformation()])
+def test_nothing_is_asked_by_command_without_a_carrier_or_beside_another_command(command: Input) -> None:
+    scene = Scene(PD).bound()
+    scene.feed(Renew())
+    assert only(Refused, scene.feed(command)).reason == "a renew is under way"
+    scene.reply()
+    scene.feed(LinkDown())
+    assert only(Refused, scene.feed(command)).reason == "the link is down"
+
+
+def test_what_is_given_back_without_a_carrier_is_dropped() -> None:
+    scene = Scene(PD).bound()
+    scene.feed(LinkDown())
+    finished = only(outputs.Finished, scene.feed(Release()))
+    assert finished.ok
+    assert "no server could be told" in finished.detail
+    assert scene.held == {}
+
+
+@pytest.mark.parametrize(("command", "name"), [(Renew(), "renew"), (Rebind(), "rebind")])
+def test_each_command_is_answered_by_its_name(command: Input, name: str) -> None:
+    scene = Scene(PD).renewing()
+    scene.feed(command)
+    assert only(outputs.Finished, scene.reply()).command == name
