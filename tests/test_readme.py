@@ -64,6 +64,12 @@ def test_the_design_names_files_that_exist() -> None:
             assert any(list(place.rglob(file)) for place in places), f"{room[1]}: {file}"
 
 
+def test_the_design_speaks_of_no_module_that_is_gone() -> None:
+    lines = [line for line in (ROOT / "docs" / "design.md").read_text().splitlines() if "planned" not in line.lower()]
+    there = {path.name for top in ("routerd", "routerctl", "tests") for path in (ROOT / top).rglob("*.py")}
+    assert set(re.findall(r"\w+\.py\b", "\n".join(lines))) <= there
+
+
 def test_no_heading_of_a_page_is_torn() -> None:
     for page in PAGES:
         for heading in re.findall(r"^#+ .*", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE):
