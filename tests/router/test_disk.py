@@ -3,6 +3,7 @@ on, what was told stays told."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 import shutil
@@ -99,9 +100,14 @@ def test_sigterm_on_a_full_disk_with_a_debt(routerd: Process) -> None:
 @pytest.mark.req("C5", "breaks")
 def test_a_log_that_is_overwritten_while_it_is_open(up: Process) -> None:
     newest = numbered(up.events())[-1]
-    for path in up.state_dir.glob("routerd.db*"):
-        with path.open("r+b") as file:
-            file.write(random.Random(1).randbytes(path.stat().st_size))
+    log, index = up.state_dir / "routerd.db", up.state_dir / "routerd.db-shm"
+    with index.open("r+b") as last:
+        # SQLite's lock of who writes: a transaction that is under way would put the index in order again, and live on.
+        fcntl.lockf(last, fcntl.LOCK_EX, 1, 120)
+        for path in (log, up.state_dir / "routerd.db-wal"):
+            with path.open("r+b") as file:
+                file.write(random.Random(1).randbytes(path.stat().st_size))
+        last.write(random.Random(1).randbytes(index.stat().st_size))
     up.until(lambda: up.command("renew") and "routerd.log.set-aside" in up.topics())
     up.assert_undisturbed()
     assert up.unready() == {}
