@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv6Address
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -134,7 +134,8 @@ async def dhcpv6(
             async def transmit(output: object) -> None:
                 if isinstance(output, outputs.Send):
                     octets = dhcpv6_wire.encode(output.message)
-                    await endpoint.send(octets, output.source, ALL_SERVERS, SERVER_PORT)
+                    with suppress(OSError):  # as in the daemon: what does not leave is lost, and the timers run on
+                        await endpoint.send(octets, output.source, ALL_SERVERS, SERVER_PORT)
 
             async def listen() -> inputs.Received | None:
                 datagram = await endpoint.receive()
@@ -160,7 +161,8 @@ async def ndp(link: Wan, machine: M) -> AsyncIterator[Driven[M]]:
 
             async def transmit(output: object) -> None:
                 if isinstance(output, NdpPacket):
-                    await endpoint.send(ndp_wire.encode(output.message), output.source, output.target)
+                    with suppress(OSError):  # as above
+                        await endpoint.send(ndp_wire.encode(output.message), output.source, output.target)
 
             async def listen() -> NdpPacket | None:
                 came = await endpoint.receive()
