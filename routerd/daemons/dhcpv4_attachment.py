@@ -10,9 +10,9 @@ import trio
 
 from routerd.daemons.dhcpv4_ports import Deliver, Drop, Ports
 from routerd.daemons.link_ports import LinkPorts
-from routerd.daemons.named_link import ETHERNET_ADDRESS, news_of
+from routerd.daemons.named_link import news_of
 from routerd.endpoints import Endpoints, Marking
-from routerd.host import AddressChanged, Link, LinkChanged, Notice, Resynced
+from routerd.host import ETHERNET_ADDRESS, AddressChanged, Link, LinkChanged, Notice, Resynced
 from routerd.protocols.dhcpv4 import inputs
 
 Put = Callable[[inputs.Input], None]

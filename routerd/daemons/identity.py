@@ -19,12 +19,10 @@ import attrs
 
 from routerd.daemons import lease_file
 from routerd.events.types import Event, Severity
+from routerd.host import ETHERNET_ADDRESS
 from routerd.protocols.dhcpv4 import identity
 from routerd.protocols.dhcpv6.duid import Form, duid_en, duid_ll, duid_llt, duid_uuid, iaid, is_duid
 from routerd.resources.net import DHCPv4Client
-
-ETHERNET_ADDRESS = 6
-"""Octets."""
 
 ENTERPRISE = 32473
 """Of a DUID-EN: the number that is nobody's (RFC 5612), as routerd has none; its identifier is random."""

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 
 from routerd.host import Link, LinkChanged, Notice, Resynced
 
-ETHERNET_ADDRESS = 6
-"""Octets of a MAC."""
-
 DELETED = (errno.ENODEV, errno.ENXIO)
 """How reading ends when the device is deleted: an end like another, the host's notice of it is on its way."""
 

@@ -10,9 +10,19 @@ from ipaddress import IPv6Address, IPv6Interface
 import attrs
 import trio
 
-from routerd.daemons.named_link import ETHERNET_ADDRESS, GONE
+from routerd.daemons.named_link import GONE
 from routerd.endpoints import Endpoints, Marking, NdpEndpoint
-from routerd.host import Address, AddressChanged, Link, LinkChanged, Notice, Resynced, Route, RouteChanged
+from routerd.host import (
+    ETHERNET_ADDRESS,
+    Address,
+    AddressChanged,
+    Link,
+    LinkChanged,
+    Notice,
+    Resynced,
+    Route,
+    RouteChanged,
+)
 from routerd.protocols.malformed import Malformed
 from routerd.protocols.ndp import wire
 from routerd.protocols.ndp.link import LinkDown, LinkUp

@@ -30,6 +30,10 @@ class HostSide6:
     forwarding: bool = False
 
 
+ETHERNET_ADDRESS = 6
+"""Octets of a MAC: links of which it is another number, or none, are no Ethernet."""
+
+
 @attrs.frozen
 class Link:
     """A network interface. `mtu`, `max_mtu` in octets; `carrier`: it can carry frames now (lower layer up);

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from routerd.host import (
+    ETHERNET_ADDRESS,
     LIFETIME_GRACE,
     Address,
     AddressChanged,
@@ -39,7 +40,7 @@ from routerd.host import (
     Snapshot,
 )
 from routerd.host.simulated_clock import SimulatedClock
-from routerd.host.simulated_ipv6 import ETHERNET_ADDRESS, Kernel6, link_local
+from routerd.host.simulated_ipv6 import Kernel6, link_local
 from routerd.host.subscribers import Subscribers
 from routerd.sim.timeline import Appointment
 from routerd.sim.world import World

@@ -8,8 +8,6 @@ import attrs
 
 from routerd.host import HostSide6, Link, SetHostSide6
 
-ETHERNET_ADDRESS = 6
-"""Octets."""
 DEFAULT_SIDE = HostSide6(accept_ra=True, autoconf=True)
 """What a kernel begins with."""
 
