@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from ipaddress import IPv6Address
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -71,6 +71,8 @@ class Driven(Generic[M]):
     transmit: Callable[[Any], Awaitable[None]]
     said: list[Any] = attrs.field(factory=list)
     ahead: float = 0.0
+    unsent: list[OSError] = attrs.field(factory=list)
+    """Why packets did not leave. As in the daemon they are lost, and the timers run on."""
     _news: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -83,7 +85,10 @@ class Driven(Generic[M]):
         said = self.machine.handle(event, self.now)  # type: ignore[attr-defined]
         self.said += said
         for output in said:
-            await self.transmit(output)
+            try:
+                await self.transmit(output)
+            except OSError as error:
+                self.unsent.append(error)
         self._news.set()
         self._news = trio.Event()
 
@@ -98,7 +103,7 @@ class Driven(Generic[M]):
             while not (found := holds()):
                 await self._news.wait()
             return found
-        raise AssertionError(f"not within {within} s; said: {self.said[-30:]}")
+        raise AssertionError(f"not within {within} s; said: {self.said[-30:]}; unsent: {self.unsent}")
 
     def heard(self, kind: type[T], since: int = 0) -> list[T]:
         """What it said of one kind, from its n-th word on."""
@@ -134,8 +139,7 @@ async def dhcpv6(
             async def transmit(output: object) -> None:
                 if isinstance(output, outputs.Send):
                     octets = dhcpv6_wire.encode(output.message)
-                    with suppress(OSError):  # as in the daemon: what does not leave is lost, and the timers run on
-                        await endpoint.send(octets, output.source, ALL_SERVERS, SERVER_PORT)
+                    await endpoint.send(octets, output.source, ALL_SERVERS, SERVER_PORT)
 
             async def listen() -> inputs.Received | None:
                 datagram = await endpoint.receive()
@@ -161,8 +165,7 @@ async def ndp(link: Wan, machine: M) -> AsyncIterator[Driven[M]]:
 
             async def transmit(output: object) -> None:
                 if isinstance(output, NdpPacket):
-                    with suppress(OSError):  # as above
-                        await endpoint.send(ndp_wire.encode(output.message), output.source, output.target)
+                    await endpoint.send(ndp_wire.encode(output.message), output.source, output.target)
 
             async def listen() -> NdpPacket | None:
                 came = await endpoint.receive()
